@@ -4,14 +4,28 @@
 //! everything it is given and everything it returns is defined in this crate, and it needs
 //! nothing else of retrue.
 
+mod error;
 mod number;
+mod object;
 mod path;
+mod proposed;
+mod provider;
+mod schema;
 mod types;
 mod value;
 mod wire;
 
+pub use error::{Category, ProviderDiagnostic, ProviderError};
 pub use number::{Number, NumberError, PRECISION};
+pub use object::{BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits};
 pub use path::{Path, PathStep};
+pub use proposed::proposed_state;
+pub use provider::{
+    Applied, Blobs, Change, ChildProcess, Children, ConfigureRequest, Context, DataRequest, Effect, FindRequest,
+    ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult, ReadRequest,
+    Subject, ValidateRequest,
+};
+pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
 pub use types::{ObjectType, Type};
 pub use value::{Data, Entries, Marks, Refinement, Value};
 pub use wire::{WireError, WireMarks, WireValue, canonical_bytes, from_plain_json, from_wire, to_plain_json, to_wire};
