@@ -1,1 +1,5 @@
-//! retrue.
+//! retrue: infrastructure as a transaction.
+
+pub mod address;
+pub mod diagnostic;
+pub mod span;
