@@ -4,6 +4,7 @@
 //! everything it is given and everything it returns is defined in this crate, and it needs
 //! nothing else of retrue.
 
+mod conversion;
 mod error;
 mod number;
 mod object;
@@ -12,9 +13,11 @@ mod proposed;
 mod provider;
 mod schema;
 mod types;
+mod unification;
 mod value;
 mod wire;
 
+pub use conversion::{ConversionError, convert, is_convertible};
 pub use error::{Category, ProviderDiagnostic, ProviderError};
 pub use number::{Number, NumberError, PRECISION};
 pub use object::{BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits};
@@ -27,5 +30,6 @@ pub use provider::{
 };
 pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
 pub use types::{ObjectType, Type};
+pub use unification::{unify, unify_safely};
 pub use value::{Data, Entries, Marks, Refinement, Value};
 pub use wire::{WireError, WireMarks, WireValue, canonical_bytes, from_plain_json, from_wire, to_plain_json, to_wire};
