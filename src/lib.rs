@@ -2,4 +2,6 @@
 
 pub mod address;
 pub mod diagnostic;
+pub mod plan;
+pub mod rest;
 pub mod span;

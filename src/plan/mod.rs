@@ -1,0 +1,12 @@
+//! The plan: an immutable set of steps, decided before anything is changed.
+//!
+//! Everything in this room is pure. It is given what was read and evaluated elsewhere, and knows no
+//! clock, no files, no randomness and no runtime.
+
+pub mod model;
+
+pub use model::{
+    Action, Base, BaseEntry, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, ObjectKey,
+    OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
+    ProviderInstance, Step, StepEffect, StepId, Summary,
+};

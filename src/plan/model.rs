@@ -1,0 +1,516 @@
+//! What a plan is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use retrue_provider_api::{Path, Private, Reversibility, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, BlockAddress};
+
+/// A whole plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The name of the stack.
+    pub stack: Arc<str>,
+    /// The environment; `default` where none is chosen.
+    pub environment: Arc<str>,
+    /// What it is for.
+    pub kind: PlanKind,
+    /// What it was made from.
+    pub base: Base,
+    /// What happens to each instance, no-ops included, in the order of addresses.
+    pub changes: Vec<Change>,
+    /// The effects, in an order that respects every dependency.
+    pub steps: Vec<Step>,
+    /// Sets of steps that others wait for as a whole, so that two groups of instances need no
+    /// edge for each pair.
+    pub groups: Vec<Vec<usize>>,
+    /// What will be recorded as outputs.
+    pub outputs: Vec<OutputChange>,
+    /// What the configured provider instances are.
+    pub providers: BTreeMap<Arc<str>, ProviderInstance>,
+    /// What was found to differ from the record.
+    pub drift: Vec<Drift>,
+    /// What earlier runs left in doubt.
+    pub in_doubt: Vec<InDoubt>,
+    /// The first step behind which nothing can be unwound in full, if there is one.
+    pub pivot: Option<Pivot>,
+    /// What a person should know before agreeing.
+    pub warnings: Vec<String>,
+    /// The digest over all of the above.
+    pub digest: String,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanKind {
+    /// To bring the world to what is declared.
+    Apply,
+    /// To end everything.
+    Destroy,
+    /// To mend what has drifted.
+    Fix,
+}
+
+/// What a plan was made from. It is refused when this has moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The lineage of the store.
+    pub lineage: String,
+    /// The digest of the configuration: files, variables, environment, what was read.
+    pub config: String,
+    /// The resources that it touches or reads.
+    pub resources: BTreeMap<Address, BaseEntry>,
+}
+
+/// What one resource was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseEntry {
+    /// Its generation; 0 when it never existed.
+    pub generation: u64,
+    /// The fingerprint of what was observed; empty when nothing was there.
+    pub observed: String,
+}
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It exists, nobody owns it, and it becomes ours (and is changed where it differs).
+    Adopt,
+    /// It is changed in place.
+    Update,
+    /// It is deleted and made anew, or made anew and the old one deleted.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// It is no longer ours, and stays.
+    Forget,
+    /// Data is read while applying, because what it needs is not known before.
+    Read,
+    /// Nothing.
+    NoOp,
+}
+
+impl Action {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Action::Create => "create",
+            Action::Adopt => "adopt",
+            Action::Update => "update",
+            Action::Replace => "replace",
+            Action::Delete => "delete",
+            Action::Forget => "forget",
+            Action::Read => "read",
+            Action::NoOp => "no-op",
+        }
+    }
+}
+
+/// What happens to one instance, for people and for `--json`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The instance.
+    pub address: Address,
+    /// What happens.
+    pub action: Action,
+    /// How much of it can be undone.
+    pub reversible: Reversibility,
+    /// Why it happens.
+    pub reasons: Vec<String>,
+    /// What was observed; null where nothing is.
+    pub before: Value,
+    /// What will be; null after a delete. Sensitive parts are marked, unknown ones unknown.
+    pub after: Value,
+    /// What was recorded, where it differs from what was observed.
+    pub recorded: Option<Value>,
+    /// The attributes that force a replacement.
+    pub replace_because: Vec<Path>,
+    /// The address that it had, when it was moved.
+    pub moved_from: Option<Address>,
+    /// Whether the new one is made before the old one is deleted.
+    pub create_before_destroy: bool,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Which object of an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKey {
+    /// The one that the address stands for.
+    Current,
+    /// One that was replaced and is still there.
+    Deposed(Arc<str>),
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ObjectKey::Current => f.write_str("current"),
+            ObjectKey::Deposed(key) => write!(f, "deposed-{key}"),
+        }
+    }
+}
+
+impl Serialize for ObjectKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match (text.as_str(), text.strip_prefix("deposed-")) {
+            ("current", _) => Ok(ObjectKey::Current),
+            (_, Some(key)) => Ok(ObjectKey::Deposed(key.into())),
+            _ => Err(serde::de::Error::custom(format!("`{text}` is not an object key"))),
+        }
+    }
+}
+
+/// One effect on one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepEffect {
+    /// Makes the object.
+    Create,
+    /// Records an object that exists; nothing outside changes.
+    Adopt,
+    /// Changes the object in place.
+    Update,
+    /// Sets the current object aside, for its replacement to come first; nothing outside changes.
+    Depose,
+    /// Deletes the object.
+    Delete,
+    /// Drops the record; nothing outside changes.
+    Forget,
+    /// Reads data; nothing outside changes.
+    Read,
+    /// Brings the record up to date (a new address, new provenance); nothing outside changes.
+    Record,
+}
+
+impl StepEffect {
+    /// Whether it changes something outside.
+    pub fn is_external(self) -> bool {
+        matches!(self, StepEffect::Create | StepEffect::Update | StepEffect::Delete)
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            StepEffect::Create => "create",
+            StepEffect::Adopt => "adopt",
+            StepEffect::Update => "update",
+            StepEffect::Depose => "depose",
+            StepEffect::Delete => "delete",
+            StepEffect::Forget => "forget",
+            StepEffect::Read => "read",
+            StepEffect::Record => "record",
+        }
+    }
+}
+
+/// What names a step everywhere. Never an index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StepId {
+    /// The instance.
+    pub address: Address,
+    /// Which of its objects.
+    pub object: ObjectKey,
+    /// What is done.
+    pub effect: StepEffect,
+    /// The digest of the plan that it belongs to.
+    pub plan: String,
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/", self.address, self.object, self.effect.word())?;
+        f.write_str(self.plan.get(..12).unwrap_or(&self.plan))
+    }
+}
+
+/// What a step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    /// One step, by its position in [`Plan::steps`].
+    Step(usize),
+    /// All steps of a group, by its position in [`Plan::groups`].
+    Group(usize),
+}
+
+/// A value that is known now, or the expressions that give it while applying.
+#[derive(Clone, Debug)]
+pub struct PlannedValue {
+    /// What is known; the rest is unknown.
+    pub value: Value,
+    /// By top-level attribute, what gives the parts that are unknown.
+    pub pending: BTreeMap<String, Pending>,
+}
+
+/// An expression that can be evaluated without the files that it came from.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// The expression, in its portable form.
+    pub expression: serde_json::Value,
+    /// What it refers to and is known: `var.x`, `local.y`, `each.key`.
+    pub bindings: BTreeMap<String, Value>,
+    /// What it refers to and is not known yet: locals, as expressions of their own.
+    pub locals: BTreeMap<String, serde_json::Value>,
+}
+
+/// One effect on one object, with all that it needs.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// The type.
+    pub type_name: Arc<str>,
+    /// The provider instance, by its name in [`Plan::providers`].
+    pub provider: Arc<str>,
+    /// What it waits for.
+    pub depends_on: Vec<Dependency>,
+    /// Steps of a later stage start when all of an earlier one have ended.
+    pub stage: u32,
+    /// How much of it can be undone.
+    pub reversibility: Reversibility,
+    /// The evaluated configuration; null for a delete or forget.
+    pub config: PlannedValue,
+    /// What it will look like; null for a delete or forget.
+    pub planned: Value,
+    /// The provider's own bytes for the change.
+    pub planned_private: Private,
+    /// What was observed when planning; null where nothing was there.
+    pub observed: Value,
+    /// The provider's own bytes of what was observed.
+    pub observed_private: Private,
+    /// The provider's own identity of what was observed.
+    pub observed_identity: Option<Value>,
+    /// The fingerprint of what was observed; empty where nothing was there.
+    pub fingerprint: String,
+    /// The generation that the object has, or gets by a create.
+    pub generation: u64,
+    /// For a create: whether something with its identity may exist, as far as planning could tell.
+    pub existing: ExistingObject,
+    /// The blocks that the configuration refers to, directly.
+    pub dependencies: Vec<BlockAddress>,
+    /// Where values came from.
+    pub provenance: Provenance,
+    /// What holds for the object, also when its block is gone.
+    pub lifecycle: Lifecycle,
+    /// Conditions to check before (`pre`) and after (`post`) the step, that could not be checked yet.
+    pub preconditions: Vec<PendingCondition>,
+    /// See `preconditions`.
+    pub postconditions: Vec<PendingCondition>,
+    /// For a record or adoption of a moved object: where it was.
+    pub moved_from: Option<Address>,
+    /// The version of the type's schema.
+    pub schema_version: u64,
+}
+
+/// A condition that is evaluated while applying.
+#[derive(Clone, Debug)]
+pub struct PendingCondition {
+    /// The condition.
+    pub condition: Pending,
+    /// What to say when it does not hold.
+    pub message: Pending,
+    /// Where it stands: `retrue.toml:12:5`.
+    pub place: String,
+}
+
+/// Whether something with the identity of a create exists already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingObject {
+    /// Planning looked, and there was nothing.
+    Absent,
+    /// The identity is not known yet: it must be looked up before the create.
+    LookBeforeCreate,
+    /// The type cannot be looked up.
+    CannotLook,
+}
+
+/// Where the values of attributes came from: the path of an attribute, and the address and path
+/// that it was a plain reference to.
+pub type Provenance = BTreeMap<Path, (Address, Path)>;
+
+/// The part of `lifecycle` that holds when the block has left the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Its deletion is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prevent_destroy: bool,
+    /// A replacement is made before the old one is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create_before_destroy: bool,
+    /// What a destroy does with it; by default as it became ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_destroy: Option<OnDestroy>,
+    /// The deadline of its steps, in place of the type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+/// What a destroy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDestroy {
+    /// Deletes it.
+    Delete,
+    /// Brings it back to what it was when it was adopted.
+    Restore,
+    /// Leaves it as it is.
+    Forget,
+}
+
+/// One output.
+#[derive(Clone, Debug)]
+pub struct OutputChange {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What was recorded; `None` when it was not.
+    pub before: Option<Value>,
+    /// What will be recorded; `None` when it is removed.
+    pub after: Option<PlannedValue>,
+}
+
+/// A configured provider instance.
+#[derive(Clone, Debug)]
+pub struct ProviderInstance {
+    /// The provider.
+    pub provider: Arc<str>,
+    /// Its evaluated configuration: whatever is not known to be harmless is marked sensitive.
+    pub config: PlannedValue,
+    /// By attribute, the source that a secret came from (`env:DB_PASSWORD`), in place of its value.
+    pub sources: BTreeMap<String, String>,
+}
+
+/// Whether the world agrees with the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftStatus {
+    /// It does.
+    InTrue,
+    /// Attributes differ that the configuration sets or something else uses.
+    Drifted,
+    /// Other attributes differ.
+    ChangedOutside,
+    /// It is gone.
+    Missing,
+    /// It could not be read.
+    Unreadable,
+}
+
+/// How one resource differs from its record.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    /// The instance.
+    pub address: Address,
+    /// How.
+    pub status: DriftStatus,
+    /// The attributes that differ.
+    pub attributes: Vec<Path>,
+    /// What was recorded.
+    pub recorded: Value,
+    /// What is desired, where it is known.
+    pub desired: Value,
+    /// What was observed; null when it is gone.
+    pub observed: Value,
+    /// Why it could not be read.
+    pub error: Option<String>,
+}
+
+/// A step whose fate is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InDoubt {
+    /// The instance.
+    pub address: Address,
+    /// The step.
+    pub step: String,
+    /// The run that it belongs to.
+    pub run: String,
+    /// What is known, in words.
+    pub reason: String,
+}
+
+/// The first lossy or irreversible step that others rest on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pivot {
+    /// The instance.
+    pub address: Address,
+    /// The step, by its position in [`Plan::steps`].
+    pub step: usize,
+    /// What cannot be undone.
+    pub reason: String,
+    /// The instances whose steps rest on it, in order.
+    pub behind: Vec<Address>,
+}
+
+/// How many instances meet each action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// See [`Action::Create`].
+    pub create: usize,
+    /// See [`Action::Adopt`].
+    pub adopt: usize,
+    /// See [`Action::Update`].
+    pub update: usize,
+    /// See [`Action::Replace`].
+    pub replace: usize,
+    /// See [`Action::Delete`].
+    pub delete: usize,
+    /// See [`Action::Forget`].
+    pub forget: usize,
+    /// See [`Action::Read`].
+    pub read: usize,
+    /// See [`Action::NoOp`].
+    pub no_op: usize,
+}
+
+impl Plan {
+    /// Counts instances by action.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for change in &self.changes {
+            let count = match change.action {
+                Action::Create => &mut summary.create,
+                Action::Adopt => &mut summary.adopt,
+                Action::Update => &mut summary.update,
+                Action::Replace => &mut summary.replace,
+                Action::Delete => &mut summary.delete,
+                Action::Forget => &mut summary.forget,
+                Action::Read => &mut summary.read,
+                Action::NoOp => &mut summary.no_op,
+            };
+            *count += 1;
+        }
+        summary
+    }
+
+    /// Whether applying it would change nothing outside, no record and no output.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.outputs.iter().all(|output| !output.changes())
+    }
+}
+
+impl OutputChange {
+    /// Whether what is recorded would become another.
+    pub fn changes(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => *before != after.value,
+            (None, None) => false,
+            _ => true,
+        }
+    }
+}
