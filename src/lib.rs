@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod diagnostic;
+pub mod expression;
 pub mod plan;
 pub mod rest;
 pub mod span;

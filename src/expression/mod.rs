@@ -1,0 +1,24 @@
+//! Expressions: templates in strings, references, functions, type expressions.
+//!
+//! The language is HCL's, and an expression has the result that `terraform console` shows for it;
+//! tables in `tests/fixtures/expressions` hold it to that. The parser is `hcl-edit`; what it finds is
+//! turned into a tree of our own ([`Expression`]), whose places count bytes of the TOML file, and
+//! whose references are resolved one by one through a [`Scope`].
+//!
+//! Architecture Invariant: evaluation touches nothing outside but through the [`Scope`], and through
+//! the `Host` that it gives to functions.
+
+mod error;
+pub mod functions;
+mod parse;
+mod reference;
+mod scope;
+mod stack;
+mod tree;
+
+pub use error::{EvalError, codes, nearest};
+pub use parse::evaluate;
+pub use reference::{Each, Reference, Root};
+pub use scope::Scope;
+pub use stack::{STACK_SIZE, with_deep_stack};
+pub use tree::Expression;
