@@ -12,6 +12,8 @@ mod path;
 mod proposed;
 mod provider;
 mod schema;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod types;
 mod unification;
 mod value;
@@ -25,8 +27,8 @@ pub use path::{Path, PathStep};
 pub use proposed::proposed_state;
 pub use provider::{
     Applied, Blobs, Change, ChildProcess, Children, ConfigureRequest, Context, DataRequest, Effect, FindRequest,
-    ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult, ReadRequest,
-    Subject, ValidateRequest,
+    ImageRequest, ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult,
+    ReadRequest, Subject, ValidateRequest,
 };
 pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
 pub use types::{ObjectType, Type};

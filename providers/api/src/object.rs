@@ -157,6 +157,9 @@ pub enum Findable {
     ByIdentity,
     /// By a marker that is put on it.
     ByMarker,
+    /// Nothing exists outside: the record is the whole truth. `find` answers none, a create in doubt
+    /// was not carried out and is simply done again, and `read` repeats the record.
+    NothingOutside,
     /// Not at all: a person has to say.
     No,
 }

@@ -37,6 +37,16 @@ pub trait Provider: Send + Sync {
     /// What a type, with this configuration, can do. Cheap and pure.
     fn capability(&self, type_name: &str, config: &Value) -> Capability;
 
+    /// What makes it one and the same object, in a single form: two configurations (or states) of a
+    /// type whose identities are equal mean the same object. Cheap and pure; called after `configure`.
+    ///
+    /// `None` means the identity attributes just as they stand. The answer is unknown while the
+    /// attributes that it is made from are. A provider that resolves names (paths, cases, aliases)
+    /// overrides it; attributes stay as they were written.
+    fn identity(&self, _type_name: &str, _config: &Value) -> Option<Value> {
+        None
+    }
+
     /// Reads an object. `None` when it is gone. Changes nothing.
     ///
     /// Attributes that cannot be read back keep the value of `request.state`.
@@ -59,9 +69,19 @@ pub trait Provider: Send + Sync {
 
     /// Keeps what is needed to bring an object back exactly as it is now.
     ///
-    /// The default keeps the state and the private bytes.
-    async fn image(&self, _context: &Context, request: ReadRequest) -> ProviderResult<Image> {
-        Ok(Image { state: request.state, private: request.private, blobs: Vec::new() })
+    /// The object is there, and `request.object.state` is what a read just found; what no longer
+    /// agrees with it is a conflict. The default keeps the state and the private bytes.
+    async fn image(&self, _context: &Context, request: ImageRequest) -> ProviderResult<Image> {
+        Ok(Image { state: request.object.state, private: request.object.private, blobs: Vec::new() })
+    }
+
+    /// Tidies up after a change that was interrupted: removes what it left beside the object, such
+    /// as temporary files. Doing so twice, or where nothing is left, succeeds.
+    ///
+    /// Called for every step in doubt, when the processes of the step are gone and before the world
+    /// is read. `request.state` is the planned state, or the prior one where that is null.
+    async fn recover(&self, _context: &Context, _request: ReadRequest) -> ProviderResult<()> {
+        Ok(())
     }
 
     /// Reads objects by an id that a person gave; one id may stand for several.
@@ -225,6 +245,18 @@ pub struct ReadRequest {
     pub private: Private,
     /// The provider's own identity, if it gave one.
     pub identity: Option<Value>,
+}
+
+/// See [`Provider::image`].
+#[derive(Clone, Debug)]
+pub struct ImageRequest {
+    /// The object.
+    pub object: ReadRequest,
+    /// What is about to be done to it. `None` keeps everything, as an adoption does.
+    pub effect: Option<Effect>,
+    /// What it shall look like; null for a delete, and where everything is kept. What an update
+    /// certainly leaves alone need not be kept.
+    pub planned: Value,
 }
 
 /// See [`Provider::find`].

@@ -67,6 +67,14 @@ pub struct Attribute {
     pub identity: bool,
     /// In the configuration of a provider: known not to be secret.
     pub harmless: bool,
+    /// A change of it alone changes nothing outside and is no reason for a step, but the new value is
+    /// recorded by the next apply (the text of a command that is run on delete).
+    #[serde(default)]
+    pub inert: bool,
+    /// Attributes that its value is made from: where one of them is not null and sensitive, by mark or
+    /// by schema, it is sensitive, too (an output that repeats its input).
+    #[serde(default)]
+    pub derived_from: Vec<String>,
     /// Markdown for people.
     pub documentation: String,
     /// Why it should no longer be used.
@@ -138,6 +146,8 @@ impl Attribute {
             replace_on_change: false,
             identity: false,
             harmless: false,
+            inert: false,
+            derived_from: Vec::new(),
             documentation: documentation.to_owned(),
             deprecated: None,
         }
@@ -197,6 +207,18 @@ impl Attribute {
     #[must_use]
     pub fn harmless(self) -> Self {
         Attribute { harmless: true, ..self }
+    }
+
+    /// The same attribute, whose change alone is no reason for a step.
+    #[must_use]
+    pub fn inert(self) -> Self {
+        Attribute { inert: true, ..self }
+    }
+
+    /// The same attribute, as secret as the ones that it is made from.
+    #[must_use]
+    pub fn derived_from(self, names: &[&str]) -> Self {
+        Attribute { derived_from: names.iter().map(|&name| name.to_owned()).collect(), ..self }
     }
 
     /// Whether a configuration may set it.
