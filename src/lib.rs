@@ -5,4 +5,5 @@ pub mod diagnostic;
 pub mod expression;
 pub mod plan;
 pub mod rest;
+pub mod saga;
 pub mod span;

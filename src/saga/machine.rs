@@ -1,0 +1,319 @@
+//! The state machine of a run: which event may follow which. Pure and total.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::plan::StepId;
+use crate::saga::event::{Event, ResolvedOutcome, RunKind};
+
+/// The state of a run. No state means two things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Written down, not begun.
+    Queued,
+    /// Steps are running.
+    Processing,
+    /// Steps are held back because something outside does not answer.
+    WaitingExternal,
+    /// Every step was applied.
+    Succeeded,
+    /// A step failed in a way that may pass; what was done stays.
+    FailedTransient,
+    /// A step failed in a way that will not pass by itself; what was done stays.
+    FailedPermanent,
+    /// A person stopped it.
+    Cancelled,
+    /// It was processing, and nobody holds the lock.
+    Interrupted,
+    /// Something is in doubt, or an undo is stuck.
+    NeedsReview,
+    /// It is being unwound.
+    Compensating,
+    /// It was unwound in full.
+    Compensated,
+    /// It was unwound in part; the rest was left on purpose.
+    CompensatedPartly,
+}
+
+impl RunState {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunState::Queued => "queued",
+            RunState::Processing => "processing",
+            RunState::WaitingExternal => "waiting_external",
+            RunState::Succeeded => "succeeded",
+            RunState::FailedTransient => "failed_transient",
+            RunState::FailedPermanent => "failed_permanent",
+            RunState::Cancelled => "cancelled",
+            RunState::Interrupted => "interrupted",
+            RunState::NeedsReview => "needs_review",
+            RunState::Compensating => "compensating",
+            RunState::Compensated => "compensated",
+            RunState::CompensatedPartly => "compensated_partly",
+        }
+    }
+
+    /// Whether the run has ended.
+    pub fn is_final(self) -> bool {
+        !matches!(self, RunState::Queued | RunState::Processing | RunState::WaitingExternal | RunState::Compensating)
+    }
+
+    /// Whether one state may follow another. The table is the whole truth.
+    pub fn may_become(self, next: RunState) -> bool {
+        use RunState::*;
+        match self {
+            Queued => matches!(next, Processing | Cancelled),
+            Processing => matches!(
+                next,
+                WaitingExternal
+                    | Succeeded
+                    | FailedTransient
+                    | FailedPermanent
+                    | Cancelled
+                    | Interrupted
+                    | NeedsReview
+                    | Compensated
+                    | CompensatedPartly
+            ),
+            WaitingExternal => {
+                matches!(next, Processing | FailedTransient | FailedPermanent | Cancelled | Interrupted | NeedsReview)
+            }
+            Succeeded | FailedTransient | FailedPermanent | Cancelled | Interrupted => {
+                matches!(next, Compensating | NeedsReview)
+            }
+            NeedsReview => {
+                matches!(next, Compensating | Succeeded | FailedTransient | FailedPermanent | Cancelled | Interrupted)
+            }
+            Compensating => matches!(next, Compensated | CompensatedPartly | NeedsReview),
+            CompensatedPartly => matches!(next, Compensating),
+            Compensated => false,
+        }
+    }
+}
+
+/// The status of a step within its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepStatus {
+    /// Nothing is written about it.
+    Planned,
+    /// Its before-image is written.
+    Imaged,
+    /// Its effect may have happened.
+    Begun,
+    /// It happened.
+    Applied,
+    /// It happened in part.
+    Partial,
+    /// It did not happen.
+    NotApplied,
+    /// It cannot be told.
+    Unknown,
+    /// It happened, and a read agreed.
+    Verified,
+    /// It happened, and a read did not agree.
+    Mismatched,
+}
+
+impl StepStatus {
+    /// All of them, for tables.
+    pub const ALL: [StepStatus; 9] = [
+        StepStatus::Planned,
+        StepStatus::Imaged,
+        StepStatus::Begun,
+        StepStatus::Applied,
+        StepStatus::Partial,
+        StepStatus::NotApplied,
+        StepStatus::Unknown,
+        StepStatus::Verified,
+        StepStatus::Mismatched,
+    ];
+
+    /// Whether it is in doubt when nobody works on it.
+    pub fn in_doubt(self) -> bool {
+        matches!(self, StepStatus::Begun | StepStatus::Unknown)
+    }
+
+    /// Whether something may have to be undone.
+    pub fn had_effect(self) -> bool {
+        matches!(self, StepStatus::Applied | StepStatus::Partial | StepStatus::Verified | StepStatus::Mismatched)
+    }
+
+    /// Whether dependents may start.
+    pub fn is_done(self) -> bool {
+        matches!(self, StepStatus::Applied | StepStatus::Verified | StepStatus::Mismatched)
+    }
+
+    /// The status after an event; `None` when the event is illegal. The table is the whole truth.
+    pub fn next(self, event: &Event) -> Option<StepStatus> {
+        use StepStatus::*;
+        match (self, event) {
+            // A retry takes a new image, too: the world may have moved in between.
+            (Planned | Imaged | NotApplied, Event::Image(_)) => Some(Imaged),
+            (Imaged, Event::StepBegin(_)) => Some(Begun),
+            (Imaged, Event::Deposed(_)) => Some(Applied),
+            (Begun, Event::StepApplied(_)) => Some(Applied),
+            (Begun, Event::StepPartial(_)) => Some(Partial),
+            (Begun, Event::StepNotApplied(_)) => Some(NotApplied),
+            (Begun, Event::StepUnknown(_)) => Some(Unknown),
+            (Applied, Event::StepVerified) => Some(Verified),
+            (Applied, Event::StepVerifyMismatch { .. }) => Some(Mismatched),
+            (Begun | Unknown, Event::StepResolved(resolution)) => Some(match resolution.outcome {
+                ResolvedOutcome::Applied => Applied,
+                ResolvedOutcome::Partial => Partial,
+                ResolvedOutcome::NotApplied => NotApplied,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The status of the undo of a step, within the run that unwinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UndoStatus {
+    /// Nothing is written about it.
+    Pending,
+    /// Its effect may have happened.
+    Begun,
+    /// It is undone.
+    Undone,
+    /// It failed, and waits.
+    Stuck,
+    /// It was left out.
+    Skipped,
+}
+
+impl UndoStatus {
+    /// All of them, for tables.
+    pub const ALL: [UndoStatus; 5] =
+        [UndoStatus::Pending, UndoStatus::Begun, UndoStatus::Undone, UndoStatus::Stuck, UndoStatus::Skipped];
+
+    /// The status after an event; `None` when the event is illegal. The table is the whole truth.
+    pub fn next(self, event: &Event) -> Option<UndoStatus> {
+        use UndoStatus::*;
+        match (self, event) {
+            // Begun again: undoing is repeatable, and a retry looks at the world first.
+            (Pending | Begun | Stuck, Event::UndoBegin(_)) => Some(Begun),
+            (Begun, Event::Undone(_)) => Some(Undone),
+            (Pending | Begun, Event::UndoStuck(_)) => Some(Stuck),
+            (Pending | Stuck, Event::UndoSkipped { .. }) => Some(Skipped),
+            _ => None,
+        }
+    }
+}
+
+/// An event that may not follow what is written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the event `{event}` is illegal {place}")]
+pub struct Illegal {
+    /// The event.
+    pub event: &'static str,
+    /// Where it was to be written, and what stands there.
+    pub place: String,
+}
+
+/// The state of one run as its events made it.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    kind: Option<RunKind>,
+    state: Option<RunState>,
+    steps: BTreeMap<StepId, StepStatus>,
+    undos: BTreeMap<(String, StepId), UndoStatus>,
+}
+
+impl Machine {
+    /// A run of which nothing is written.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes an event, or tells why it is illegal; then nothing has changed.
+    pub fn record(&mut self, step: Option<&StepId>, event: &Event) -> Result<(), Illegal> {
+        let illegal = |place: String| Illegal { event: event.word(), place };
+        let Some(kind) = self.kind else {
+            let Event::RunStarted(started) = event else {
+                return Err(illegal("before the run has started".into()));
+            };
+            self.kind = Some(started.kind);
+            self.state = Some(RunState::Processing);
+            return Ok(());
+        };
+        let state = self.state.unwrap_or(RunState::Processing);
+        match event {
+            Event::RunStarted(_) => Err(illegal("in a run that has started".into())),
+            Event::RunFinished(finished) => {
+                // A run that needed a person is finished again once the doubt is settled.
+                if !state.may_become(finished.state) {
+                    return Err(illegal(format!("in a run that is {}", state.word())));
+                }
+                self.state = Some(finished.state);
+                Ok(())
+            }
+            Event::Note { .. } | Event::Review { .. } | Event::RunAccepted { .. } => Ok(()),
+            // Doubt may be settled after the run has ended, by a later one or by a person.
+            Event::StepResolved(_) => self.step_event(step, event),
+            _ if state.is_final() => Err(illegal(format!("in a run that is {}", state.word()))),
+            Event::Child(_) | Event::Recorded { .. } | Event::Outputs { .. } => Ok(()),
+            Event::UndoBegin(begin) if kind == RunKind::Compensate => self.undo_event(step, &begin.of, event),
+            Event::Undone(end) if kind == RunKind::Compensate => self.undo_event(step, &end.of, event),
+            Event::UndoStuck(stuck) if kind == RunKind::Compensate => self.undo_event(step, &stuck.of, event),
+            Event::UndoSkipped { of, .. } if kind == RunKind::Compensate => self.undo_event(step, of, event),
+            _ if kind == RunKind::Compensate || kind == RunKind::Surgery => {
+                Err(illegal(format!("in a run of the kind {}", kind.word())))
+            }
+            _ => self.step_event(step, event),
+        }
+    }
+
+    fn step_event(&mut self, step: Option<&StepId>, event: &Event) -> Result<(), Illegal> {
+        let illegal = |place: String| Illegal { event: event.word(), place };
+        let step = step.ok_or_else(|| illegal("without a step".into()))?;
+        let status = self.steps.get(step).copied().unwrap_or(StepStatus::Planned);
+        let next = status.next(event).ok_or_else(|| illegal(format!("for {step}, which is {status:?}")))?;
+        self.steps.insert(step.clone(), next);
+        Ok(())
+    }
+
+    fn undo_event(&mut self, step: Option<&StepId>, of: &str, event: &Event) -> Result<(), Illegal> {
+        let illegal = |place: String| Illegal { event: event.word(), place };
+        let step = step.ok_or_else(|| illegal("without a step".into()))?;
+        let key = (of.to_owned(), step.clone());
+        let status = self.undos.get(&key).copied().unwrap_or(UndoStatus::Pending);
+        let next = status.next(event).ok_or_else(|| illegal(format!("for the undo of {step}, which is {status:?}")))?;
+        self.undos.insert(key, next);
+        Ok(())
+    }
+
+    /// What kind of run it is; `None` when nothing is written.
+    pub fn kind(&self) -> Option<RunKind> {
+        self.kind
+    }
+
+    /// Its state; `None` when nothing is written.
+    pub fn state(&self) -> Option<RunState> {
+        self.state
+    }
+
+    /// The status of a step.
+    pub fn step(&self, step: &StepId) -> StepStatus {
+        self.steps.get(step).copied().unwrap_or(StepStatus::Planned)
+    }
+
+    /// The status of the undo of a step of another run.
+    pub fn undo(&self, of: &str, step: &StepId) -> UndoStatus {
+        self.undos.get(&(of.to_owned(), step.clone())).copied().unwrap_or(UndoStatus::Pending)
+    }
+
+    /// All steps that something is written about.
+    pub fn steps(&self) -> impl Iterator<Item = (&StepId, StepStatus)> {
+        self.steps.iter().map(|(step, status)| (step, *status))
+    }
+
+    /// All undos that something is written about: the run, the step, the status.
+    pub fn undos(&self) -> impl Iterator<Item = (&str, &StepId, UndoStatus)> {
+        self.undos.iter().map(|((of, step), status)| (of.as_str(), step, *status))
+    }
+}

@@ -1,0 +1,14 @@
+//! The saga: what a run writes down, what that means, and how it is unwound.
+
+pub mod event;
+pub mod machine;
+pub mod object;
+pub mod state;
+
+pub use event::{
+    Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, Resolution, RunFinished, RunKind, RunStarted, StepBegin,
+    StepEnd, StoredImage, UndoBegin, UndoEnd,
+};
+pub use machine::{Illegal, Machine, RunState, StepStatus, UndoStatus};
+pub use object::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject};
+pub use state::{AddressState, RunRecord, State, StateError};

@@ -1,0 +1,159 @@
+//! The recorded state: objects, generations, outputs and runs, and where they stand in the store.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use crate::address::Address;
+use crate::plan::ObjectKey;
+use crate::rest::RestingValue;
+use crate::saga::event::{Counts, RunKind};
+use crate::saga::machine::RunState;
+use crate::saga::object::RestingObject;
+
+/// All that is recorded for one address.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddressState {
+    /// The last generation that was used; 0 when none was.
+    pub generation: u64,
+    /// The object that the address stands for.
+    pub current: Option<RestingObject>,
+    /// Objects that were replaced and are still there.
+    pub deposed: BTreeMap<String, RestingObject>,
+}
+
+/// What is remembered of a run, beside its events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// Its id.
+    pub run: String,
+    /// What kind it is.
+    pub kind: RunKind,
+    /// Its state, as it was last written.
+    pub state: RunState,
+    /// When it started, as RFC 3339 in UTC.
+    pub started: String,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// Who started it.
+    pub actor: String,
+    /// How many steps ended how.
+    pub counts: Counts,
+    /// Whether anything outside or in the record was changed.
+    pub effects: bool,
+    /// The interrupted run that it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
+    /// The runs that it unwinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compensates: Vec<String>,
+    /// Whether it is closed for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
+}
+
+/// Everything that is recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// By address.
+    pub addresses: BTreeMap<Address, AddressState>,
+    /// Outputs by name.
+    pub outputs: BTreeMap<String, RestingValue>,
+    /// Runs by id, which is the order in which they started.
+    pub runs: BTreeMap<String, RunRecord>,
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the record `{key}` cannot be read: {why}")]
+pub struct StateError {
+    /// Its key in the store.
+    pub key: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The key of a record in the store.
+pub fn object_key(address: &Address, object: &ObjectKey) -> String {
+    match object {
+        ObjectKey::Current => format!("object/{address}"),
+        ObjectKey::Deposed(key) => format!("deposed/{key}/{address}"),
+    }
+}
+
+/// The key of the generation counter of an address.
+pub fn generation_key(address: &Address) -> String {
+    format!("generation/{address}")
+}
+
+/// The key of an output.
+pub fn output_key(name: &str) -> String {
+    format!("output/{name}")
+}
+
+/// The key of a run.
+pub fn run_key(run: &str) -> String {
+    format!("run/{run}")
+}
+
+impl State {
+    /// Reads what the store holds.
+    pub fn read(records: &BTreeMap<String, Json>) -> Result<Self, StateError> {
+        let mut state = State::default();
+        for (key, json) in records {
+            state.put(key, json)?;
+        }
+        Ok(state)
+    }
+
+    /// Takes one record.
+    pub fn put(&mut self, key: &str, json: &Json) -> Result<(), StateError> {
+        let wrong = |why: String| StateError { key: key.to_owned(), why };
+        let address = |text: &str| {
+            text.parse::<Address>().map_err(|error| StateError { key: key.to_owned(), why: error.to_string() })
+        };
+        if let Some(rest) = key.strip_prefix("object/") {
+            let object = RestingObject::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            self.addresses.entry(address(rest)?).or_default().current = Some(object);
+        } else if let Some(rest) = key.strip_prefix("deposed/") {
+            let (name, rest) = rest.split_once('/').ok_or_else(|| wrong("no address".into()))?;
+            let object = RestingObject::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            self.addresses.entry(address(rest)?).or_default().deposed.insert(name.to_owned(), object);
+        } else if let Some(rest) = key.strip_prefix("generation/") {
+            let generation = json.as_u64().ok_or_else(|| wrong("not a number".into()))?;
+            self.addresses.entry(address(rest)?).or_default().generation = generation;
+        } else if let Some(name) = key.strip_prefix("output/") {
+            let value = RestingValue::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            self.outputs.insert(name.to_owned(), value);
+        } else if let Some(run) = key.strip_prefix("run/") {
+            let record = RunRecord::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            self.runs.insert(run.to_owned(), record);
+        } else {
+            return Err(wrong("no such kind of record".into()));
+        }
+        Ok(())
+    }
+
+    /// One object.
+    pub fn object(&self, address: &Address, object: &ObjectKey) -> Option<&RestingObject> {
+        let entry = self.addresses.get(address)?;
+        match object {
+            ObjectKey::Current => entry.current.as_ref(),
+            ObjectKey::Deposed(key) => entry.deposed.get(key.as_ref()),
+        }
+    }
+
+    /// The last generation of an address; 0 when it never had one.
+    pub fn generation(&self, address: &Address) -> u64 {
+        self.addresses.get(address).map_or(0, |entry| entry.generation)
+    }
+
+    /// The current objects in the order of their addresses.
+    pub fn current(&self) -> impl Iterator<Item = (&Address, &RestingObject)> {
+        self.addresses.iter().filter_map(|(address, entry)| Some((address, entry.current.as_ref()?)))
+    }
+}
