@@ -28,7 +28,7 @@ pub use proposed::proposed_state;
 pub use provider::{
     Applied, Blobs, Change, ChildProcess, Children, ConfigureRequest, Context, DataRequest, Effect, FindRequest,
     ImageRequest, ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult,
-    ReadRequest, Subject, ValidateRequest,
+    ReadRequest, Subject, ValidateRequest, stable_id,
 };
 pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
 pub use types::{ObjectType, Type};

@@ -178,6 +178,33 @@ pub struct Context {
     pub children: Arc<dyn Children>,
 }
 
+impl Context {
+    /// An id, of the shape of a UUID (version 8), that is the same for every try of this unit of work
+    /// and never the same for another: made from the idempotency key.
+    pub fn stable_id(&self) -> String {
+        stable_id(&self.idempotency_key)
+    }
+}
+
+/// An id of the shape of a UUID (version 8) that is made from `seed` and from nothing else.
+pub fn stable_id(seed: &str) -> String {
+    let hash = blake3::derive_key("retrue 2025 id of an object", seed.as_bytes());
+    let mut id = String::with_capacity(36);
+    for (position, byte) in hash.iter().take(16).enumerate() {
+        if matches!(position, 4 | 6 | 8 | 10) {
+            id.push('-');
+        }
+        // The bits that RFC 9562 fixes: the version in the seventh byte, the variant in the ninth.
+        let byte = match position {
+            6 => byte & 0x0f | 0x80,
+            8 => byte & 0x3f | 0x80,
+            _ => *byte,
+        };
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id
+}
+
 /// Keeps payloads of any size, sealed.
 pub trait Blobs: Send + Sync {
     /// Keeps all that `source` yields. It is durable on return.

@@ -1,0 +1,69 @@
+//! `retrue_data`: a value with a life of its own.
+
+use retrue_provider_api::{
+    Attribute, Block, Change, Context, Effect, Path, PlanRequest, PlanResponse, Type, TypeSchema, Value,
+};
+
+pub(crate) const TYPE: &str = "retrue_data";
+
+pub(crate) fn schema() -> TypeSchema {
+    let attributes = [
+        ("id", Attribute::computed(Type::String, "An id that is made with it and stays.")),
+        ("input", Attribute::optional(Type::Dynamic, "Any value. A change of it is an update.")),
+        ("output", Attribute::computed(Type::Dynamic, "The `input`, once it is applied.").derived_from(&["input"])),
+        (
+            "triggers_replace",
+            Attribute::optional(Type::Dynamic, "Any value. A change of it replaces the whole.").replaces(),
+        ),
+    ];
+    TypeSchema {
+        version: 0,
+        block: Block {
+            attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
+            documentation: "A value that is recorded, passed on, and makes others be replaced.".to_owned(),
+            ..Block::default()
+        },
+    }
+}
+
+pub(crate) fn plan(request: PlanRequest) -> PlanResponse {
+    if request.proposed.is_null() {
+        return PlanResponse::of(request.proposed);
+    }
+    let input = attribute(&request.config, "input");
+    let planned = request.proposed.with_attribute("output", input);
+    if request.prior.is_null() {
+        return PlanResponse::of(planned.with_attribute("id", Value::unknown(Type::String)));
+    }
+    let triggers = attribute(&request.config, "triggers_replace");
+    if triggers.same(&attribute(&request.prior, "triggers_replace")) {
+        return PlanResponse::of(planned);
+    }
+    PlanResponse { requires_replace: vec![Path::attribute("triggers_replace")], ..PlanResponse::of(planned) }
+}
+
+/// What is recorded after the change. Nothing can go wrong: there is nothing outside.
+pub(crate) fn apply(context: &Context, change: Change) -> Value {
+    if let Some(image) = change.restore {
+        return image.state;
+    }
+    if change.effect == Effect::Delete {
+        return Value::null(Type::Dynamic);
+    }
+    let input = attribute(&change.config, "input");
+    let id = match attribute(&change.prior, "id") {
+        id if change.effect == Effect::Update && id.as_str().is_some() => id,
+        _ => Value::from(context.stable_id()),
+    };
+    change.planned.with_attribute("input", input.clone()).with_attribute("output", input).with_attribute("id", id)
+}
+
+/// All that is known of one that was made elsewhere.
+pub(crate) fn imported(id: &str) -> Value {
+    let null = || Value::null(Type::Dynamic);
+    Value::object([("id", Value::from(id)), ("input", null()), ("output", null()), ("triggers_replace", null())])
+}
+
+fn attribute(object: &Value, name: &str) -> Value {
+    object.get(name).cloned().unwrap_or_else(|| Value::null(Type::Dynamic))
+}
