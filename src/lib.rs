@@ -1,6 +1,7 @@
 //! retrue: infrastructure as a transaction.
 
 pub mod address;
+pub mod config;
 pub mod diagnostic;
 pub mod expression;
 pub mod plan;

@@ -1,0 +1,307 @@
+//! What a configuration says, checked for form and with a place for everything.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use retrue_provider_api::{Path, Type};
+
+use crate::address::{Address, BlockAddress};
+use crate::diagnostic::Sources;
+use crate::expression::{Expression, Reference};
+use crate::span::Span;
+
+/// One desired state: a directory with `retrue.toml`, all its files read as one.
+#[derive(Clone, Debug, Default)]
+pub struct Stack {
+    /// Its name; the directory's where none is written.
+    pub name: Arc<str>,
+    /// The directory, as it was given: relative paths are relative to it.
+    pub directory: PathBuf,
+    /// The rest of `[stack]`.
+    pub settings: Settings,
+    /// Its files, to show lines of them.
+    pub sources: Sources,
+    /// Inputs by name.
+    pub variables: BTreeMap<Arc<str>, Variable>,
+    /// Named expressions.
+    pub locals: BTreeMap<Arc<str>, Local>,
+    /// Configurations of providers by name.
+    pub providers: BTreeMap<Arc<str>, ProviderBlock>,
+    /// Resources and data sources.
+    pub blocks: BTreeMap<BlockAddress, ResourceBlock>,
+    /// Results by name.
+    pub outputs: BTreeMap<Arc<str>, Output>,
+    /// Renames, in the order in which they are written.
+    pub moved: Vec<Moved>,
+}
+
+/// The keys of `[stack]` that steer how retrue works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// When deletions happen.
+    pub deletes: DeleteOrder,
+    /// For how long the images of a run are kept, so that it can be unwound.
+    pub keep: Duration,
+    /// Where the store is, if not in `.retrue` of the stack. Relative to the stack.
+    pub store_path: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { deletes: DeleteOrder::Last, keep: Duration::from_secs(30 * 24 * 60 * 60), store_path: None }
+    }
+}
+
+/// When deletions happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeleteOrder {
+    /// After everything else, as far as dependencies permit.
+    #[default]
+    Last,
+    /// As soon as dependencies permit, where the old must make room for the new.
+    Graph,
+}
+
+/// An input.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// Its type; `dynamic` where none is written.
+    pub kind: Type,
+    /// Whether a type is written. Texts for a variable without one are taken as they are.
+    pub typed: bool,
+    /// The value where none is given. It refers to nothing.
+    pub default: Option<Expression>,
+    /// Whether null is a value of it; by default it is.
+    pub nullable: bool,
+    /// Whether its values are hidden.
+    pub sensitive: bool,
+    /// For people.
+    pub description: Option<Arc<str>>,
+    /// Where its value comes from.
+    pub from: Option<(ValueSource, Span)>,
+    /// What its values must fulfil.
+    pub validations: Vec<Condition>,
+}
+
+/// A place outside the configuration that a value is read from, when it is needed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueSource {
+    /// `env:NAME`: a variable of the process environment.
+    Environment(Arc<str>),
+    /// `file:PATH`: the content of a file, relative to the stack, without a newline at its end.
+    File(PathBuf),
+    /// `command:LINE`: the standard output of a shell line, without a newline at its end.
+    Command(Arc<str>),
+}
+
+impl fmt::Display for ValueSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueSource::Environment(name) => write!(f, "env:{name}"),
+            ValueSource::File(path) => write!(f, "file:{}", path.display()),
+            ValueSource::Command(line) => write!(f, "command:{line}"),
+        }
+    }
+}
+
+/// A named expression.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// The expression.
+    pub value: Expression,
+}
+
+/// One configuration of a provider.
+#[derive(Clone, Debug)]
+pub struct ProviderBlock {
+    /// Its name, which resources pick it by.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// Which provider: the name, where no `type` is written.
+    pub type_name: Arc<str>,
+    /// What is configured, a table.
+    pub body: Expression,
+}
+
+/// A resource, or a data source.
+#[derive(Clone, Debug)]
+pub struct ResourceBlock {
+    /// Its address.
+    pub address: BlockAddress,
+    /// The place of its name.
+    pub span: Span,
+    /// How many instances it has.
+    pub repetition: Repetition,
+    /// What must be done before it, besides what it refers to.
+    pub depends_on: Vec<(DependsOn, Span)>,
+    /// The configuration of the provider that it picks, where it picks one.
+    pub provider: Option<(Arc<str>, Span)>,
+    /// How it is treated.
+    pub lifecycle: Lifecycle,
+    /// What is desired, a table: everything that is the provider's.
+    pub body: Expression,
+}
+
+/// How many instances a block has.
+#[derive(Clone, Debug, Default)]
+pub enum Repetition {
+    /// One, without a key.
+    #[default]
+    One,
+    /// So many, with a number each.
+    Count(Expression),
+    /// One for each element of a set or list of texts, or entry of a map, with a key each.
+    ForEach(Expression),
+}
+
+impl Repetition {
+    /// The expression that tells, if there is one.
+    pub fn expression(&self) -> Option<&Expression> {
+        match self {
+            Repetition::One => None,
+            Repetition::Count(expression) | Repetition::ForEach(expression) => Some(expression),
+        }
+    }
+}
+
+/// One entry of `depends_on`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DependsOn {
+    /// All instances of a block.
+    Block(BlockAddress),
+    /// One instance.
+    Instance(Address),
+}
+
+impl DependsOn {
+    /// The block that it is about.
+    pub fn block(&self) -> &BlockAddress {
+        match self {
+            DependsOn::Block(block) => block,
+            DependsOn::Instance(address) => &address.block,
+        }
+    }
+}
+
+/// How a resource is treated.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    /// Its deletion is refused.
+    pub prevent_destroy: bool,
+    /// A replacement is made before the old one is deleted.
+    pub create_before_destroy: bool,
+    /// Attributes whose difference means nothing.
+    pub ignore_changes: IgnoreChanges,
+    /// Resources, or attributes of them, whose change replaces it.
+    pub replace_triggered_by: Vec<Reference>,
+    /// Whether it is desired at all; by default it is.
+    pub enabled: Option<Expression>,
+    /// What happens when it exists and nobody owns it.
+    pub on_existing: OnExisting,
+    /// What a destroy does; by default what was created is deleted, and what was adopted is restored
+    /// where an image of it exists, else forgotten.
+    pub on_destroy: Option<OnDestroy>,
+    /// What must hold before a step.
+    pub preconditions: Vec<Condition>,
+    /// What must hold after it.
+    pub postconditions: Vec<Condition>,
+    /// The deadline of its steps, in place of the type's.
+    pub timeout: Option<Duration>,
+}
+
+/// Attributes whose difference means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IgnoreChanges {
+    /// These.
+    Paths(Vec<(Path, Span)>),
+    /// All of them.
+    All,
+}
+
+impl Default for IgnoreChanges {
+    fn default() -> Self {
+        IgnoreChanges::Paths(Vec::new())
+    }
+}
+
+impl IgnoreChanges {
+    /// Whether a difference at a path means nothing.
+    pub fn covers(&self, path: &Path) -> bool {
+        match self {
+            IgnoreChanges::All => true,
+            IgnoreChanges::Paths(paths) => paths.iter().any(|(ignored, _)| ignored.is_prefix_of(path)),
+        }
+    }
+}
+
+/// What happens when a desired resource exists and nobody owns it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExisting {
+    /// It becomes ours.
+    #[default]
+    Adopt,
+    /// It is an error.
+    Fail,
+}
+
+/// What a destroy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDestroy {
+    /// Deletes it.
+    Delete,
+    /// Brings it back to what it was when it was adopted.
+    Restore,
+    /// Leaves it as it is.
+    Forget,
+}
+
+/// Something that must hold, and what is said when it does not.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// A truth value.
+    pub condition: Expression,
+    /// A text.
+    pub message: Expression,
+    /// The place of the condition.
+    pub span: Span,
+}
+
+/// A result.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// The expression.
+    pub value: Expression,
+    /// For people.
+    pub description: Option<Arc<str>>,
+    /// Whether it is hidden.
+    pub sensitive: bool,
+}
+
+/// A rename: what was recorded under one address is meant by another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The address that was. Without a key it is the block with all its instances.
+    pub from: Address,
+    /// The place of `from`.
+    pub from_span: Span,
+    /// The address that is.
+    pub to: Address,
+    /// The place of `to`.
+    pub to_span: Span,
+}
