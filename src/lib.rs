@@ -1,6 +1,7 @@
 //! retrue: infrastructure as a transaction.
 
 pub mod address;
+pub mod cli;
 pub mod config;
 pub mod crash;
 pub mod diagnostic;

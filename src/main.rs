@@ -1,1 +1,7 @@
-fn main() {}
+//! The `retrue` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    retrue::cli::main()
+}

@@ -1,0 +1,39 @@
+//! The codes of errors that arise at the command line itself.
+
+/// The command line is wrong.
+pub const USAGE: &str = "RT0801";
+/// Standard output could not be written.
+pub const OUTPUT_LOST: &str = "RT0802";
+/// An answer is needed, and nobody can be asked.
+pub const NOBODY_TO_ASK: &str = "RT0803";
+/// The answer was no.
+pub const DECLINED: &str = "RT0804";
+/// A file of a new stack is there already.
+pub const ALREADY_THERE: &str = "RT0805";
+/// A file could not be written.
+pub const CANNOT_WRITE: &str = "RT0806";
+/// No output has the name.
+pub const NO_SUCH_OUTPUT: &str = "RT0807";
+/// Nothing is recorded at the address.
+pub const NOTHING_RECORDED: &str = "RT0808";
+/// No type has the name.
+pub const NO_SUCH_TYPE: &str = "RT0809";
+/// The program cannot start working.
+pub const CANNOT_START: &str = "RT0810";
+/// A verb that belongs to later work.
+pub const LATER_VERB: &str = "RT0901";
+
+/// All of them, for the table of codes.
+pub const ALL: &[&str] = &[
+    USAGE,
+    OUTPUT_LOST,
+    NOBODY_TO_ASK,
+    DECLINED,
+    ALREADY_THERE,
+    CANNOT_WRITE,
+    NO_SUCH_OUTPUT,
+    NOTHING_RECORDED,
+    NO_SUCH_TYPE,
+    CANNOT_START,
+    LATER_VERB,
+];

@@ -1,0 +1,3 @@
+//! Documents for programs: wire forms of their own, beside what they show.
+
+pub(crate) mod diagnostics;

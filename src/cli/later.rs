@@ -1,0 +1,29 @@
+//! What the command line names and this version does not do yet.
+
+/// A verb of later work.
+#[derive(Clone, Copy, Debug)]
+pub struct Later {
+    /// The verb as it is typed.
+    pub verb: &'static str,
+    /// What to do in its place.
+    pub instead: &'static str,
+}
+
+/// All of them. Each ends in one error, and does nothing.
+pub const LATER: &[Later] = &[
+    Later {
+        verb: "import",
+        instead: "declare it as it is: what exists under the same identity is adopted by `retrue apply`",
+    },
+    Later { verb: "migrate", instead: "write the stack by hand; `retrue init` gives a start" },
+    Later {
+        verb: "providers install",
+        instead: "the providers of this version are built in: `retrue providers list` names them",
+    },
+    Later {
+        verb: "runs review",
+        instead: "`retrue runs note` keeps what you found, `retrue runs accept` closes the run",
+    },
+    Later { verb: "runs replay", instead: "`retrue apply` plans anew from the stack" },
+    Later { verb: "runs dead-letters", instead: "`retrue runs list` shows which runs failed, `retrue runs show` why" },
+];

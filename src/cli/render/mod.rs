@@ -1,0 +1,9 @@
+//! What people read.
+//!
+//! Everything here returns text with colours, laid out for a width; the console takes the colours
+//! away where they cannot be shown. Nothing depends on colour alone.
+
+mod diagnostics;
+pub(crate) mod text;
+
+pub use diagnostics::diagnostics;

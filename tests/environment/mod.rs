@@ -1,0 +1,156 @@
+//! Where a test runs the program: a directory and a home of its own, an empty environment, no
+//! terminal, no colours. The output is the same every time.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use regex::Regex;
+use tempfile::TempDir;
+
+/// One place of work.
+pub(crate) struct Environment {
+    root: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run of the program showed.
+pub(crate) struct Shown {
+    /// The exit status; 128 and more after a signal.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+    root: PathBuf,
+}
+
+impl Environment {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        let root = TempDir::with_prefix("retrue-test-").unwrap();
+        fs_err::create_dir(root.path().join("home")).unwrap();
+        fs_err::create_dir(root.path().join("work")).unwrap();
+        Environment { root, variables: Vec::new() }
+    }
+
+    /// One with a stack.
+    pub(crate) fn with_stack(stack: &str) -> Self {
+        let environment = Self::new();
+        environment.write("retrue.toml", stack);
+        environment
+    }
+
+    /// The directory that the program runs in.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    /// A path below it.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.work().join(name)
+    }
+
+    /// Writes a file below it, with its directories.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, content).unwrap();
+    }
+
+    /// Reads a file below it.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs_err::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The program, ready to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_retrue"));
+        command
+            .args(arguments)
+            .current_dir(self.work())
+            .env_clear()
+            .env("HOME", self.root.path().join("home"))
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("NO_COLOR", "1")
+            .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Shown {
+        self.shown(self.command(arguments).output().unwrap())
+    }
+
+    /// What a finished process showed.
+    pub(crate) fn shown(&self, output: Output) -> Shown {
+        use std::os::unix::process::ExitStatusExt as _;
+        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
+        Shown {
+            code,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            root: self.root.path().to_owned(),
+        }
+    }
+}
+
+impl Shown {
+    /// Fails the test, with all that was shown, unless it ended so.
+    #[track_caller]
+    pub(crate) fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.screen());
+        self
+    }
+
+    /// Standard output as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.screen()))
+    }
+
+    /// Standard output as JSON lines.
+    #[track_caller]
+    pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
+        let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}\n{}", self.screen()));
+        self.stdout.lines().map(read).collect()
+    }
+
+    /// All that was shown, with what differs from run to run replaced by words.
+    pub(crate) fn screen(&self) -> String {
+        let mut screen = String::new();
+        let _ = writeln!(screen, "exit: {}", self.code);
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                let _ = writeln!(screen, "--- {name}\n{}", steady(text, &self.root));
+            }
+        }
+        screen
+    }
+}
+
+/// Replaces what differs from run to run.
+fn steady(text: &str, root: &Path) -> String {
+    let mut text = text.replace(&root.display().to_string(), "[ROOT]");
+    for (pattern, word) in [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
+        (r"\b[0-9a-f]{64}\b", "[HASH]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r#""duration_ms":\d+"#, r#""duration_ms":"[MS]""#),
+        (r"\b\d+(\.\d+)?(ms|s)\b", "[DURATION]"),
+        (r"\bpid \d+", "pid [PID]"),
+    ] {
+        text = Regex::new(pattern).unwrap().replace_all(&text, word).into_owned();
+    }
+    text.trim_end().to_owned()
+}

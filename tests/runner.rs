@@ -1,0 +1,24 @@
+//! All end-to-end tests, in one program.
+
+mod environment;
+
+mod scenarios {
+    mod usage;
+}
+
+/// A file of scenarios that is not named above would never run, and nobody would see.
+#[test]
+fn every_scenario_file_is_listed() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let runner = fs_err::read_to_string(here.join("runner.rs")).unwrap();
+    for entry in fs_err::read_dir(here.join("scenarios")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(
+                runner.contains(&format!("    mod {name};\n")),
+                "tests/scenarios/{name}.rs is not listed in runner.rs"
+            );
+        }
+    }
+}
