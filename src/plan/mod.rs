@@ -3,6 +3,11 @@
 //! Everything in this room is pure. It is given what was read and evaluated elsewhere, and knows no
 //! clock, no files, no randomness and no runtime.
 
+pub mod assemble;
+pub mod codes;
+pub mod decide;
+pub mod file;
+pub mod marks;
 pub mod model;
 
 pub use model::{

@@ -316,6 +316,10 @@ pub struct Step {
     pub moved_from: Option<Address>,
     /// The version of the type's schema.
     pub schema_version: u64,
+    /// An update or adoption makes an object ours that was not.
+    pub adopts: bool,
+    /// An update brings an adopted object back to its adoption image, and the record is dropped.
+    pub restores: bool,
 }
 
 /// A condition that is evaluated while applying.
@@ -501,6 +505,13 @@ impl Plan {
     /// Whether applying it would change nothing outside, no record and no output.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.outputs.iter().all(|output| !output.changes())
+    }
+}
+
+impl PlannedValue {
+    /// A value of which nothing is pending.
+    pub fn known(value: Value) -> Self {
+        PlannedValue { value, pending: BTreeMap::new() }
     }
 }
 

@@ -1,0 +1,311 @@
+//! Puts decisions together: what each step waits for, the order, the stages, and the pivot.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use retrue_provider_api::Reversibility;
+
+use crate::address::{Address, BlockAddress};
+use crate::plan::model::{Dependency, ObjectKey, Pivot, Step, StepEffect};
+
+/// Steps in their order, with what they wait for.
+#[derive(Debug, Default)]
+pub struct Assembled {
+    /// In an order that respects every dependency.
+    pub steps: Vec<Step>,
+    /// Sets of steps that others wait for as a whole.
+    pub groups: Vec<Vec<usize>>,
+    /// The first step behind which nothing can be unwound in full.
+    pub pivot: Option<Pivot>,
+}
+
+/// The steps of one instance, in the order in which they follow each other.
+#[derive(Debug)]
+pub struct Chain {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The blocks that the recorded object depends on: they are ended after it.
+    pub recorded_dependencies: Vec<BlockAddress>,
+}
+
+/// How deletes are ordered among the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Deletes {
+    /// As late as the dependencies permit.
+    #[default]
+    Last,
+    /// As early as the dependencies permit, so that the old makes room for the new.
+    Graph,
+}
+
+/// The addresses of steps that wait for each other.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StepCycle(pub Vec<String>);
+
+#[derive(Default)]
+struct BlockSteps {
+    /// Steps after which the block is as desired.
+    forward: Vec<usize>,
+    /// Steps that end objects of the block.
+    ending: Vec<usize>,
+}
+
+/// Puts the steps of all instances together.
+///
+/// The chains come in the order of their addresses; the result depends on nothing else.
+pub fn assemble(chains: Vec<Chain>, deletes: Deletes) -> Result<Assembled, StepCycle> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut blocks: BTreeMap<BlockAddress, BlockSteps> = BTreeMap::new();
+    let mut dependents: BTreeMap<BlockAddress, BTreeSet<BlockAddress>> = BTreeMap::new();
+    // For each step: the step before it in its chain, and whether it ends something that is then
+    // made anew at the same place.
+    let mut previous: Vec<Option<usize>> = Vec::new();
+    let mut makes_room: Vec<bool> = Vec::new();
+    for chain in chains {
+        let count = chain.steps.len();
+        for (position, step) in chain.steps.into_iter().enumerate() {
+            let index = steps.len();
+            let block = step.id.address.block.clone();
+            for dependency in chain.recorded_dependencies.iter().chain(&step.dependencies) {
+                if *dependency != block {
+                    dependents.entry(dependency.clone()).or_default().insert(block.clone());
+                }
+            }
+            let of_block = blocks.entry(block).or_default();
+            let ends = ends(&step);
+            if ends {
+                of_block.ending.push(index)
+            } else {
+                of_block.forward.push(index)
+            }
+            previous.push((position > 0).then(|| index - 1));
+            makes_room.push(ends && position + 1 < count);
+            steps.push(step);
+        }
+    }
+    let mut graph = Graph::new(steps.len());
+    let forward: BTreeMap<&BlockAddress, Option<Dependency>> =
+        blocks.iter().map(|(block, of)| (block, graph.gather(&of.forward))).collect();
+    let ending: BTreeMap<&BlockAddress, Option<Dependency>> =
+        blocks.iter().map(|(block, of)| (block, graph.gather(&of.ending))).collect();
+    let nothing = BTreeSet::new();
+    for index in 0..steps.len() {
+        let (Some(step), Some(before), Some(room)) = (steps.get(index), previous.get(index), makes_room.get(index))
+        else {
+            continue;
+        };
+        let mut waits: BTreeSet<Dependency> = BTreeSet::new();
+        waits.extend(before.map(Dependency::Step));
+        if ends(step) {
+            for dependent in dependents.get(&step.id.address.block).unwrap_or(&nothing) {
+                waits.extend(ending.get(dependent).copied().flatten());
+                // What is made anew at the same place is waited for by its dependents, so it cannot
+                // wait for them; anything else goes only when nothing uses it any more.
+                let leftover = matches!(step.id.object, ObjectKey::Deposed(_)) && before.is_none();
+                if !room && !leftover {
+                    waits.extend(forward.get(dependent).copied().flatten());
+                }
+            }
+        } else {
+            for dependency in &step.dependencies {
+                if *dependency != step.id.address.block {
+                    waits.extend(forward.get(dependency).copied().flatten());
+                }
+            }
+        }
+        graph.waits.insert(index, waits.into_iter().collect());
+    }
+    graph.order(steps, deletes)
+}
+
+/// Whether it ends an object, for the order of things.
+fn ends(step: &Step) -> bool {
+    matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget) || step.restores
+}
+
+/// How late a step comes: creates and updates, reversible deletes, lossy steps, irreversible ones.
+fn class(step: &Step, deletes: Deletes) -> u8 {
+    if ends(step) && deletes == Deletes::Graph {
+        return 0;
+    }
+    match step.reversibility {
+        Reversibility::No(_) => 3,
+        Reversibility::Lossy(_) => 2,
+        Reversibility::Full if ends(step) => 1,
+        Reversibility::Full => 0,
+    }
+}
+
+struct Graph {
+    waits: BTreeMap<usize, Vec<Dependency>>,
+    groups: Vec<Vec<usize>>,
+    count: usize,
+}
+
+impl Graph {
+    fn new(count: usize) -> Self {
+        Graph { waits: BTreeMap::new(), groups: Vec::new(), count }
+    }
+
+    /// What stands for all of these steps: nothing, the one step, or a group.
+    fn gather(&mut self, members: &[usize]) -> Option<Dependency> {
+        match members {
+            [] => None,
+            [one] => Some(Dependency::Step(*one)),
+            many => {
+                self.groups.push(many.to_vec());
+                Some(Dependency::Group(self.groups.len() - 1))
+            }
+        }
+    }
+
+    /// Kahn's algorithm, always taking the step of the lowest class, and of those the one with the
+    /// smallest address. A new stage begins when the class has to rise, or can fall again.
+    fn order(mut self, steps: Vec<Step>, deletes: Deletes) -> Result<Assembled, StepCycle> {
+        // A group is a node of its own, behind the steps: it is done when all its members are.
+        let nodes = self.count + self.groups.len();
+        let mut open: Vec<usize> = vec![0; nodes];
+        let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+        for (index, waits) in &self.waits {
+            for dependency in waits {
+                let node = match dependency {
+                    Dependency::Step(step) => *step,
+                    Dependency::Group(group) => self.count + group,
+                };
+                if let (Some(count), Some(list)) = (open.get_mut(*index), waiting.get_mut(node)) {
+                    *count += 1;
+                    list.push(*index);
+                }
+            }
+        }
+        for (group, members) in self.groups.iter().enumerate() {
+            for member in members {
+                if let (Some(count), Some(list)) = (open.get_mut(self.count + group), waiting.get_mut(*member)) {
+                    *count += 1;
+                    list.push(self.count + group);
+                }
+            }
+        }
+        // A group is in no class: it is passed through at once.
+        let class_of = |node: usize| steps.get(node).map_or(0, |step| class(step, deletes));
+        let mut ready: BinaryHeap<Reverse<(u8, usize)>> = (0..self.count)
+            .filter(|node| open.get(*node) == Some(&0))
+            .map(|node| Reverse((class_of(node), node)))
+            .collect();
+        let mut order: Vec<(usize, u32)> = Vec::with_capacity(self.count);
+        let (mut stage, mut current) = (0u32, None::<u8>);
+        while let Some(Reverse((class, node))) = ready.pop() {
+            if let Some(now) = current
+                && now != class
+            {
+                stage += 1;
+            }
+            current = Some(class);
+            order.push((node, stage));
+            let mut done = vec![node];
+            while let Some(finished) = done.pop() {
+                for next in waiting.get_mut(finished).map(std::mem::take).unwrap_or_default() {
+                    let Some(count) = open.get_mut(next) else { continue };
+                    *count -= 1;
+                    if *count == 0 {
+                        if next < self.count { ready.push(Reverse((class_of(next), next))) } else { done.push(next) }
+                    }
+                }
+            }
+        }
+        if order.len() < self.count {
+            let placed: BTreeSet<usize> = order.iter().map(|(node, _)| *node).collect();
+            let stuck = steps
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| !placed.contains(index))
+                .map(|(_, step)| format!("{} {}", step.id.effect.word(), step.id.address))
+                .collect();
+            return Err(StepCycle(stuck));
+        }
+        Ok(self.renumber(steps, &order))
+    }
+
+    fn renumber(&mut self, steps: Vec<Step>, order: &[(usize, u32)]) -> Assembled {
+        let mut position = vec![0usize; self.count];
+        for (new, (old, _)) in order.iter().enumerate() {
+            if let Some(slot) = position.get_mut(*old) {
+                *slot = new;
+            }
+        }
+        let at = |old: usize| position.get(old).copied().unwrap_or(old);
+        let groups: Vec<Vec<usize>> = self
+            .groups
+            .iter()
+            .map(|members| {
+                let mut members: Vec<usize> = members.iter().map(|member| at(*member)).collect();
+                members.sort_unstable();
+                members
+            })
+            .collect();
+        let mut slots: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+        let mut ordered = Vec::with_capacity(slots.len());
+        for (old, stage) in order {
+            let Some(mut step) = slots.get_mut(*old).and_then(Option::take) else { continue };
+            step.stage = *stage;
+            let mut waits: Vec<Dependency> = self
+                .waits
+                .get(old)
+                .into_iter()
+                .flatten()
+                .map(|dependency| match dependency {
+                    Dependency::Step(step) => Dependency::Step(at(*step)),
+                    group => *group,
+                })
+                .collect();
+            waits.sort_unstable();
+            step.depends_on = waits;
+            ordered.push(step);
+        }
+        let pivot = find_pivot(&ordered, &groups);
+        Assembled { steps: ordered, groups, pivot }
+    }
+}
+
+/// Finds the first step that cannot be undone in full and that others rest on.
+///
+/// Steps come in order, so one pass over what each waits for is enough.
+pub fn find_pivot(steps: &[Step], groups: &[Vec<usize>]) -> Option<Pivot> {
+    let first = steps.iter().enumerate().find_map(|(index, step)| {
+        let reason = step.reversibility.reason()?;
+        let behind = resting_on(index, steps, groups);
+        (!behind.is_empty()).then(|| (index, step, reason.to_owned(), behind))
+    });
+    first.map(|(index, step, reason, behind)| Pivot { address: step.id.address.clone(), step: index, reason, behind })
+}
+
+/// The addresses of the steps that wait for a step, directly or not, sorted.
+pub fn resting_on(index: usize, steps: &[Step], groups: &[Vec<usize>]) -> Vec<Address> {
+    let mut rests: BTreeSet<usize> = BTreeSet::from([index]);
+    let mut resting_groups: BTreeSet<usize> = groups
+        .iter()
+        .enumerate()
+        .filter(|(_, members)| members.binary_search(&index).is_ok())
+        .map(|(group, _)| group)
+        .collect();
+    let mut member_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (group, members) in groups.iter().enumerate() {
+        for member in members {
+            member_of.entry(*member).or_default().push(group);
+        }
+    }
+    for (other, step) in steps.iter().enumerate().skip(index + 1) {
+        let waits = step.depends_on.iter().any(|dependency| match dependency {
+            Dependency::Step(step) => rests.contains(step),
+            Dependency::Group(group) => resting_groups.contains(group),
+        });
+        if waits {
+            rests.insert(other);
+            resting_groups.extend(member_of.get(&other).into_iter().flatten());
+        }
+    }
+    rests.remove(&index);
+    let addresses: BTreeSet<Address> =
+        rests.into_iter().filter_map(|index| steps.get(index)).map(|step| step.id.address.clone()).collect();
+    addresses.into_iter().collect()
+}
