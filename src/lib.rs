@@ -2,9 +2,11 @@
 
 pub mod address;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod diagnostic;
+pub mod engine;
 pub mod expression;
 pub mod plan;
 pub mod rest;

@@ -1,0 +1,61 @@
+//! The time, and ids made from it: owned by whoever runs things, so that tests and simulations can.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells the time and makes ids.
+pub trait Clock: Send + Sync {
+    /// Now, as RFC 3339 in UTC with milliseconds.
+    fn now(&self) -> String;
+    /// Seconds since 1970.
+    fn seconds(&self) -> i64;
+    /// An id for a run; later ones sort behind earlier ones.
+    fn run_id(&self) -> String;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> String {
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
+    fn seconds(&self) -> i64 {
+        jiff::Timestamp::now().as_second()
+    }
+
+    fn run_id(&self) -> String {
+        uuid::Uuid::now_v7().to_string()
+    }
+}
+
+/// A clock that moves a second at each look, and counts its ids.
+#[derive(Debug, Default)]
+pub struct CountingClock(AtomicU64);
+
+impl CountingClock {
+    /// One that starts at 2026-01-01.
+    pub fn shared() -> Arc<dyn Clock> {
+        Arc::new(CountingClock::default())
+    }
+}
+
+impl Clock for CountingClock {
+    fn now(&self) -> String {
+        let seconds = i64::try_from(self.0.fetch_add(1, Ordering::Relaxed)).unwrap_or(0);
+        jiff::Timestamp::from_second(1_767_225_600 + seconds)
+            .unwrap_or_default()
+            .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+            .to_string()
+    }
+
+    fn seconds(&self) -> i64 {
+        1_767_225_600 + i64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    fn run_id(&self) -> String {
+        format!("00000000-0000-7000-8000-{:012}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}

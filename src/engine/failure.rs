@@ -1,0 +1,48 @@
+//! Why something could not be done.
+
+use crate::diagnostic::{Diagnostic, Sources};
+
+/// What a failure means for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Bad input, a provider's error, a refused plan: 1.
+    Failed,
+    /// A person has to decide: 4.
+    NeedsPerson,
+    /// Another run holds the lock: 5.
+    Locked,
+    /// Wrong usage: 64.
+    Usage,
+    /// Cancelled by a signal: 130.
+    Cancelled,
+}
+
+/// Why something could not be done: all that is wrong, with the files that it is about.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// For the exit code.
+    pub kind: FailureKind,
+    /// All that is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files.
+    pub sources: Sources,
+}
+
+impl Failure {
+    /// One thing that is wrong, without a file.
+    pub fn one(diagnostic: Diagnostic) -> Self {
+        Failure { kind: FailureKind::Failed, diagnostics: vec![diagnostic], sources: Sources::default() }
+    }
+
+    /// Several things that are wrong, with their files. They are sorted by place.
+    pub fn many(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
+        crate::diagnostic::sort(&mut diagnostics);
+        Failure { kind: FailureKind::Failed, diagnostics, sources }
+    }
+
+    /// The same with another meaning for the exit code.
+    #[must_use]
+    pub fn kind(self, kind: FailureKind) -> Self {
+        Failure { kind, ..self }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a person chose on the command line.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+/// What holds for every verb.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the stack.
+    pub directory: PathBuf,
+    /// The environment; `default` where none is chosen.
+    pub environment: String,
+    /// `--var NAME=VALUE`, in order.
+    pub vars: Vec<(String, String)>,
+    /// `--var-file FILE`, in order.
+    pub var_files: Vec<PathBuf>,
+    /// How many calls to the outside may run at once.
+    pub parallelism: usize,
+    /// The environment of the process. Nothing else reads it.
+    pub process_environment: BTreeMap<OsString, OsString>,
+    /// Who is asking: `user@host`.
+    pub actor: String,
+}
+
+/// What is to be planned.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// Everything is to end.
+    pub destroy: bool,
+    /// Only these addresses, and what they depend on.
+    pub targets: Vec<String>,
+    /// These are made anew.
+    pub replace: Vec<String>,
+    /// The world is read; otherwise the record is taken for it.
+    pub refresh: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions { destroy: false, targets: Vec::new(), replace: Vec::new(), refresh: true }
+    }
+}
+
+/// What happens when a step fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// What runs is finished, nothing new is started.
+    #[default]
+    Halt,
+    /// What does not depend on the failed step goes on.
+    Continue,
+    /// What was done is unwound.
+    Compensate,
+}
+
+/// How a person stops a run: softly at first.
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation {
+    /// Nothing new is started; what runs is finished and recorded.
+    pub soft: CancellationToken,
+    /// What runs is cancelled.
+    pub hard: CancellationToken,
+}
