@@ -6,8 +6,8 @@ pub mod object;
 pub mod state;
 
 pub use event::{
-    Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, Resolution, RunFinished, RunKind, RunStarted, StepBegin,
-    StepEnd, StoredImage, UndoBegin, UndoEnd,
+    Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, JournaledProvider, Resolution, ResolvedOutcome, RunFinished,
+    RunKind, RunStarted, StepBegin, StepEnd, StepFailure, StoredImage, UndoBegin, UndoEnd, UndoFailure,
 };
 pub use machine::{Illegal, Machine, RunState, StepStatus, UndoStatus};
 pub use object::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject};
