@@ -1,1 +1,15 @@
-//! Placeholder.
+//! A fake cloud for tests, and the provider for it.
+//!
+//! With local files alone every identity is natural and doubt is never exercised. Here ids are given
+//! by a server that holds the truth, creates are slow, answers get lost, and somebody else
+//! interferes: everything that makes provisioning hard, on demand and without chance.
+
+mod admin;
+pub mod cloud;
+mod server;
+mod transport;
+mod wire;
+
+pub use admin::{Admin, AdminError};
+pub use server::Server;
+pub use transport::{DirectTransport, HttpTransport, SendError, Transport};
