@@ -5,11 +5,27 @@
 //! interferes: everything that makes provisioning hard, on demand and without chance.
 
 mod admin;
+mod apply;
+mod bucket;
+mod client;
 pub mod cloud;
+mod config;
+mod convert;
+mod database;
+mod image;
+mod instance;
+mod network;
+mod plan;
+mod provider;
+mod read;
+mod resource;
 mod server;
+mod token;
 mod transport;
 mod wire;
 
 pub use admin::{Admin, AdminError};
+pub use config::Config;
+pub use provider::{TestCloud, provider};
 pub use server::Server;
 pub use transport::{DirectTransport, HttpTransport, SendError, Transport};

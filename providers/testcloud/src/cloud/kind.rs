@@ -170,8 +170,9 @@ pub(crate) fn images() -> BTreeMap<Key, Object> {
     [("debian-12", "img-1", 2), ("debian-13", "img-2", 3), ("alpine-3", "img-3", 1)]
         .into_iter()
         .map(|(name, id, size)| {
-            let attributes: Attributes =
-                [("id", json!(id)), ("name", json!(name)), ("size", json!(size))].map(|(k, v)| (k.to_owned(), v)).into();
+            let attributes: Attributes = [("id", json!(id)), ("name", json!(name)), ("size", json!(size))]
+                .map(|(k, v)| (k.to_owned(), v))
+                .into();
             (("images".to_owned(), id.to_owned()), Object { attributes, ..Object::default() })
         })
         .collect()
