@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use retrue_provider_api::{
     Block, Capability, Category, Change, ConfigureRequest, Context, DataRequest, FindRequest, Found, Image,
-    ImportRequest, Imported, Observed, Outcome, PlanRequest, PlanResponse, Provider, ProviderDiagnostic, ProviderError,
-    ProviderResult, ProviderSchema, ReadRequest, Subject, ValidateRequest, Value,
+    ImageRequest, ImportRequest, Imported, Observed, Outcome, PlanRequest, PlanResponse, Provider, ProviderDiagnostic,
+    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Subject, ValidateRequest, Value,
 };
 
 use crate::apply::{self, image_of};
 use crate::client::Client;
 use crate::config::{self, Config};
+use crate::convert::same_apart_from_volatile;
 use crate::image;
 use crate::plan;
 use crate::read;
@@ -110,10 +111,12 @@ impl Provider for TestCloud {
         }
     }
 
-    async fn image(&self, context: &Context, request: ReadRequest) -> ProviderResult<Image> {
-        match self.read(context, request).await? {
-            Some(object) => Ok(image_of(object)),
-            None => Err(ProviderError::new(Category::NotFound, "image", "there is nothing to keep: it is gone")),
+    async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
+        let block = (known(&request.object.type_name, "image")?.schema)().block;
+        let seen = request.object.state.clone();
+        match self.read(context, request.object).await? {
+            Some(object) if same_apart_from_volatile(&block, &object.state, &seen) => Ok(image_of(object)),
+            _ => Err(ProviderError::new(Category::Conflict, "image", "it has changed since it was read")),
         }
     }
 

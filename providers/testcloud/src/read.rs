@@ -71,7 +71,7 @@ pub(crate) async fn find(
 ) -> ProviderResult<Found> {
     let list = Call::new(Method::Get, format!("/v1/{}", resource.collection));
     let call = match resource.findable {
-        Findable::No => return Err(ProviderError::unsupported("find")),
+        Findable::No | Findable::NothingOutside => return Err(ProviderError::unsupported("find")),
         Findable::ByMarker => {
             let Some(marker) = &request.marker else {
                 let message = "without a marker it cannot be found";

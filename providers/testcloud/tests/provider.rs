@@ -113,7 +113,8 @@ async fn an_update_sends_what_differs_and_an_undo_brings_it_back() {
         private: Private::default(),
         identity: None,
     };
-    let image = provider.image(&context(), request).await.unwrap();
+    let image =
+        provider.image(&context(), ImageRequest { object: request, effect: None, planned: nothing() }).await.unwrap();
     let wanted = json!({"name": "d", "engine": "mysql", "password": "two", "size": 20, "tags": {"a": "b"}});
     let two = config(provider, "testcloud_database", wanted).await;
     let after = applied(change(provider, "testcloud_database", prior, two).await);

@@ -2,32 +2,12 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use retrue_provider_api::*;
 use retrue_provider_testcloud::cloud::{Cloud, lock};
 use retrue_provider_testcloud::{Config, DirectTransport, Server, TestCloud};
-use tokio_util::sync::CancellationToken;
-
-struct Nowhere;
-
-impl Blobs for Nowhere {
-    fn put(&self, _: &mut dyn Read) -> io::Result<BlobId> {
-        Err(io::Error::other("no blobs here"))
-    }
-    fn get(&self, _: &BlobId) -> io::Result<Box<dyn Read + Send>> {
-        Err(io::Error::other("no blobs here"))
-    }
-}
-
-impl Children for Nowhere {
-    fn started(&self, _: &ChildProcess) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 pub fn marker(generation: u64) -> Marker {
     Marker {
@@ -40,18 +20,7 @@ pub fn marker(generation: u64) -> Marker {
 }
 
 pub fn context() -> Context {
-    Context {
-        run: "run".into(),
-        step: "step".into(),
-        address: "testcloud_instance.a".into(),
-        attempt: 1,
-        idempotency_key: "key".into(),
-        marker: Some(marker(1)),
-        deadline: Instant::now() + Duration::from_secs(20),
-        cancellation: CancellationToken::new(),
-        blobs: Arc::new(Nowhere),
-        children: Arc::new(Nowhere),
-    }
+    Context { marker: Some(marker(1)), ..retrue_provider_api::testing::context() }
 }
 
 pub async fn over_http(server: &Server) -> Arc<dyn Provider> {
