@@ -8,17 +8,34 @@
 //! Architecture Invariant: evaluation touches nothing outside but through the [`Scope`], and through
 //! the `Host` that it gives to functions.
 
+mod call;
+mod conditional;
+mod equality;
 mod error;
+mod evaluate;
+mod for_expression;
 pub mod functions;
+mod lower;
+mod lower_reference;
+mod lower_template;
+mod operators;
 mod parse;
 mod reference;
+mod render;
 mod scope;
+mod span_map;
 mod stack;
+mod template;
+mod traversal;
 mod tree;
 
 pub use error::{EvalError, codes, nearest};
-pub use parse::evaluate;
+pub use evaluate::evaluate;
 pub use reference::{Each, Reference, Root};
+pub use render::render;
 pub use scope::Scope;
 pub use stack::{STACK_SIZE, with_deep_stack};
 pub use tree::Expression;
+
+#[cfg(test)]
+mod table_tests;

@@ -1,35 +1,108 @@
-//! From text to tree.
+//! From text to tree: the entry points, and what is said of text that is no expression.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use retrue_provider_api::Value;
 
 use super::error::{EvalError, codes};
-use super::scope::Scope;
-use super::tree::Expression;
+use super::lower::{Free, Lowering};
+use super::span_map::SpanMap;
+use super::tree::{Expression, Form, Kind};
 use crate::span::{FileId, Span};
 
 impl Expression {
     /// Parses a template: the decoded content of a string of a TOML file.
     ///
-    /// `raw` is the string as it is written in the file, with its quotes, and `span` its place.
+    /// A template that is nothing but one `${expr}` has the value of the expression, of any type;
+    /// any other is a text. `raw` is the string as it is written in the file, with its quotes, and
+    /// `span` its place.
     pub fn from_template(text: &str, span: Span, raw: &str) -> Result<Expression, EvalError> {
-        let _ = raw;
-        if text.contains("${") || text.contains("%{") {
-            return Err(EvalError::new(codes::SYNTAX, "templates are not here yet", span));
+        if !text.contains("${") && !text.contains("%{") {
+            return Ok(Expression::literal(Value::string(text), span));
         }
-        Ok(Expression::literal(Value::string(text), span))
+        let map = SpanMap::of_toml(text, span, raw);
+        let tree = template(text, &map, Free::References)?;
+        Ok(Expression::from_kind(Kind::Source { text: text.into(), form: Form::Template, tree }, span))
     }
 
-    /// Parses an expression that stands by itself, without `${}`. Its places count bytes of `text`.
+    /// Parses an expression that stands by itself, without `${}`; white space around it is ignored.
+    /// Its places count bytes of `text`.
     pub fn bare(text: &str, file: FileId) -> Result<Expression, EvalError> {
-        Err(EvalError::new(codes::SYNTAX, "expressions are not here yet", Span::new(file, 0..text.len())))
+        let trimmed = text.trim();
+        let start = text.len() - text.trim_start().len();
+        let map = SpanMap::plain(file, start);
+        let source: Arc<str> = trimmed.into();
+        let parsed = hcl_edit::parser::parse_expr(trimmed).map_err(|error| {
+            let range = error_range(trimmed, &error);
+            syntax_error(error.message(), map.span(range))
+        })?;
+        let tree = Lowering::new(trimmed, &map, Free::References).expression(&parsed)?;
+        let span = map.span(0..trimmed.len());
+        Ok(Expression::from_kind(Kind::Source { text: source, form: Form::Bare, tree }, span))
     }
 }
 
-/// The value of an expression, or everything that is wrong with it.
-pub fn evaluate(expression: &Expression, scope: &dyn Scope) -> Result<Value, Vec<EvalError>> {
-    let _ = scope;
-    match expression.as_literal() {
-        Some(value) => Ok(value.clone()),
-        None => Err(vec![EvalError::new(codes::SYNTAX, "evaluation is not here yet", expression.span())]),
+/// Parses a template, of a TOML string or a template file.
+pub(super) fn template(text: &str, map: &SpanMap, free: Free) -> Result<Expression, EvalError> {
+    let parsed = hcl_edit::parser::parse_template(text).map_err(|error| {
+        let range = error_range(text, &error);
+        let opened = opening_before(text, range.start);
+        syntax_error(error.message(), map.span(range)).maybe_hint(opened.map(literal_hint))
+    })?;
+    Lowering::new(text, map, free).root_template(&parsed)
+}
+
+fn error_range(text: &str, error: &hcl_edit::parser::Error) -> Range<usize> {
+    let mut start = error.location().offset().min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let width = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    start..start + width
+}
+
+fn syntax_error(message: &str, span: Span) -> EvalError {
+    if message.contains("at most 64 nested levels") {
+        return EvalError::new(codes::TOO_DEEP, "the expression is nested deeper than 64 levels", span)
+            .hint("give parts of it names under [local]");
+    }
+    if message.contains("at most 128 chained") {
+        return EvalError::new(codes::TOO_DEEP, "the expression chains more than 128 operators", span)
+            .hint("give parts of it names under [local]");
+    }
+    EvalError::new(codes::SYNTAX, format!("this is not an expression: {message}"), span)
+}
+
+/// The marker, `${` or `%{`, of the interpolation or directive that an offset lies in or begins.
+fn opening_before(text: &str, offset: usize) -> Option<char> {
+    let mut opened = None;
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, character)) = rest.next() {
+        if at > offset {
+            break;
+        }
+        if !matches!(character, '$' | '%') {
+            continue;
+        }
+        let mut following = text.get(at + 1..).unwrap_or("").chars();
+        match (following.next(), following.next()) {
+            (Some('{'), _) => opened = Some(character),
+            (Some(second), Some('{')) if second == character => {
+                rest.next();
+                rest.next();
+            }
+            _ => {}
+        }
+    }
+    opened
+}
+
+/// How to write down a marker that was not meant as one.
+pub(super) fn literal_hint(marker: char) -> String {
+    if marker == '%' {
+        "if `%{` is meant as text, such as curl's `%{http_code}`, double the percent sign: `%%{`".into()
+    } else {
+        "if `${` is meant as text, such as a shell's `${X:-y}`, double the dollar sign: `$${`".into()
     }
 }

@@ -39,6 +39,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         "can",
         "templatefile",
         "templatestring",
+        "upper",
+        "max",
+        "length",
+        "jsonencode",
     ]
     .into_iter()
 }
@@ -55,6 +59,13 @@ pub fn call(name: &str, arguments: &[Value], _host: &dyn Host) -> Result<Value, 
     let wrong = |message: String| FunctionError { message, argument: Some(0) };
     let value = arguments.first().ok_or_else(|| wrong("one argument is needed".into()))?;
     let kind = match name.strip_prefix("core::").unwrap_or(name) {
+        "upper" => return Ok(Value::from(value.as_str().unwrap_or_default().to_uppercase()).with_marks(value.marks())),
+        "max" => {
+            let marks =
+                arguments.iter().fold(retrue_provider_api::Marks::NONE, |marks, value| marks.union(value.marks()));
+            let most = arguments.iter().filter_map(Value::as_number).max().cloned();
+            return most.map(|most| Value::from(most).with_marks(marks)).ok_or_else(|| wrong("no number".into()));
+        }
         "sensitive" => return Ok(value.clone().sensitive()),
         "tostring" => Type::String,
         "tonumber" => Type::Number,
