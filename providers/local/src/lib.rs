@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The provider `local`: files, directories, links and commands on this machine.
+#![doc = include_str!("docs.md")]
+
+mod config;
+mod draft;
+mod errors;
+mod extended;
+mod file;
+mod file_content;
+mod file_image;
+mod file_write;
+mod here;
+mod observe;
+mod owner;
+mod path_type;
+mod provider;
+
+pub use provider::provider;

@@ -1,0 +1,149 @@
+//! The provider itself: it finds the type and hands over.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use retrue_provider_api::{
+    Capability, Category, Change, ConfigureRequest, Context, Effect, FindRequest, Found, Image, ImageRequest,
+    ImportRequest, Imported, Observed, Outcome, PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic,
+    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Subject, Type, ValidateRequest, Value,
+};
+
+use crate::config::{self, Places};
+use crate::file::File;
+use crate::here::Here;
+use crate::path_type::{Effected, PathType};
+
+/// Makes an instance, to be configured.
+pub fn provider() -> Arc<dyn Provider> {
+    let resources = PATH_TYPES.iter().map(|(name, kind)| ((*name).to_owned(), kind.schema())).collect();
+    let schema = ProviderSchema { provider: config::schema(), resources, ..ProviderSchema::default() };
+    Arc::new(Local { schema: Arc::new(schema), places: OnceLock::new() })
+}
+
+/// The types that are found by a path.
+const PATH_TYPES: [(&str, &dyn PathType); 1] = [("local_file", &File)];
+
+/// The provider of this machine.
+struct Local {
+    schema: Arc<ProviderSchema>,
+    places: OnceLock<Arc<Places>>,
+}
+
+impl Local {
+    fn here(&self, operation: &str, context: &Context) -> ProviderResult<Here> {
+        match self.places.get() {
+            Some(places) => Ok(Here::of(Arc::clone(places), context)),
+            None => Err(ProviderError::new(Category::Validation, operation, "the provider is not configured")),
+        }
+    }
+}
+
+fn path_type(operation: &str, name: &str) -> ProviderResult<&'static dyn PathType> {
+    let found = PATH_TYPES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, kind)| *kind).ok_or_else(|| unknown_type(operation, name))
+}
+
+fn unknown_type(operation: &str, name: &str) -> ProviderError {
+    ProviderError::new(Category::Validation, operation, format!("this provider has no type `{name}`"))
+}
+
+fn look_for(type_name: &str, state: Value, config: Value) -> ReadRequest {
+    ReadRequest { type_name: type_name.to_owned(), state, config, private: Private::default(), identity: None }
+}
+
+#[async_trait]
+impl Provider for Local {
+    async fn schema(&self) -> ProviderResult<Arc<ProviderSchema>> {
+        Ok(Arc::clone(&self.schema))
+    }
+
+    async fn configure(&self, request: ConfigureRequest) -> ProviderResult<()> {
+        let places = Arc::new(Places::of(request.directory));
+        self.places.set(places).map_err(|_| {
+            ProviderError::new(Category::Validation, "configure", "the provider has been configured already")
+        })
+    }
+
+    async fn validate(&self, request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
+        match request.subject {
+            Subject::Provider => Ok(Vec::new()),
+            Subject::Resource => Ok(path_type("validate", &request.type_name)?.validate(&request.config)),
+            Subject::Data => Err(unknown_type("validate", &request.type_name)),
+        }
+    }
+
+    fn capability(&self, type_name: &str, config: &Value) -> Capability {
+        path_type("capability", type_name).map_or_else(|_| Capability::default(), |kind| kind.capability(config))
+    }
+
+    fn identity(&self, type_name: &str, config: &Value) -> Option<Value> {
+        path_type("identity", type_name).ok()?;
+        let path = config.get("path")?;
+        match path.as_str() {
+            Some(written) => Some(Value::from(self.places.get()?.identity(written))),
+            None => Some(path.clone()),
+        }
+    }
+
+    async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
+        let kind = path_type("read", &request.type_name)?;
+        self.here("read", context)?.blocking("read", move |here| kind.observe(here, "read", &request)).await?
+    }
+
+    async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
+        let kind = path_type("find", &request.type_name)?;
+        let request = look_for(&request.type_name, Value::null(Type::Dynamic), request.config);
+        let found = self.here("find", context)?.blocking("find", move |here| kind.observe(here, "find", &request));
+        Ok(found.await??.map_or(Found::None, |observed| Found::One(Box::new(observed))))
+    }
+
+    async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {
+        let kind = path_type("plan", &request.type_name)?;
+        let here = self.here("plan", context)?;
+        if request.proposed.is_null() {
+            return here.blocking("plan", move |here| kind.plan_delete(here, request)).await?;
+        }
+        here.blocking("plan", move |here| kind.plan(here, request)).await?
+    }
+
+    async fn apply(&self, context: &Context, change: Change) -> Outcome {
+        let operation = match change.effect {
+            Effect::Create => "create",
+            Effect::Update => "update",
+            Effect::Delete => "delete",
+        };
+        let ready = path_type(operation, &change.type_name).and_then(|kind| Ok((kind, self.here(operation, context)?)));
+        let (kind, here) = match ready {
+            Ok(ready) => ready,
+            Err(error) => return Outcome::NotApplied(error),
+        };
+        match here.blocking(operation, move |here| Effected::outcome(kind.apply(here, change))).await {
+            Ok(outcome) => outcome,
+            // The work may still be under way: nobody can tell what comes of it.
+            Err(error) => Outcome::Unknown { error, best_known: None },
+        }
+    }
+
+    async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
+        let kind = path_type("image", &request.object.type_name)?;
+        self.here("image", context)?.blocking("image", move |here| kind.image(here, request)).await?
+    }
+
+    async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
+        let kind = path_type("recover", &request.type_name)?;
+        self.here("recover", context)?.blocking("recover", move |here| kind.recover(here, &request)).await?
+    }
+
+    async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
+        let kind = path_type("import", &request.type_name)?;
+        let state = Value::object([("path", Value::from(request.id.as_str()))]);
+        let asked = look_for(&request.type_name, state, Value::null(Type::Dynamic));
+        let found = self.here("import", context)?.blocking("import", move |here| kind.observe(here, "import", &asked));
+        let Some(object) = found.await?? else {
+            let message = format!("there is nothing at {}", request.id);
+            return Err(ProviderError::new(Category::NotFound, "import", message));
+        };
+        Ok(vec![Imported { type_name: request.type_name, object }])
+    }
+}
