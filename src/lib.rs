@@ -8,6 +8,7 @@ pub mod crash;
 pub mod diagnostic;
 pub mod engine;
 pub mod expression;
+pub mod graph;
 pub mod plan;
 pub mod rest;
 pub mod saga;

@@ -13,12 +13,22 @@
 
 pub mod codes;
 mod files;
+mod load;
+mod moved;
 mod parse;
+mod provider;
+mod references;
 mod scan;
 mod stack;
 
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE};
+pub use load::{Failed, load, load_texts};
 pub use stack::{
     Condition, DeleteOrder, DependsOn, IgnoreChanges, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
     ProviderBlock, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::shown as shown_for_tests;

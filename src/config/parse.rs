@@ -14,6 +14,9 @@ use crate::span::{FileId, Span};
 /// Above this size a broken file is reported by its first error alone: every byte of it may be one.
 const RECOVERY_LIMIT: usize = 1024 * 1024;
 
+/// After so many broken statements the rest of a file goes unreported.
+const MAX_ERRORS: usize = 100;
+
 /// What was made of a text.
 pub(super) struct Parsed<'t> {
     pub(super) root: DeTable<'t>,
@@ -31,12 +34,6 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str, diagnostics: &mut Vec<Diagn
         );
         return None;
     }
-    for (range, what) in &scanned.newer {
-        diagnostics.push(
-            Diagnostic::error(codes::NEWER_TOML, format!("{what} came with TOML 1.1; the format is TOML 1.0"))
-                .at(Span::new(file, range.clone())),
-        );
-    }
     let (root, errors) = if text.len() > RECOVERY_LIMIT {
         match DeTable::parse(text) {
             Ok(root) => (root, Vec::new()),
@@ -46,7 +43,17 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str, diagnostics: &mut Vec<Diagn
         DeTable::parse_recoverable(text)
     };
     let broken = if errors.is_empty() { Vec::new() } else { report(file, text, &scanned, errors, diagnostics) };
+    for (range, what) in &scanned.newer {
+        if !broken.iter().any(|region| region.contains(&range.start)) {
+            diagnostics.push(newer(what, Span::new(file, range.clone())));
+        }
+    }
     Some(Parsed { root: root.into_inner(), broken })
+}
+
+/// The error for what TOML 1.1 brought.
+pub(super) fn newer(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(codes::NEWER_TOML, format!("{what} came with TOML 1.1; the format is TOML 1.0")).at(span)
 }
 
 /// Reports one error for each broken statement, and returns the regions that they spoil.
@@ -67,7 +74,7 @@ fn report(
     let definitions = Definitions::new(text, &scanned.statements);
     let mut broken: Vec<Range<usize>> = Vec::new();
     let mut duplicate_section = None;
-    for (index, errors) in by_statement {
+    for (index, errors) in by_statement.into_iter().take(MAX_ERRORS) {
         let statement = index.and_then(|index| scanned.statements.get(index));
         let Some(first) = errors.first() else { continue };
         let begins = first.span().map_or(0, |span| span.start);

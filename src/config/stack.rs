@@ -9,7 +9,7 @@ use std::time::Duration;
 use retrue_provider_api::{Path, Type};
 
 use crate::address::{Address, BlockAddress};
-use crate::diagnostic::Sources;
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::expression::{Expression, Reference};
 use crate::span::Span;
 
@@ -36,6 +36,8 @@ pub struct Stack {
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Renames, in the order in which they are written.
     pub moved: Vec<Moved>,
+    /// What is no error and yet to be told.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The keys of `[stack]` that steer how retrue works.

@@ -1,0 +1,192 @@
+//! From the files of a stack to a [`Stack`].
+
+mod blocks;
+mod duration;
+mod lifecycle;
+mod reader;
+mod settings;
+mod value;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt::Display;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::codes;
+use super::files::read_stack;
+use super::parse::{Parsed, parse};
+use super::stack::Stack;
+use super::{moved, references};
+use crate::address::Mode;
+use crate::diagnostic::{Diagnostic, Sources, sort};
+use crate::expression::with_deep_stack;
+use crate::span::{FileId, Span};
+use reader::{Reader, not_yet};
+
+/// The tables and arrays that a file may hold.
+const TOP_LEVEL: &[&str] = &["stack", "variable", "local", "provider", "resource", "data", "output", "moved"];
+
+/// Those that the format reserves for later versions.
+const LATER: &[&str] = &["ephemeral", "module", "check", "phase", "flag", "policy", "environment", "removed", "import"];
+
+/// What is wrong with a configuration, with the files to show lines of.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// The files that could be read.
+    pub sources: Sources,
+    /// What is wrong, sorted by place; at least one error.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the stack in a directory and checks everything that needs no schema: syntax, keys, names,
+/// forms, references, moves.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(directory: &Path) -> Result<Stack, Failed> {
+    let mut diagnostics = Vec::new();
+    let (sources, files) = read_stack(directory, &mut diagnostics);
+    finish(directory, sources, &files, diagnostics)
+}
+
+/// The same from texts that are in memory already: file names and their contents.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load_texts<'t>(directory: &Path, texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<Stack, Failed> {
+    let mut sources = Sources::default();
+    let files: Vec<FileId> = texts.into_iter().map(|(name, text)| sources.add(name.into(), text)).collect();
+    finish(directory, sources, &files, Vec::new())
+}
+
+fn finish(
+    directory: &Path,
+    sources: Sources,
+    files: &[FileId],
+    mut diagnostics: Vec<Diagnostic>,
+) -> Result<Stack, Failed> {
+    let unread = !diagnostics.is_empty();
+    let loaded = with_deep_stack(|| {
+        let mut loader = Loader { stack: Stack::default(), whole: !unread, diagnostics: Vec::new(), stack_table: None };
+        loader.stack.directory = directory.to_path_buf();
+        for file in files {
+            if let Some(source) = sources.get(*file) {
+                loader.file(*file, &source.text);
+            }
+        }
+        loader.finish(files.first().copied())
+    });
+    let mut stack = match loaded {
+        Ok((stack, found)) => {
+            diagnostics.extend(found);
+            stack
+        }
+        Err(error) => {
+            diagnostics.push(error.into());
+            Stack::default()
+        }
+    };
+    sort(&mut diagnostics);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(Failed { sources, diagnostics });
+    }
+    stack.sources = sources;
+    stack.warnings = diagnostics;
+    Ok(stack)
+}
+
+/// The stack as it grows, file by file.
+struct Loader {
+    stack: Stack,
+    /// Whether every file could be read and parsed, so that what is missing is really missing.
+    whole: bool,
+    diagnostics: Vec<Diagnostic>,
+    /// The place of `[stack]`, once seen.
+    stack_table: Option<Span>,
+}
+
+impl Loader {
+    fn file(&mut self, file: FileId, text: &str) {
+        match parse(file, text, &mut self.diagnostics) {
+            Some(Parsed { root, broken }) => {
+                self.whole &= broken.is_empty();
+                let mut diagnostics = std::mem::take(&mut self.diagnostics);
+                let mut reader = Reader { file, text, broken: &broken, diagnostics: &mut diagnostics };
+                self.root(&mut reader, &root);
+                self.diagnostics = diagnostics;
+            }
+            None => self.whole = false,
+        }
+    }
+
+    fn root(&mut self, reader: &mut Reader<'_>, root: &DeTable<'_>) {
+        for (key, item) in root {
+            match key.get_ref().as_ref() {
+                "stack" => self.stack_table(reader, key, item),
+                "variable" => reader.named(key, item, |reader, name, key, item| self.variable(reader, name, key, item)),
+                "local" => reader.named(key, item, |reader, name, key, item| self.local(reader, name, key, item)),
+                "provider" => reader.named(key, item, |reader, name, key, item| self.provider(reader, name, key, item)),
+                "resource" => self.blocks(reader, Mode::Managed, key, item),
+                "data" => self.blocks(reader, Mode::Data, key, item),
+                "output" => reader.named(key, item, |reader, name, key, item| self.output(reader, name, key, item)),
+                "moved" => self.moved(reader, key, item),
+                later if LATER.contains(&later) => {
+                    let span = reader.key_span(key);
+                    reader.report(not_yet(&format!("`{later}`"), span));
+                }
+                _ => reader.unknown_key(key, "at the top of a stack", TOP_LEVEL, &[]),
+            }
+        }
+    }
+
+    /// The checks that look at everything, and the name.
+    fn finish(mut self, main: Option<FileId>) -> (Stack, Vec<Diagnostic>) {
+        if self.whole {
+            if self.stack_table.is_none() {
+                self.diagnostics.push(
+                    Diagnostic::error(codes::SCHEMA_VERSION, "the version of the format is missing")
+                        .maybe_at(main.map(|file| Span::new(file, 0..0)))
+                        .hint("write `[stack]` and below it `schema = 1`"),
+                );
+            }
+            references::check(&self.stack, &mut self.diagnostics);
+            moved::check(&self.stack, &mut self.diagnostics);
+        }
+        if self.stack.name.is_empty() {
+            self.stack.name = directory_name(&self.stack.directory).into();
+        }
+        (self.stack, self.diagnostics)
+    }
+}
+
+/// The name of a directory, for a stack that has none.
+fn directory_name(directory: &Path) -> String {
+    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    let name = absolute.components().next_back().map(|last| last.as_os_str().to_string_lossy().into_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "stack".to_owned())
+}
+
+/// Adds something with a name, or reports that it is there already.
+fn insert<K: Ord + Display, T>(
+    map: &mut BTreeMap<K, T>,
+    key: K,
+    value: T,
+    span: impl Fn(&T) -> Span,
+    what: &str,
+    reader: &mut Reader<'_>,
+) {
+    match map.entry(key) {
+        Entry::Vacant(entry) => {
+            entry.insert(value);
+        }
+        Entry::Occupied(entry) => {
+            let diagnostic = Diagnostic::error(codes::DUPLICATE, format!("{what} `{}` is defined twice", entry.key()))
+                .label(span(&value), "again")
+                .label(span(entry.get()), "first");
+            reader.report(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `[variable]`, `[local]` and `[output]`.
+
+use std::sync::Arc;
+
+use retrue_provider_api::Type;
+
+use super::reader::{Item, Key, Reader};
+use super::{Loader, insert};
+use crate::config::codes;
+use crate::config::stack::{Condition, Local, Output, ValueSource, Variable};
+use crate::diagnostic::Diagnostic;
+
+const VARIABLE_KEYS: &[&str] = &["type", "default", "nullable", "description", "sensitive", "from", "validation"];
+const OUTPUT_KEYS: &[&str] = &["value", "description", "sensitive"];
+const CONDITION_KEYS: &[&str] = &["condition", "message"];
+
+impl Loader {
+    pub(super) fn variable(&mut self, reader: &mut Reader<'_>, name: Arc<str>, key: &Key<'_>, item: &Item<'_>) {
+        let Some(table) = reader.table(key, item) else { return };
+        let mut variable = Variable {
+            name: Arc::clone(&name),
+            span: reader.key_span(key),
+            kind: Type::Dynamic,
+            typed: false,
+            default: None,
+            nullable: true,
+            sensitive: false,
+            description: None,
+            from: None,
+            validations: Vec::new(),
+        };
+        for (key, item) in table {
+            match key.get_ref().as_ref() {
+                "type" => {
+                    if let Some(text) = reader.text(key, item) {
+                        match type_expression(text) {
+                            Ok(kind) => variable.kind = kind,
+                            Err(message) => {
+                                let span = reader.item_span(item);
+                                reader.report(Diagnostic::error(codes::BAD_TYPE, message).at(span));
+                            }
+                        }
+                        variable.typed = true;
+                    }
+                }
+                "default" => variable.default = Some(reader.expression(item)),
+                "nullable" => variable.nullable = reader.bool(key, item).unwrap_or(true),
+                "sensitive" => variable.sensitive = reader.bool(key, item).unwrap_or(true),
+                "description" => variable.description = reader.text(key, item).map(Arc::from),
+                "from" => variable.from = value_source(reader, key, item).map(|from| (from, reader.item_span(item))),
+                "validation" => variable.validations = reader.conditions(key, item),
+                _ => reader.unknown_key(key, "of a variable", VARIABLE_KEYS, &[]),
+            }
+        }
+        insert(&mut self.stack.variables, name, variable, |variable| variable.span, "the variable", reader);
+    }
+
+    pub(super) fn local(&mut self, reader: &mut Reader<'_>, name: Arc<str>, key: &Key<'_>, item: &Item<'_>) {
+        let local = Local { name: Arc::clone(&name), span: reader.key_span(key), value: reader.expression(item) };
+        insert(&mut self.stack.locals, name, local, |local| local.span, "the local value", reader);
+    }
+
+    pub(super) fn output(&mut self, reader: &mut Reader<'_>, name: Arc<str>, key: &Key<'_>, item: &Item<'_>) {
+        let Some(table) = reader.table(key, item) else { return };
+        let span = reader.key_span(key);
+        let (mut value, mut description, mut sensitive) = (None, None, false);
+        for (key, item) in table {
+            match key.get_ref().as_ref() {
+                "value" => value = Some(reader.expression(item)),
+                "description" => description = reader.text(key, item).map(Arc::from),
+                "sensitive" => sensitive = reader.bool(key, item).unwrap_or(true),
+                _ => reader.unknown_key(key, "of an output", OUTPUT_KEYS, &[]),
+            }
+        }
+        let Some(value) = value else {
+            reader.missing_key("value", "an output", span);
+            return;
+        };
+        let output = Output { name: Arc::clone(&name), span, value, description, sensitive };
+        insert(&mut self.stack.outputs, name, output, |output| output.span, "the output", reader);
+    }
+}
+
+impl Reader<'_> {
+    /// `[{ condition = …, message = … }]`
+    pub(super) fn conditions(&mut self, key: &Key<'_>, item: &Item<'_>) -> Vec<Condition> {
+        let mut conditions = Vec::new();
+        for (item, table) in self.tables(key, item) {
+            let span = if item.span().is_empty() { self.key_span(key) } else { self.item_span(item) };
+            let (mut condition, mut message) = (None, None);
+            for (key, item) in table {
+                match key.get_ref().as_ref() {
+                    "condition" => condition = Some(self.expression(item)),
+                    "message" => message = Some(self.expression(item)),
+                    "error_message" => {
+                        let span = self.key_span(key);
+                        self.report(
+                            Diagnostic::error(codes::UNKNOWN_KEY, "there is no key `error_message` of a condition")
+                                .at(span)
+                                .hint("it is called `message` here"),
+                        );
+                    }
+                    _ => self.unknown_key(key, "of a condition", CONDITION_KEYS, &[]),
+                }
+            }
+            match (condition, message) {
+                (Some(condition), Some(message)) => {
+                    let span = condition.span();
+                    conditions.push(Condition { condition, message, span });
+                }
+                (condition, _) => {
+                    let missing = if condition.is_none() { "condition" } else { "message" };
+                    self.missing_key(missing, "a condition", span);
+                }
+            }
+        }
+        conditions
+    }
+}
+
+fn value_source(reader: &mut Reader<'_>, key: &Key<'_>, item: &Item<'_>) -> Option<ValueSource> {
+    let text = reader.text(key, item)?;
+    let source = match text.split_once(':') {
+        Some((_, "")) => None,
+        Some(("env", name)) if !name.contains(['=', '\0']) => Some(ValueSource::Environment(name.into())),
+        Some(("file", path)) => Some(ValueSource::File(path.into())),
+        Some(("command", line)) => Some(ValueSource::Command(line.into())),
+        _ => None,
+    };
+    if source.is_none() {
+        let span = reader.item_span(item);
+        reader.report(
+            Diagnostic::error(codes::BAD_REFERENCE, format!("`{text}` is no source of a value"))
+                .at(span)
+                .hint("write \"env:NAME\", \"file:PATH\" or \"command:LINE\""),
+        );
+    }
+    source
+}
+
+/// SEAM: replaced by the one of `crate::expression`.
+fn type_expression(text: &str) -> Result<Type, String> {
+    match text.trim() {
+        "string" => Ok(Type::String),
+        "number" => Ok(Type::Number),
+        "bool" => Ok(Type::Bool),
+        "any" => Ok(Type::Dynamic),
+        other => {
+            let inner = |prefix: &str| other.strip_prefix(prefix)?.strip_suffix(')');
+            if let Some(inner) = inner("list(") {
+                type_expression(inner).map(Type::list)
+            } else if let Some(inner) = inner("set(") {
+                type_expression(inner).map(Type::set)
+            } else if let Some(inner) = inner("map(") {
+                type_expression(inner).map(Type::map)
+            } else {
+                Err(format!("`{other}` is no type"))
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Which configuration of a provider a block uses.
+
+use std::sync::Arc;
+
+use super::stack::{ResourceBlock, Stack};
+
+impl Stack {
+    /// The name of the provider configuration that a block uses: the one that it picks, else the longest
+    /// that its type begins with, else the first word of its type, which then is configured by nothing.
+    ///
+    /// Only configurations without a `type` of another name are found by the type: `[provider.replica]`
+    /// with `type = "postgres"` must be picked.
+    pub fn provider_name(&self, block: &ResourceBlock) -> Arc<str> {
+        if let Some((name, _)) = &block.provider {
+            return Arc::clone(name);
+        }
+        let type_name = &block.address.type_name;
+        let mut prefix: &str = type_name;
+        loop {
+            if let Some((name, provider)) = self.providers.get_key_value(prefix)
+                && provider.type_name == *name
+            {
+                return Arc::clone(name);
+            }
+            match prefix.rsplit_once('_') {
+                Some((shorter, _)) => prefix = shorter,
+                None => return prefix.into(),
+            }
+        }
+    }
+
+    /// Which provider (its type, not its configuration) a block belongs to.
+    pub fn provider_type(&self, block: &ResourceBlock) -> Arc<str> {
+        let name = self.provider_name(block);
+        match self.providers.get(&name) {
+            Some(provider) => Arc::clone(&provider.type_name),
+            None => name,
+        }
+    }
+}
