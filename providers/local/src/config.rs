@@ -26,9 +26,10 @@ impl Places {
         &self.directory
     }
 
-    /// The path to use for a path as it was written.
+    /// The path to use for a path as it was written. It ends in no slash: with one, the system would
+    /// follow a link.
     pub(crate) fn resolve(&self, written: &str) -> PathBuf {
-        self.directory.join(written)
+        self.directory.join(written).components().collect()
     }
 
     /// One form for all ways to write a path: absolute, without `.`, `..` and doubled slashes.

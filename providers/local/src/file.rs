@@ -17,6 +17,7 @@ use crate::here::Here;
 use crate::observe::{self, inspect};
 use crate::owner;
 use crate::path_type::{Effected, PathType, path_replaces, unknown_where_unset, written, written_path};
+use crate::stamp;
 
 /// See the module.
 pub(crate) struct File;
@@ -137,8 +138,8 @@ fn create(here: &Here, change: &Change) -> ProviderResult<Effected> {
     }
     let writing = Writing { here, operation: "create", path: &path, over: None };
     if let Some(image) = &change.restore {
-        let kept = Kept::of("create", image)?;
-        let written = writing.write(Bytes::Kept(&kept, &image.state), kept_access(&kept))?;
+        let kept: Kept = stamp::kept("create", image)?;
+        let written = writing.write(Bytes::Kept(&kept, &image.state), kept.stamp.access())?;
         return Ok(written.effected(&image.state));
     }
     let bytes = wanted_bytes(here, "create", change)?;
@@ -152,10 +153,10 @@ fn update(here: &Here, change: &Change) -> ProviderResult<Effected> {
     let seen = inspect(here, "update", &path, false)?.ok_or_else(|| errors::gone("update", &path))?;
     let writing = Writing { here, operation: "update", path: &path, over: Some(&seen) };
     if let Some(image) = &change.restore {
-        let kept = Kept::of("update", image)?;
-        let access = kept_access(&kept);
+        let kept: Kept = stamp::kept("update", image)?;
+        let access = kept.stamp.access();
         let written = if !kept.has_content() || is(&image.state, "sha256", &seen.sha256) {
-            writing.adjust(access, kept.has_content().then(|| kept.modified()))?
+            writing.adjust(access, kept.has_content().then(|| kept.stamp.modified()))?
         } else {
             writing.write(Bytes::Kept(&kept, &image.state), access)?
         };
@@ -206,10 +207,6 @@ fn wanted_bytes<'c>(here: &Here, operation: &str, change: &'c Change) -> Provide
 fn missing_source(operation: &str, source: &Path) -> ProviderError {
     errors::invalid(operation, format!("the source {} does not exist", source.display()))
         .at(AttributePath::attribute("source"))
-}
-
-fn kept_access(kept: &Kept) -> owner::Access {
-    owner::Access { mode: Some(kept.mode), user: Some(kept.user), group: Some(kept.group) }
 }
 
 /// The hash of what `source` gave, when the file was last known to have it.

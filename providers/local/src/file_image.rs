@@ -3,38 +3,26 @@
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use retrue_provider_api::{BlobId, Image, Private, ProviderResult, Value};
+use retrue_provider_api::{BlobId, Image, ProviderResult, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::draft::Draft;
 use crate::errors;
-use crate::extended::{self, Extended};
+use crate::extended;
 use crate::file_content;
 use crate::here::Here;
 use crate::observe::Seen;
+use crate::stamp::{self, Stamp};
 
-/// The private bytes of an image of a file: version 1.
+/// What an image of a file keeps beside its attributes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
-    version: u32,
     /// Where the bytes are.
     content: KeptContent,
-    /// The twelve mode bits.
-    pub(crate) mode: u32,
-    /// The user.
-    pub(crate) user: u32,
-    /// The group.
-    pub(crate) group: u32,
-    /// When it was last written: seconds since 1970 and nanoseconds.
-    modified: (i64, u32),
-    /// Extended attributes: name and bytes in base 64.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    extended: Vec<(String, String)>,
+    /// What surrounds them.
+    pub(crate) stamp: Stamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,16 +53,7 @@ impl Kept {
             None if content_stays => KeptContent::Untouched,
             None => KeptContent::Blob(keep_bytes(here, path, seen)?),
         };
-        let extended = extended::read(seen.file.file());
-        Ok(Kept {
-            version: 1,
-            content,
-            mode: seen.metadata.mode() & 0o7777,
-            user: seen.metadata.uid(),
-            group: seen.metadata.gid(),
-            modified: (seen.metadata.mtime(), u32::try_from(seen.metadata.mtime_nsec()).unwrap_or_default()),
-            extended: extended.into_iter().map(|(name, value)| (name, STANDARD.encode(value))).collect(),
-        })
+        Ok(Kept { content, stamp: Stamp::of(&seen.metadata, extended::read(seen.file.file())) })
     }
 
     /// The image that holds it.
@@ -83,20 +62,7 @@ impl Kept {
             KeptContent::Blob(id) => vec![id.clone()],
             _ => Vec::new(),
         };
-        let bytes = serde_json::to_vec(&self)
-            .map_err(|error| errors::invalid("image", "the image cannot be written").because(error))?;
-        Ok(Image { state, private: Private(bytes), blobs })
-    }
-
-    /// What an image holds.
-    pub(crate) fn of(operation: &str, image: &Image) -> ProviderResult<Kept> {
-        let kept: Kept = serde_json::from_slice(&image.private.0)
-            .map_err(|error| errors::invalid(operation, "the image of the file is damaged").because(error))?;
-        if kept.version != 1 {
-            let message = format!("the image of the file is of version {}, and this is version 1", kept.version);
-            return Err(errors::invalid(operation, message));
-        }
-        Ok(kept)
+        stamp::image(state, self, blobs)
     }
 
     /// Whether the bytes were kept, and so can be put back.
@@ -128,19 +94,6 @@ impl Kept {
             return Err(errors::invalid(operation, message));
         }
         Ok((sha256, size))
-    }
-
-    /// The extended attributes.
-    pub(crate) fn extended(&self) -> Extended {
-        self.extended.iter().filter_map(|(name, value)| Some((name.clone(), STANDARD.decode(value).ok()?))).collect()
-    }
-
-    /// When it was last written.
-    pub(crate) fn modified(&self) -> SystemTime {
-        let (seconds, nanoseconds) = self.modified;
-        let whole = Duration::from_secs(seconds.unsigned_abs());
-        let base = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-        base.and_then(|base| base.checked_add(Duration::from_nanos(nanoseconds.into()))).unwrap_or(UNIX_EPOCH)
     }
 }
 

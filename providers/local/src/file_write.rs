@@ -72,7 +72,7 @@ impl Writing<'_> {
         // The owner first: a change of it clears setuid bits and capabilities.
         self.own(draft.file.file(), user, group)?;
         match (&bytes, self.over) {
-            (Bytes::Kept(kept, _), _) => extended::write(draft.file.file(), &kept.extended()),
+            (Bytes::Kept(kept, _), _) => extended::write(draft.file.file(), &kept.stamp.extended()),
             (_, Some(seen)) => extended::write(draft.file.file(), &extended::read(seen.file.file())),
             _ => {}
         }
@@ -80,7 +80,7 @@ impl Writing<'_> {
             draft.file.set_permissions(Permissions::from_mode(mode)).map_err(at)?;
         }
         if let Bytes::Kept(kept, _) = bytes {
-            draft.file.file().set_modified(kept.modified()).map_err(at)?;
+            draft.file.file().set_modified(kept.stamp.modified()).map_err(at)?;
         }
         let access = owner::of_metadata(&draft.file.metadata().map_err(at)?);
         self.here.patience.check(self.operation)?;

@@ -2,6 +2,7 @@
 #![doc = include_str!("docs.md")]
 
 mod config;
+mod directory;
 mod draft;
 mod errors;
 mod extended;
@@ -14,5 +15,8 @@ mod observe;
 mod owner;
 mod path_type;
 mod provider;
+mod stamp;
+mod symlink;
+mod tree;
 
 pub use provider::provider;

@@ -51,19 +51,16 @@ pub(crate) struct Effected {
 }
 
 impl Effected {
-    /// All of it.
-    pub(crate) fn whole(state: Value) -> Self {
-        Effected { applied: Applied::of(state), error: None }
-    }
-
     /// All of it, or part of it when there is an error.
     pub(crate) fn with(state: Value, error: Option<ProviderError>) -> Self {
         Effected { applied: Applied::of(state), error }
     }
 
-    /// It is gone; perhaps not durably.
+    /// It is gone. What else did not work out (it may not be durable) is a warning: nothing is left
+    /// of which more could be said.
     pub(crate) fn gone(error: Option<ProviderError>) -> Self {
-        Effected { applied: Applied::gone(), error }
+        let warnings = error.map(|error| format!("{error:#}")).into_iter().collect();
+        Effected { applied: Applied { warnings, ..Applied::gone() }, error: None }
     }
 
     pub(crate) fn outcome(result: ProviderResult<Self>) -> Outcome {

@@ -10,9 +10,11 @@ use retrue_provider_api::{
 };
 
 use crate::config::{self, Places};
+use crate::directory::Directory;
 use crate::file::File;
 use crate::here::Here;
 use crate::path_type::{Effected, PathType};
+use crate::symlink::Symlink;
 
 /// Makes an instance, to be configured.
 pub fn provider() -> Arc<dyn Provider> {
@@ -22,7 +24,8 @@ pub fn provider() -> Arc<dyn Provider> {
 }
 
 /// The types that are found by a path.
-const PATH_TYPES: [(&str, &dyn PathType); 1] = [("local_file", &File)];
+const PATH_TYPES: [(&str, &dyn PathType); 3] =
+    [("local_directory", &Directory), ("local_file", &File), ("local_symlink", &Symlink)];
 
 /// The provider of this machine.
 struct Local {
