@@ -4,6 +4,10 @@
 //! away where they cannot be shown. Nothing depends on colour alone.
 
 mod diagnostics;
+pub(crate) mod difference;
+mod plan;
 pub(crate) mod text;
+pub(crate) mod value;
 
 pub use diagnostics::diagnostics;
+pub use plan::{Detail, plan};

@@ -132,6 +132,46 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Breaks a line with colours where it is too wide, behind a blank where there is one. What follows
+/// is indented.
+pub(crate) fn break_styled(line: &str, columns: usize) -> Vec<String> {
+    const INDENT: usize = 6;
+    let columns = columns.max(2 * INDENT);
+    if width(line) <= columns || width(&anstream::adapter::strip_str(line).to_string()) <= columns {
+        return vec![line.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut current = String::new();
+    let (mut taken, mut blank) = (0, None);
+    let mut in_escape = false;
+    for character in line.chars() {
+        in_escape |= character == '\u{1b}';
+        if in_escape {
+            in_escape = character != 'm';
+            current.push(character);
+            continue;
+        }
+        let takes = character.width().unwrap_or(0);
+        if taken + takes > columns {
+            let rest = match blank.take() {
+                Some(at) => current.split_off(at),
+                None => String::new(),
+            };
+            lines.push(std::mem::replace(&mut current, " ".repeat(INDENT)));
+            current.push_str(rest.trim_start());
+            taken = width(&anstream::adapter::strip_str(&current).to_string());
+        }
+        if character == ' ' && taken > INDENT {
+            blank = Some(current.len());
+        }
+        current.push(character);
+        taken += takes;
+    }
+    lines.push(current);
+    // A blank at which a line was broken is not shown.
+    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }

@@ -1,0 +1,170 @@
+//! Each change in full: attributes, reasons, what forces what.
+
+use retrue_provider_api::{Path, Value};
+
+use super::{MANY, Screen, paint, sign};
+use crate::cli::render::difference::{Difference, differences, shown_at};
+use crate::cli::render::text::{bold, count, dim, visible, yellow};
+use crate::cli::render::value::{inline, named, veil};
+use crate::plan::{Action, Change, OutputChange, Plan};
+
+/// The order of the sections: what takes away comes first.
+const ORDER: &[Action] = &[
+    Action::Delete,
+    Action::Replace,
+    Action::Forget,
+    Action::Update,
+    Action::Adopt,
+    Action::Create,
+    Action::Read,
+    Action::NoOp,
+];
+
+/// Shows all changes.
+pub(super) fn show(screen: &mut Screen, plan: &Plan) {
+    let changing = plan.changes.iter().filter(|change| change.action != Action::NoOp).count();
+    let short = changing > MANY && !screen.detail.all;
+    let mut left_out = 0;
+    for action in ORDER {
+        let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
+        for (position, change) in changes.iter().enumerate() {
+            let brief = short && matches!(action, Action::Create | Action::Delete | Action::Forget | Action::Read);
+            if change.action == Action::NoOp && change.moved_from.is_none() {
+                continue;
+            }
+            if position == 0 || !brief {
+                screen.blank();
+            }
+            title(screen, change);
+            if brief {
+                left_out += 1;
+            } else {
+                body(screen, change);
+            }
+        }
+    }
+    if left_out > 0 {
+        screen.blank();
+        screen.words(
+            "",
+            &format!("The attributes of {} are left out; `-v` shows them.", count(left_out, "change", "changes")),
+        );
+    }
+}
+
+fn title(screen: &mut Screen, change: &Change) {
+    let word = match change.action {
+        Action::Replace if change.create_before_destroy => "replace, the new one first",
+        Action::NoOp => "move",
+        other => other.word(),
+    };
+    let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
+    let address = visible(&change.address.to_string());
+    screen.line(&format!("{} {}  {}", paint(change.action, sign), bold(&address), paint(change.action, word)));
+    if let Some(from) = &change.moved_from {
+        screen.words("    ", &format!("moved from {from}"));
+    }
+    for reason in &change.reasons {
+        screen.words(&format!("    {} ", dim("because")), &visible(reason));
+    }
+    if let Some(reason) = change.reversible.reason() {
+        let word = if change.reversible.word() == "no" { "cannot be undone:" } else { "is undone only in part:" };
+        screen.words(&format!("    {} ", yellow(word)), &visible(reason));
+    }
+    for warning in &change.warnings {
+        screen.words(&format!("    {} ", yellow("warning:")), &visible(warning));
+    }
+}
+
+fn body(screen: &mut Screen, change: &Change) {
+    let columns = screen.detail.width.saturating_sub(4).max(16);
+    let lines = match change.action {
+        Action::Create | Action::Read => listed(&change.after, columns),
+        Action::Delete | Action::Forget => briefly(&change.before, columns),
+        Action::Replace if change.before.is_null() => listed(&change.after, columns),
+        _ => differing(change, columns),
+    };
+    for line in lines {
+        screen.line(&format!("    {line}"));
+    }
+}
+
+/// All attributes that are set.
+fn listed(value: &Value, columns: usize) -> Vec<String> {
+    let Some(attributes) = value.as_entries().filter(|_| veil(value).is_none()) else { return vec![inline(value)] };
+    let set: Vec<_> = attributes.iter().filter(|(_, value)| !value.is_null()).collect();
+    let padding = set.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(columns / 3);
+    set.into_iter().flat_map(|(name, value)| named(name, padding, value, columns)).collect()
+}
+
+/// All attributes that are set, one line each: what goes is only to be recognised.
+fn briefly(value: &Value, columns: usize) -> Vec<String> {
+    let Some(attributes) = value.as_entries().filter(|_| veil(value).is_none()) else { return Vec::new() };
+    let set: Vec<_> = attributes.iter().filter(|(_, value)| !value.is_null()).collect();
+    let padding = set.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(columns / 3);
+    let line = |name: &str, value: &Value| {
+        let text = format!("{name:padding$} = {}", shown_at(&Path::root(), value));
+        dim(&crate::cli::render::text::truncate(&text, columns))
+    };
+    set.into_iter().map(|(name, value)| line(name, value)).collect()
+}
+
+/// The attributes that change, and for each what was recorded, where something else was found.
+fn differing(change: &Change, columns: usize) -> Vec<String> {
+    let found = differences(&change.before, &change.after);
+    let mut lines = Vec::new();
+    for difference in &found {
+        let forces = change
+            .replace_because
+            .iter()
+            .any(|path| path.is_prefix_of(&difference.path) || difference.path.is_prefix_of(path));
+        lines.extend(difference.lines(forces.then_some("forces the replacement"), columns));
+        lines.extend(recorded(change, difference, columns));
+    }
+    for path in &change.replace_because {
+        if !found.iter().any(|one| path.is_prefix_of(&one.path) || one.path.is_prefix_of(path)) {
+            lines.push(format!("{} {path} {}", yellow("~"), yellow("forces the replacement")));
+        }
+    }
+    let same = change.before.as_entries().map_or(0, |attributes| {
+        let touched = |name: &str| found.iter().any(|difference| difference.path.first_attribute() == Some(name));
+        attributes.iter().filter(|(name, value)| !value.is_null() && !touched(name)).count()
+    });
+    if same > 0 {
+        lines.push(dim(&format!("  {}", count(same, "attribute stays", "attributes stay"))));
+    }
+    lines
+}
+
+/// The third side: what we last wrote down, where somebody else has changed it since.
+fn recorded(change: &Change, difference: &Difference<'_>, columns: usize) -> Option<String> {
+    let recorded = change.recorded.as_ref()?;
+    let was = difference.path.get(recorded);
+    if was.map(plain) == difference.before.map(plain) {
+        return None;
+    }
+    let text = format!("changed outside; recorded: {}", shown_at(&difference.path, recorded));
+    Some(dim(&crate::cli::render::text::truncate(&format!("    {text}"), columns)))
+}
+
+fn plain(value: &Value) -> Value {
+    value.clone().unmark_deep().0
+}
+
+/// Shows what becomes of the outputs.
+pub(super) fn outputs(screen: &mut Screen, plan: &Plan) {
+    let changing: Vec<&OutputChange> = plan.outputs.iter().filter(|output| output.changes()).collect();
+    if changing.is_empty() {
+        return;
+    }
+    screen.blank();
+    screen.line(&bold("Outputs:"));
+    let columns = screen.detail.width.saturating_sub(2).max(16);
+    for output in changing {
+        let path = Path::attribute(output.name.clone());
+        let after = output.after.as_ref().map(|after| &after.value);
+        for line in (Difference { path, before: output.before.as_ref(), after }).lines(None, columns) {
+            screen.line(&format!("  {line}"));
+        }
+    }
+}

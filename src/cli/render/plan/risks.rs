@@ -1,0 +1,125 @@
+//! What a person must see before agreeing.
+
+use super::{Screen, names};
+use crate::cli::render::text::{bold, count, red, visible, yellow};
+use crate::plan::{Action, Change, DriftStatus, Plan};
+
+/// So many are named one by one.
+const MOST: usize = 20;
+
+/// Shows what is dangerous, what is in doubt, what has drifted, and the warnings.
+pub(super) fn show(screen: &mut Screen, plan: &Plan) {
+    doubt(screen, plan);
+    dangers(screen, plan);
+    pivot(screen, plan);
+    drift(screen, plan);
+    warnings(screen, plan);
+}
+
+fn heading(screen: &mut Screen, text: &str) {
+    screen.blank();
+    screen.line(&bold(text));
+}
+
+fn doubt(screen: &mut Screen, plan: &Plan) {
+    if plan.in_doubt.is_empty() {
+        return;
+    }
+    heading(screen, "In doubt, from a run that was interrupted:");
+    for doubt in plan.in_doubt.iter().take(MOST) {
+        screen.words(&format!("  {} ", yellow("?")), &format!("{}: {}", doubt.address, visible(&doubt.reason)));
+    }
+    more(screen, plan.in_doubt.len());
+    screen.words("  ", "`retrue apply` settles this first; what it cannot tell, `retrue resolve` asks of you.");
+}
+
+fn more(screen: &mut Screen, all: usize) {
+    if all > MOST {
+        screen.line(&format!("  … and {} more", all - MOST));
+    }
+}
+
+/// Deletions, replacements, and whatever does not come back in full.
+fn dangers(screen: &mut Screen, plan: &Plan) {
+    let dangerous = |change: &&Change| {
+        change.action != Action::NoOp
+            && (change.reversible.reason().is_some() || matches!(change.action, Action::Delete | Action::Replace))
+    };
+    let lost: Vec<&Change> =
+        plan.changes.iter().filter(dangerous).filter(|c| c.reversible.reason().is_some()).collect();
+    let back: Vec<&Change> =
+        plan.changes.iter().filter(dangerous).filter(|c| c.reversible.reason().is_none()).collect();
+    if !lost.is_empty() {
+        heading(screen, "Cannot be undone in full:");
+        for change in lost.iter().take(MOST) {
+            let reason = change.reversible.reason().unwrap_or_default();
+            let how = match change.reversible.word() {
+                "no" => "not at all",
+                _ => "in part",
+            };
+            let text = format!("{} {}: {how}, {}", change.action.word(), change.address, visible(reason));
+            screen.words(&format!("  {} ", red("!")), &text);
+        }
+        more(screen, lost.len());
+    }
+    if !back.is_empty() {
+        heading(screen, "Goes, and can be brought back:");
+        for change in back.iter().take(MOST) {
+            screen.words(&format!("  {} ", red("-")), &format!("{} {}", change.action.word(), change.address));
+        }
+        more(screen, back.len());
+    }
+}
+
+fn pivot(screen: &mut Screen, plan: &Plan) {
+    let Some(pivot) = &plan.pivot else { return };
+    heading(screen, "The point of no return:");
+    let rest = match pivot.behind.as_slice() {
+        [] => "Nothing else rests on it.".to_owned(),
+        behind => format!(
+            "{} on it: {}. If one of them fails, the run halts instead of unwinding what is before it.",
+            if behind.len() == 1 { "1 other rests".to_owned() } else { format!("{} others rest", behind.len()) },
+            names(behind, 5)
+        ),
+    };
+    screen.words(&format!("  {} ", red("!")), &format!("{} ({}). {rest}", pivot.address, visible(&pivot.reason)));
+}
+
+fn drift(screen: &mut Screen, plan: &Plan) {
+    // What changed elsewhere and matters to nobody is not worth a line here.
+    let drifted: Vec<_> = plan
+        .drift
+        .iter()
+        .filter(|drift| !matches!(drift.status, DriftStatus::InTrue | DriftStatus::ChangedOutside))
+        .collect();
+    if drifted.is_empty() {
+        return;
+    }
+    heading(screen, "Found to differ from the record:");
+    for drift in drifted.iter().take(MOST) {
+        let what = match drift.status {
+            DriftStatus::Missing => "is gone".to_owned(),
+            DriftStatus::Unreadable => {
+                format!("could not be read: {}", visible(drift.error.as_deref().unwrap_or("no reason was given")))
+            }
+            _ => format!(
+                "{} changed: {}",
+                count(drift.attributes.len(), "attribute", "attributes"),
+                names(&drift.attributes, 6)
+            ),
+        };
+        screen.words(&format!("  {} ", yellow("~")), &format!("{} {what}", drift.address));
+    }
+    more(screen, drifted.len());
+}
+
+fn warnings(screen: &mut Screen, plan: &Plan) {
+    if plan.warnings.is_empty() {
+        return;
+    }
+    screen.blank();
+    for warning in plan.warnings.iter().take(MOST) {
+        screen.words(&format!("{} ", yellow("warning:")), &visible(warning));
+    }
+    more(screen, plan.warnings.len());
+}
