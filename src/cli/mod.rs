@@ -10,8 +10,12 @@ pub mod exit;
 mod json;
 pub mod later;
 mod logs;
+mod progress;
+mod question;
 pub mod render;
+mod report;
 mod session;
+mod signals;
 mod verbs;
 
 use std::ffi::OsString;
@@ -57,14 +61,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let console = Console::new(Settings::detect(common.json, common.quiet, common.verbose, common.no_color));
     logs::start(common.verbose, common.log_format, console.settings());
-    let session = Session { common, console };
+    let session = Session::new(common, console);
     let ending = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(THREAD_STACK)
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(dispatch(&session, verb)),
+        Ok(runtime) => {
+            let ending = runtime.block_on(dispatch(&session, verb));
+            // Whatever still waits (for an answer that nobody gave) is not waited for.
+            runtime.shutdown_background();
+            ending
+        }
         Err(error) => Err(cannot_start(error)),
     };
     let exit = match ending {

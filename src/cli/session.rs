@@ -1,25 +1,121 @@
 //! What one run of the program has at hand.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::codes;
-use super::command::Common;
+use super::command::{Common, Planning};
 use super::console::Console;
 use super::exit::{Ending, Exit, Failure};
 use super::later::LATER;
-use crate::diagnostic::Diagnostic;
+use super::signals;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::engine::{self, Cancellation, FailureKind, Options, PlanOptions};
 
 /// The options that every verb has, and the streams.
 pub(crate) struct Session {
     /// The options.
     pub(crate) common: Common,
     /// The streams.
-    pub(crate) console: Console,
+    pub(crate) console: Arc<Console>,
+    /// How a person stops it.
+    pub(crate) cancellation: Cancellation,
 }
 
 impl Session {
+    /// With nothing done yet.
+    pub(crate) fn new(common: Common, console: Console) -> Self {
+        Session { common, console: Arc::new(console), cancellation: Cancellation::default() }
+    }
+
+    /// The directory of the stack.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.common.directory.clone().unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// What the engine is told for every verb.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            directory: self.directory(),
+            environment: self.common.environment.clone().unwrap_or_else(|| "default".to_owned()),
+            vars: self
+                .common
+                .variables
+                .iter()
+                .filter_map(|text| {
+                    let (name, value) = text.split_once('=')?;
+                    Some((name.trim().to_owned(), value.to_owned()))
+                })
+                .collect(),
+            var_files: self.common.variable_files.clone(),
+            parallelism: self.common.parallelism.map_or(10, usize::from),
+            process_environment: std::env::vars_os().collect(),
+            actor: actor(),
+        }
+    }
+
+    /// From now on a signal stops softly, and a second one cancels.
+    pub(crate) fn listen(&self) {
+        signals::listen(&self.console, &self.cancellation);
+    }
+
+    /// Writes a document for programs to standard output.
+    pub(crate) fn document(&self, document: &impl serde::Serialize) -> Ending {
+        match serde_json::to_string(document) {
+            Ok(text) => {
+                self.console.line(&text);
+                Ok(Exit::Done)
+            }
+            Err(error) => {
+                Err(Diagnostic::error(codes::OUTPUT_LOST, format!("no JSON can be made of it: {error}")).into())
+            }
+        }
+    }
+
+    /// Tells warnings on standard error.
+    pub(crate) fn warn(&self, warnings: &[Diagnostic], sources: &Sources) {
+        if !warnings.is_empty() {
+            self.console.hint(&super::render::diagnostics(warnings, sources, self.console.settings().width_err));
+        }
+    }
+
     /// The one answer of a verb that belongs to later work.
     pub(crate) fn later(&self, verb: &str) -> Ending {
         let hint = LATER.iter().find(|later| later.verb == verb).map(|later| later.instead);
         let diagnostic = Diagnostic::error(codes::LATER_VERB, format!("`retrue {verb}` is not supported yet"));
         Err(Failure::new(Exit::Failed, diagnostic.hint(hint.unwrap_or("nothing was done"))))
     }
+}
+
+impl From<&Planning> for PlanOptions {
+    fn from(planning: &Planning) -> Self {
+        PlanOptions {
+            destroy: false,
+            targets: planning.targets.clone(),
+            replace: planning.replace.clone(),
+            refresh: planning.refresh,
+        }
+    }
+}
+
+impl From<engine::Failure> for Failure {
+    fn from(failure: engine::Failure) -> Self {
+        let exit = match failure.kind {
+            FailureKind::Failed => Exit::Failed,
+            FailureKind::NeedsPerson => Exit::NeedsPerson,
+            FailureKind::Locked => Exit::Locked,
+            FailureKind::Usage => Exit::Usage,
+            FailureKind::Cancelled => Exit::Cancelled,
+        };
+        Failure { diagnostics: failure.diagnostics, sources: failure.sources, exit }
+    }
+}
+
+/// Who is asking: `user@host`, as far as the system says.
+fn actor() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME"));
+    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{host}")
 }

@@ -1,0 +1,146 @@
+//! `plan --json`: the format `retrue.plan/1`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use retrue_provider_api::Path;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::value::Shown;
+use crate::address::Address;
+use crate::plan::{Action, Base, Change, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, Summary};
+
+/// The name and version of the format.
+pub(crate) const FORMAT: &str = "retrue.plan/1";
+
+/// A plan.
+#[derive(Debug, Serialize)]
+pub(crate) struct WirePlan<'a> {
+    format: &'static str,
+    stack: &'a str,
+    environment: &'a str,
+    kind: PlanKind,
+    base: &'a Base,
+    digest: &'a str,
+    summary: Summary,
+    changes: Vec<WireChange<'a>>,
+    outputs: BTreeMap<&'a str, WireOutput>,
+    drift: Vec<WireDrift<'a>>,
+    in_doubt: &'a [InDoubt],
+    pivot: Option<WirePivot<'a>>,
+    warnings: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct WireChange<'a> {
+    address: &'a Address,
+    action: Action,
+    reversible: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<&'a str>,
+    reasons: &'a [String],
+    before: Json,
+    after: Json,
+    unknown: BTreeSet<Path>,
+    sensitive: BTreeSet<Path>,
+    replace_because: &'a [Path],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_from: Option<&'a Address>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    create_before_destroy: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct WireOutput {
+    before: Json,
+    after: Json,
+    unknown: BTreeSet<Path>,
+    sensitive: BTreeSet<Path>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireDrift<'a> {
+    address: &'a Address,
+    status: DriftStatus,
+    attributes: &'a [Path],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct WirePivot<'a> {
+    address: &'a Address,
+    reason: &'a str,
+    behind: &'a [Address],
+}
+
+/// The wire form of a plan.
+pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp || change.moved_from.is_some());
+    WirePlan {
+        format: FORMAT,
+        stack: &plan.stack,
+        environment: &plan.environment,
+        kind: plan.kind,
+        base: &plan.base,
+        digest: &plan.digest,
+        summary: plan.summary(),
+        changes: changes.map(change).collect(),
+        outputs: plan
+            .outputs
+            .iter()
+            .filter(|output| output.changes())
+            .map(|change| (change.name.as_ref(), output(change)))
+            .collect(),
+        drift: plan.drift.iter().filter(|drift| drift.status != DriftStatus::InTrue).map(drift).collect(),
+        in_doubt: &plan.in_doubt,
+        pivot: plan.pivot.as_ref().map(|pivot| WirePivot {
+            address: &pivot.address,
+            reason: &pivot.reason,
+            behind: &pivot.behind,
+        }),
+        warnings: &plan.warnings,
+    }
+}
+
+fn change(change: &Change) -> WireChange<'_> {
+    let mut shown = Shown::default();
+    let before = shown.json(&change.before);
+    let after = shown.json(&change.after);
+    WireChange {
+        address: &change.address,
+        action: change.action,
+        reversible: change.reversible.word(),
+        lost: change.reversible.reason(),
+        reasons: &change.reasons,
+        before,
+        after,
+        replace_because: &change.replace_because,
+        recorded: change.recorded.as_ref().map(|recorded| shown.json(recorded)),
+        unknown: shown.unknown,
+        sensitive: shown.sensitive,
+        moved_from: change.moved_from.as_ref(),
+        create_before_destroy: change.create_before_destroy,
+        warnings: &change.warnings,
+    }
+}
+
+fn output(change: &OutputChange) -> WireOutput {
+    let mut shown = Shown::default();
+    let before = change.before.as_ref().map(|value| shown.json(value)).unwrap_or_default();
+    let after = change.after.as_ref().map(|after| shown.json(&after.value)).unwrap_or_default();
+    WireOutput { before, after, unknown: shown.unknown, sensitive: shown.sensitive }
+}
+
+fn drift(drift: &Drift) -> WireDrift<'_> {
+    WireDrift {
+        address: &drift.address,
+        status: drift.status,
+        attributes: &drift.attributes,
+        error: drift.error.as_deref(),
+    }
+}
