@@ -3,6 +3,7 @@
 mod environment;
 
 mod scenarios {
+    mod tools;
     mod usage;
 }
 

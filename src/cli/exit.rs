@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::codes;
 use crate::diagnostic::{Diagnostic, Sources};
 
 /// What the exit status tells scripts.
@@ -69,6 +70,11 @@ impl From<Diagnostic> for Failure {
     fn from(diagnostic: Diagnostic) -> Self {
         Failure::new(Exit::Failed, diagnostic)
     }
+}
+
+/// A command line that cannot be meant, found after it was read.
+pub(crate) fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, Diagnostic::error(codes::USAGE, message))
 }
 
 /// What a verb returns.

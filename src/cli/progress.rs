@@ -291,3 +291,6 @@ pub(crate) fn seconds(duration: Duration) -> String {
         long => format!("{}m {}s", long / 60, long % 60),
     }
 }
+
+#[cfg(test)]
+mod tests;

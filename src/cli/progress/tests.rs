@@ -1,0 +1,125 @@
+use retrue_provider_api::Category;
+
+use super::*;
+use crate::cli::console::{Settings, plain};
+use crate::cli::report;
+
+fn step(name: &str, action: &'static str) -> StepRef {
+    StepRef {
+        address: name.parse().unwrap(),
+        action,
+        step: format!("{name}/current/{action}/0123456789ab"),
+        attempt: 1,
+        idempotency_key: "key".into(),
+    }
+}
+
+fn failure(message: &str) -> StepFailure {
+    StepFailure { code: "RT0501".into(), category: Category::Conflict, message: message.into(), retryable: false }
+}
+
+/// A run in which everything happens that can happen.
+fn eventful() -> Vec<RunEventKind> {
+    use RunEventKind::*;
+    let took = Duration::from_millis(2_500);
+    vec![
+        RunStarted { kind: RunKind::Apply, steps: 6 },
+        StepResolved {
+            address: "a.old".parse().unwrap(),
+            of: "r0".into(),
+            outcome: "applied",
+            how: "it is there, and as planned".into(),
+        },
+        StepStarted(step("a.one", "create")),
+        StepStarted(step("a.two", "update")),
+        StepRetrying { step: step("a.two", "update"), error: failure("busy"), after: Duration::from_millis(300) },
+        StepFinished {
+            step: step("a.one", "create"),
+            duration: Duration::from_millis(5),
+            outcome: "applied",
+            warnings: vec!["it is old".into()],
+        },
+        Verified { address: "a.one".parse().unwrap(), differing: vec!["mode".into()] },
+        StepFinished { step: step("a.two", "update"), duration: took, outcome: "applied", warnings: vec![] },
+        StepStarted(step("a.three", "delete")),
+        StepFailed {
+            step: step("a.three", "delete"),
+            duration: took,
+            outcome: "not_applied",
+            error: failure("it is in use\nby \u{1b}[31msomebody"),
+        },
+        StepStarted(step("a.four", "create")),
+        StepInDoubt { step: step("a.four", "create"), duration: took, error: failure("no answer") },
+        StepSkipped { address: "a.five".parse().unwrap(), action: "create", reason: "it waits for a.three".into() },
+        UndoStarted(step("a.two", "update")),
+        UndoFinished { step: step("a.two", "update"), duration: took, lost: vec!["the time of change".into()] },
+        UndoStarted(step("a.one", "create")),
+        UndoStuck { step: step("a.one", "create"), error: failure("permission denied") },
+        Notice("the state was rebuilt from its mirror".into()),
+        RunFinished {
+            state: RunState::NeedsReview,
+            counts: Counts { applied: 2, not_applied: 1, unknown: 1, skipped: 1, undone: 1, stuck: 1, partial: 0 },
+        },
+    ]
+}
+
+fn watch(settings: Settings, events: Vec<RunEventKind>) -> (String, String, Seen) {
+    let console = Arc::new(Console::remembering(settings));
+    let progress = Progress::new(Arc::clone(&console));
+    for kind in events {
+        progress.event(&RunEvent { time: "2026-01-01T00:00:00Z".into(), run: "r1".into(), kind });
+    }
+    let (out, err) = console.captured();
+    (out, err, progress.finish())
+}
+
+#[test]
+fn lines_for_people() {
+    let (out, err, seen) = watch(Settings::PLAIN, eventful());
+    assert_eq!(out, "");
+    let report = report::report(&seen);
+    let all = format!("{err}===\n{}===\n{}===\n{}", report.errors, report.summary, report.advice);
+    insta::assert_snapshot!(plain(&all));
+}
+
+#[test]
+fn more_detail_shows_what_begins() {
+    let (_, err, _) = watch(Settings { verbose: 1, ..Settings::PLAIN }, eventful());
+    assert!(err.starts_with("run r1 (apply)\n"), "{err}");
+    assert!(err.contains("\n> a.two  undo of update\n"), "{err}");
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let (out, err, _) = watch(Settings { quiet: true, ..Settings::PLAIN }, eventful());
+    assert_eq!((out.as_str(), err.as_str()), ("", ""));
+}
+
+#[test]
+fn lines_for_programs() {
+    let (out, err, _) = watch(Settings { json: true, ..Settings::PLAIN }, eventful());
+    assert_eq!(err, "");
+    for line in out.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event["ts"].is_string() && event["event"].is_string() && event["run_id"] == "r1", "{line}");
+    }
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn endings_have_their_exit_status() {
+    use crate::cli::exit::Exit;
+    for (kind, state, exit) in [
+        (RunKind::Apply, RunState::Succeeded, Exit::Done),
+        (RunKind::Apply, RunState::Compensated, Exit::Compensated),
+        (RunKind::Compensate, RunState::Compensated, Exit::Done),
+        (RunKind::Compensate, RunState::Succeeded, Exit::Done),
+        (RunKind::Apply, RunState::FailedPermanent, Exit::Failed),
+        (RunKind::Apply, RunState::FailedTransient, Exit::Failed),
+        (RunKind::Apply, RunState::NeedsReview, Exit::NeedsPerson),
+        (RunKind::Apply, RunState::CompensatedPartly, Exit::NeedsPerson),
+        (RunKind::Apply, RunState::Cancelled, Exit::Cancelled),
+    ] {
+        assert_eq!(report::exit(Some(kind), state), exit, "{kind:?} {state:?}");
+    }
+}
