@@ -1,7 +1,7 @@
 //! Carrying out changes, and telling honestly what came of them.
 
 use retrue_provider_api::{
-    Applied, Category, Change, Context, Effect, Image, Observed, Outcome, Private, ProviderError, Value,
+    Applied, Category, Change, Context, Effect, Findable, Image, Observed, Outcome, Private, ProviderError, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -42,10 +42,8 @@ async fn create(client: &Client, resource: &Resource, context: &Context, change:
     let mut body = settable(resource, target);
     body.retain(|_, value| !value.is_null());
     let part = resource.part.and_then(|name| body.remove(name).map(|value| (name, value)));
-    // What is brought back is a new object of a new generation: the marker of now, if there is one.
-    let kept = change.restore.as_ref().and_then(|image| kept_of(image).marker);
     if has_tags(resource)
-        && let Some(marker) = context.marker.as_ref().map(ToString::to_string).or(kept)
+        && let Some(marker) = marker_of_create(resource, context, change.restore.as_ref())
     {
         put_marker(&mut body, &marker);
     }
@@ -61,6 +59,19 @@ async fn create(client: &Client, resource: &Resource, context: &Context, change:
         Err(error) => return Outcome::Unknown { error, best_known: None },
     };
     finish_create(client, resource, context, made, part).await
+}
+
+/// The marker that a new object shall carry.
+///
+/// What is found by its marker gets the one of now, also when it is brought back: a new object, a new
+/// generation. What is found by its name comes back just as it was.
+fn marker_of_create(resource: &Resource, context: &Context, restore: Option<&Image>) -> Option<String> {
+    let now = context.marker.as_ref().map(ToString::to_string);
+    match restore {
+        Some(image) if resource.findable == Findable::ByIdentity => kept_of(image).marker,
+        Some(image) => now.or_else(|| kept_of(image).marker),
+        None => now,
+    }
 }
 
 /// What follows the first call of a create: from here on everything that goes wrong is partial.

@@ -74,6 +74,11 @@ impl Cloud {
         }
     }
 
+    /// Lets so much time pass that every read shows the world as it is.
+    pub fn settle(&mut self) {
+        self.lagging.clear();
+    }
+
     /// What a read of an object sees now, and lets time pass for it.
     pub(crate) fn visible(&mut self, key: &Key) -> Option<Object> {
         if let Some(lagging) = self.lagging.get_mut(key) {
