@@ -1,3 +1,5 @@
+#![doc = include_str!("docs.md")]
+//!
 //! A fake cloud for tests, and the provider for it.
 //!
 //! With local files alone every identity is natural and doubt is never exercised. Here ids are given
