@@ -20,6 +20,7 @@ mod lower_reference;
 mod lower_template;
 mod operators;
 mod parse;
+mod portable;
 mod reference;
 mod render;
 mod scope;

@@ -46,3 +46,5 @@ pub const PROVIDER_UNKNOWN: &str = "RT0421";
 pub const NO_SUCH_INSTANCE: &str = "RT0422";
 /// Something is in doubt that the plan rests on.
 pub const IN_DOUBT: &str = "RT0423";
+/// An output holds something sensitive and does not say so.
+pub const SENSITIVE_OUTPUT: &str = "RT0424";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use retrue_provider_api::{
     Block, Capability, Findable, Observed, Path, PathStep, PlanResponse, Private, Reversibility, Type, Value,
+    canonical_bytes,
 };
 
 use crate::address::{Address, BlockAddress};
@@ -14,6 +15,7 @@ use crate::plan::model::{
     Action, Change, Drift, DriftStatus, ExistingObject, Lifecycle, ObjectKey, OnDestroy, PendingCondition,
     PlannedValue, Provenance, Step, StepEffect, StepId,
 };
+use crate::rest::Seal;
 use crate::saga::{ObjectStatus, Origin, RecordedObject};
 use crate::span::Span;
 
@@ -89,6 +91,8 @@ pub struct Instance<'a> {
     pub world: World,
     /// The fingerprint of what is outside; empty where nothing is.
     pub fingerprint: String,
+    /// The attributes that it is made of.
+    pub fingerprint_of: Vec<Arc<str>>,
     /// What the provider plans.
     pub responses: Responses,
     /// Why it must be made anew, apart from what the provider says.
@@ -196,6 +200,7 @@ fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
         observed_private: observed.map(|observed| observed.private.clone()).unwrap_or_default(),
         observed_identity: observed.and_then(|observed| observed.identity.clone()),
         fingerprint: instance.fingerprint.clone(),
+        fingerprint_of: instance.fingerprint_of.clone(),
         generation: instance.generation,
         existing: ExistingObject::Absent,
         dependencies: desired
@@ -240,6 +245,7 @@ fn create_step(instance: &Instance<'_>, response: &PlanResponse) -> Step {
         observed_private: Private::default(),
         observed_identity: None,
         fingerprint: String::new(),
+        fingerprint_of: Vec::new(),
         ..step_to(instance, StepEffect::Create, response)
     }
 }
@@ -661,18 +667,29 @@ fn drift(instance: &Instance<'_>) -> Option<Drift> {
     }
 }
 
-/// Everything that is left out of a fingerprint: what changes by itself, and computed attributes
-/// that nothing uses.
-pub fn fingerprint_part(block: &Block, state: &Value, config: &Value, used: &[Path]) -> Value {
-    let Some(entries) = state.as_entries() else { return state.clone() };
-    Value::object(entries.iter().filter_map(|(name, value)| {
-        let attribute = block.attributes.get(name.as_ref());
-        let path = Path::attribute(Arc::clone(name));
-        let counts = attribute.is_none_or(|attribute| {
-            let set = config.get(name).is_some_and(|value| !value.is_null());
-            let used = used.iter().any(|used| path.is_prefix_of(used));
-            !attribute.volatile && (set || used || (attribute.settable() && !attribute.computed))
-        });
-        counts.then(|| (Arc::clone(name), value.clone()))
-    }))
+/// The attributes that a fingerprint is made of. Left out is what changes by itself, and what is
+/// computed and used by nothing.
+pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used: &[Path]) -> Vec<Arc<str>> {
+    let entries = state.as_entries().into_iter().flatten();
+    entries
+        .filter(|(name, _)| {
+            let path = Path::attribute(Arc::clone(name));
+            block.attributes.get(name.as_ref()).is_none_or(|attribute| {
+                let set = config.get(name).is_some_and(|value| !value.is_null());
+                let used = used.iter().any(|used| path.is_prefix_of(used));
+                !attribute.volatile
+                    && !attribute.inert
+                    && (set || used || (attribute.settable() && !attribute.computed))
+            })
+        })
+        .map(|(name, _)| Arc::clone(name))
+        .collect()
+}
+
+/// The fingerprint of a state: a keyed hash over some of its attributes.
+pub fn fingerprint(attributes: &[Arc<str>], state: &Value, seal: &dyn Seal) -> String {
+    let part = Value::object(
+        attributes.iter().filter_map(|name| state.get(name).map(|value| (Arc::clone(name), value.clone()))),
+    );
+    seal.keyed_hash(&canonical_bytes(&part))
 }

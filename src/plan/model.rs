@@ -298,6 +298,8 @@ pub struct Step {
     pub observed_identity: Option<Value>,
     /// The fingerprint of what was observed; empty where nothing was there.
     pub fingerprint: String,
+    /// The attributes that the fingerprint is made of.
+    pub fingerprint_of: Vec<Arc<str>>,
     /// The generation that the object has, or gets by a create.
     pub generation: u64,
     /// For a create: whether something with its identity may exist, as far as planning could tell.

@@ -1,6 +1,10 @@
 //! The saga: what a run writes down, what that means, and how it is unwound.
 
+pub mod codes;
+pub mod compensation;
 pub mod event;
+pub mod history;
+pub mod journal;
 pub mod machine;
 pub mod object;
 pub mod state;

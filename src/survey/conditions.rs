@@ -1,0 +1,62 @@
+//! Preconditions and postconditions.
+
+use retrue_provider_api::{Data, Type, Value, convert};
+
+use crate::address::Address;
+use crate::config::{Condition, Stack};
+use crate::diagnostic::Diagnostic;
+use crate::expression::{Scope, evaluate};
+use crate::plan::{PendingCondition, codes};
+use crate::survey::driver::place;
+use crate::survey::pending::pending;
+
+/// Checks conditions as far as they are known, and returns those that are not yet.
+pub fn check_conditions(
+    conditions: &[Condition],
+    address: &Address,
+    stack: &Stack,
+    scope: &dyn Scope,
+) -> Result<Vec<PendingCondition>, Vec<Diagnostic>> {
+    let mut later = Vec::new();
+    let mut problems = Vec::new();
+    for condition in conditions {
+        let value = match evaluate(&condition.condition, scope) {
+            Ok(value) => value,
+            Err(errors) => {
+                problems.extend(errors.into_iter().map(Diagnostic::from));
+                continue;
+            }
+        };
+        match holds(&value) {
+            Some(true) => {}
+            Some(false) => {
+                let message = evaluate(&condition.message, scope).ok();
+                let text = message
+                    .as_ref()
+                    .filter(|message| !message.marks_deep().sensitive)
+                    .and_then(Value::as_str)
+                    .unwrap_or("the condition does not hold");
+                problems.push(Diagnostic::error(codes::CONDITION, format!("`{address}`: {text}")).at(condition.span));
+            }
+            None if !value.is_known() => later.push(PendingCondition {
+                condition: pending(&condition.condition, stack, scope),
+                message: pending(&condition.message, stack, scope),
+                place: place(stack, condition.span),
+            }),
+            None => problems.push(
+                Diagnostic::error(codes::CONDITION, format!("`{address}`: the condition is neither true nor false"))
+                    .at(condition.span),
+            ),
+        }
+    }
+    if problems.is_empty() { Ok(later) } else { Err(problems) }
+}
+
+/// Whether a condition holds; `None` when that is not known, or it is no truth value.
+pub fn holds(value: &Value) -> Option<bool> {
+    let converted = convert(&value.clone().unmark_deep().0, &Type::Bool).ok()?;
+    match converted.data() {
+        Data::Bool(holds) => Some(*holds),
+        _ => None,
+    }
+}

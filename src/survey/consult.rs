@@ -1,0 +1,332 @@
+//! Asks the provider about one instance: what is there, and what it would do.
+
+use std::sync::Arc;
+
+use retrue_provider_api::{
+    Capability, Category, FindRequest, Findable, Found, Observed, Path, PathStep, PlanRequest, PlanResponse, Private,
+    Provider, ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
+};
+
+use crate::address::Address;
+use crate::config::IgnoreChanges;
+use crate::diagnostic::Diagnostic;
+use crate::expression::Expression;
+use crate::plan::codes;
+use crate::plan::decide::{Responses, World, differing_attributes, effective_difference};
+use crate::saga::ObjectStatus;
+use crate::saga::RecordedObject;
+use crate::span::Span;
+use crate::survey::calls::{Calls, within};
+use crate::survey::providers::attribute_span;
+
+/// What is asked about one declared instance.
+pub struct Question<'a> {
+    /// The instance.
+    pub address: Address,
+    /// The provider.
+    pub provider: &'a Arc<dyn Provider>,
+    /// The type.
+    pub schema: &'a TypeSchema,
+    /// The configuration without marks.
+    pub config: Value,
+    /// The block that it comes from, for places.
+    pub body: &'a Expression,
+    /// The place of the block.
+    pub span: Span,
+    /// What is recorded.
+    pub recorded: Option<&'a RecordedObject>,
+    /// What a read of it found; `None` when nothing is recorded.
+    pub world: Option<World>,
+    /// What does not count.
+    pub ignore: &'a IgnoreChanges,
+    /// Whether it is to be made anew in any case.
+    pub replace: bool,
+}
+
+/// What came of it.
+pub struct Answer {
+    /// What is there.
+    pub world: World,
+    /// What the type can do with this configuration.
+    pub capability: Capability,
+    /// What the provider would do.
+    pub responses: Responses,
+    /// The attributes that force a replacement.
+    pub replace_because: Vec<Path>,
+    /// What is wrong, and what a person should know.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Asks. Nothing outside is changed.
+pub async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
+    let type_name = question.address.type_name();
+    let capability = question.provider.capability(type_name, &question.config);
+    let mut answer = Answer {
+        world: World::Absent,
+        capability,
+        responses: Responses::default(),
+        replace_because: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    if let Err(problem) = ask(question, calls, &mut answer).await {
+        answer.diagnostics.push(problem);
+    }
+    answer
+}
+
+impl Question<'_> {
+    fn problem(&self, error: &ProviderError) -> Diagnostic {
+        let at = error.path.as_ref().and_then(|path| attribute_span(self.body, path)).unwrap_or(self.span);
+        Diagnostic::error(codes::PROVIDER, format!("`{}`: {error}", self.address))
+            .at(at)
+            .note(format!("category: {}", error.category))
+    }
+}
+
+async fn ask(question: &Question<'_>, calls: &Calls, answer: &mut Answer) -> Result<(), Diagnostic> {
+    let type_name = question.address.type_name();
+    let request = ValidateRequest {
+        subject: Subject::Resource,
+        type_name: type_name.to_owned(),
+        config: question.config.clone(),
+    };
+    let said = question.provider.validate(request).await.map_err(|error| question.problem(&error))?;
+    for diagnostic in said {
+        let at = diagnostic.path.as_ref().and_then(|path| attribute_span(question.body, path)).unwrap_or(question.span);
+        let message = format!("`{}`: {}", question.address, diagnostic.message);
+        let mut told = if diagnostic.error {
+            Diagnostic::error(codes::PROVIDER, message)
+        } else {
+            Diagnostic::warning(codes::PROVIDER, message)
+        };
+        if !diagnostic.detail.is_empty() {
+            told = told.note(diagnostic.detail);
+        }
+        answer.diagnostics.push(told.at(at));
+    }
+    if answer.diagnostics.iter().any(Diagnostic::is_error) {
+        return Ok(());
+    }
+    answer.world = match &question.world {
+        Some(world) => world.clone(),
+        None => look(question, &answer.capability, calls).await,
+    };
+    match &answer.world {
+        World::Unreadable(_) | World::Many(_) => Ok(()),
+        World::Present(observed) => {
+            let observed = observed.clone();
+            plan_existing(question, calls, &observed, answer).await
+        }
+        World::Absent | World::NotKnownYet | World::CannotLook => {
+            answer.responses.create = Some(plan_create(question, calls).await?);
+            Ok(())
+        }
+    }
+}
+
+/// Looks whether something with the identity exists.
+async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -> World {
+    let type_name = question.address.type_name();
+    match capability.findable {
+        Findable::NothingOutside | Findable::ByMarker => return World::Absent,
+        Findable::No => return World::CannotLook,
+        Findable::ByIdentity => {}
+    }
+    if !identity_is_known(question) {
+        return World::NotKnownYet;
+    }
+    let limit = capability.time_limits.read;
+    let context = calls.context(&question.address, limit);
+    let request = FindRequest { type_name: type_name.to_owned(), config: question.config.clone(), marker: None };
+    match within(limit, "find", question.provider.find(&context, request)).await {
+        Ok(Found::None) => World::Absent,
+        Ok(Found::One(observed)) => World::Present(observed),
+        Ok(Found::Many(found)) => World::Many(found.len()),
+        Err(error) => World::Unreadable(format!("{error:#}")),
+    }
+}
+
+fn identity_is_known(question: &Question<'_>) -> bool {
+    match question.provider.identity(question.address.type_name(), &question.config) {
+        Some(identity) => identity.is_wholly_known(),
+        None => question
+            .schema
+            .block
+            .identity_attributes()
+            .all(|name| question.config.get(name).is_some_and(Value::is_wholly_known)),
+    }
+}
+
+async fn plan(
+    question: &Question<'_>,
+    calls: &Calls,
+    config: Value,
+    prior: Value,
+    proposed: Value,
+    prior_private: Private,
+) -> Result<PlanResponse, Diagnostic> {
+    let limit = question.provider.capability(question.address.type_name(), &question.config).time_limits.read;
+    let context = calls.context(&question.address, limit);
+    let request = PlanRequest {
+        type_name: question.address.type_name().to_owned(),
+        config: config.clone(),
+        prior,
+        proposed,
+        prior_private,
+    };
+    let response = within(limit, "plan", question.provider.plan(&context, request))
+        .await
+        .map_err(|error| question.problem(&error))?;
+    if let Some(reason) = &response.deferred {
+        let error = ProviderError::new(Category::Validation, "plan", format!("it cannot be planned yet: {reason}"));
+        return Err(question.problem(&error));
+    }
+    check_consistency(question, &config, &response)?;
+    Ok(response)
+}
+
+/// A plan keeps every value that the configuration sets.
+fn check_consistency(question: &Question<'_>, config: &Value, response: &PlanResponse) -> Result<(), Diagnostic> {
+    if response.planned.is_null() || config.is_null() {
+        return Ok(());
+    }
+    for (name, attribute) in &question.schema.block.attributes {
+        let (Some(set), Some(planned)) = (config.get(name), response.planned.get(name)) else { continue };
+        let free = set.is_null() || !set.is_wholly_known() || attribute.write_only || !attribute.settable();
+        if !free && !set.same(planned) {
+            return Err(Diagnostic::error(
+                codes::PROVIDER_INCONSISTENT,
+                format!(
+                    "the provider planned another value for `{}` of `{}` than is configured",
+                    name, question.address
+                ),
+            )
+            .at(attribute_span(question.body, &Path::attribute(name.as_str())).unwrap_or(question.span))
+            .hint("this is a defect of the provider"));
+        }
+    }
+    Ok(())
+}
+
+async fn plan_create(question: &Question<'_>, calls: &Calls) -> Result<PlanResponse, Diagnostic> {
+    let config = question.config.clone();
+    plan(question, calls, config.clone(), Value::null(Type::Dynamic), config, Private::default()).await
+}
+
+async fn plan_existing(
+    question: &Question<'_>,
+    calls: &Calls,
+    observed: &Observed,
+    answer: &mut Answer,
+) -> Result<(), Diagnostic> {
+    let block = &question.schema.block;
+    let config = ignoring(question, &observed.state);
+    let proposed = proposed_state(block, &observed.state, &config);
+    let private = match (&observed.private, question.recorded) {
+        (private, Some(recorded)) if private.0.is_empty() => recorded.private.clone(),
+        (private, _) => private.clone(),
+    };
+    let update = plan(question, calls, config, observed.state.clone(), proposed, private.clone()).await?;
+    let mut because: Vec<Path> = update
+        .requires_replace
+        .iter()
+        .filter(|path| match (path.get(&observed.state), path.get(&update.planned)) {
+            (Some(before), Some(after)) => !before.same(after),
+            (None, None) => false,
+            _ => true,
+        })
+        .cloned()
+        .collect();
+    if because.is_empty() && !answer.capability.updates && effective_difference(block, &observed.state, &update.planned)
+    {
+        because = differing_attributes(&observed.state, &update.planned)
+            .into_iter()
+            .filter(|path| {
+                path.first_attribute()
+                    .and_then(|name| block.attributes.get(name))
+                    .is_none_or(|attribute| attribute.settable())
+            })
+            .collect();
+    }
+    because.sort();
+    because.dedup();
+    let tainted = question.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted);
+    if question.recorded.is_some() && (tainted || question.replace || !because.is_empty()) {
+        answer.responses.create = Some(plan_create(question, calls).await?);
+        let null = || Value::null(Type::Dynamic);
+        answer.responses.delete = Some(plan(question, calls, null(), observed.state.clone(), null(), private).await?);
+    }
+    answer.responses.update = Some(update);
+    answer.replace_because = because;
+    Ok(())
+}
+
+/// The configuration with what is there in place of what does not count.
+fn ignoring(question: &Question<'_>, observed: &Value) -> Value {
+    // What is not ours yet is first made as declared.
+    if question.recorded.is_none() {
+        return question.config.clone();
+    }
+    match question.ignore {
+        IgnoreChanges::Paths(paths) if paths.is_empty() => question.config.clone(),
+        IgnoreChanges::All => Value::object(question.config.as_entries().into_iter().flatten().map(|(name, value)| {
+            let settable =
+                question.schema.block.attributes.get(name.as_ref()).is_none_or(|attribute| attribute.settable());
+            let kept = observed.get(name).filter(|_| settable).unwrap_or(value);
+            (Arc::clone(name), kept.clone())
+        })),
+        IgnoreChanges::Paths(paths) => paths
+            .iter()
+            .fold(question.config.clone(), |config, (path, _)| with_part(config, &path.0, path.get(observed))),
+    }
+}
+
+/// A value with the part at a path replaced; where the path leads nowhere, nothing changes.
+fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Value {
+    let Some((first, rest)) = steps.split_first() else { return part.cloned().unwrap_or(value) };
+    match first {
+        PathStep::Attribute(name) | PathStep::Key(name) => {
+            let inner = value.get(name).cloned();
+            match (inner, rest.is_empty(), part) {
+                (Some(inner), _, _) => value.with_attribute(name, with_part(inner, rest, part)),
+                (None, true, Some(part)) if value.as_entries().is_some() => value.with_attribute(name, part.clone()),
+                _ => value,
+            }
+        }
+        PathStep::Index(index) => {
+            let target = *index;
+            // Only the direct element changes; rebuilding keeps the collection's kind.
+            let depth = Path(vec![PathStep::Index(target)]);
+            value.map_parts(&mut |path, inner| {
+                if *path == depth { with_part(inner, rest, part) } else { inner }
+            })
+        }
+    }
+}
+
+/// Plans the end of an object that is no longer declared.
+pub async fn consult_end(
+    address: &Address,
+    provider: &Arc<dyn Provider>,
+    recorded: &RecordedObject,
+    world: &World,
+    calls: &Calls,
+) -> Result<(Capability, Responses), Diagnostic> {
+    let config = recorded.config.clone().unmark_deep().0;
+    let capability = provider.capability(address.type_name(), &config);
+    let World::Present(observed) = world else { return Ok((capability, Responses::default())) };
+    let private = if observed.private.0.is_empty() { recorded.private.clone() } else { observed.private.clone() };
+    let limit = capability.time_limits.read;
+    let context = calls.context(address, limit);
+    let request = PlanRequest {
+        type_name: address.type_name().to_owned(),
+        config: Value::null(Type::Dynamic),
+        prior: observed.state.clone(),
+        proposed: Value::null(Type::Dynamic),
+        prior_private: private,
+    };
+    let response = within(limit, "plan", provider.plan(&context, request))
+        .await
+        .map_err(|error| Diagnostic::error(codes::PROVIDER, format!("`{address}`: {error}")))?;
+    Ok((capability, Responses { delete: Some(response), ..Responses::default() }))
+}

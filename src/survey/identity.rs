@@ -1,0 +1,111 @@
+//! One object has one owner: type, provider instance and natural identity are unique.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use retrue_provider_api::{Provider, TypeSchema, Value, canonical_bytes};
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::plan::{Action, codes};
+use crate::span::Span;
+use crate::survey::providers::Providers;
+use crate::survey::record::Records;
+
+/// A declared instance and the identity that it asks for.
+pub struct Claim {
+    /// The instance.
+    pub address: Address,
+    /// The provider instance.
+    pub provider: Arc<str>,
+    /// The identity, where the type has one and it is known.
+    pub identity: Option<Value>,
+    /// The place of the block.
+    pub span: Option<Span>,
+}
+
+/// The natural identity of a configuration or state; `None` when the type has none, or it is not
+/// known yet.
+pub fn identity(provider: &Arc<dyn Provider>, schema: &TypeSchema, type_name: &str, config: &Value) -> Option<Value> {
+    let value = match provider.identity(type_name, config) {
+        Some(value) => value,
+        None => {
+            let attributes: Vec<(String, Value)> = schema
+                .block
+                .identity_attributes()
+                .map(|name| config.get(name).map(|value| (name.to_owned(), value.clone())))
+                .collect::<Option<_>>()?;
+            if attributes.is_empty() {
+                return None;
+            }
+            Value::object(attributes)
+        }
+    };
+    let useful = value.is_wholly_known() && !value.is_null();
+    useful.then(|| value.unmark_deep().0)
+}
+
+/// All identities that two owners ask for, or that are recorded under another address.
+pub fn clashes(
+    claims: &[Claim],
+    records: &Records,
+    providers: &Providers,
+    actions: &BTreeMap<Address, Action>,
+) -> Vec<Diagnostic> {
+    let key = |type_name: &str, provider: &str, identity: &Value| {
+        (type_name.to_owned(), provider.to_owned(), canonical_bytes(identity))
+    };
+    let mut problems = Vec::new();
+    let mut owners: BTreeMap<(String, String, Vec<u8>), &Claim> = BTreeMap::new();
+    for claim in claims {
+        let Some(identity) = &claim.identity else { continue };
+        let key = key(claim.address.type_name(), &claim.provider, identity);
+        match owners.get(&key) {
+            Some(first) => {
+                let mut problem = Diagnostic::error(
+                    codes::SAME_IDENTITY,
+                    format!("`{}` and `{}` mean one and the same object", first.address, claim.address),
+                )
+                .hint("give them different identities, or remove one");
+                for (span, text) in [(claim.span, "this one"), (first.span, "and this one")] {
+                    if let Some(span) = span {
+                        problem = problem.label(span, text);
+                    }
+                }
+                problems.push(problem);
+            }
+            None => {
+                owners.insert(key, claim);
+            }
+        }
+    }
+    for (address, entry) in &records.0 {
+        for object in entry.current.iter().chain(entry.deposed.values()) {
+            let Some(configured) = providers.get(&object.provider.instance) else { continue };
+            let Some(schema) = configured.schema.resources.get(address.type_name()) else { continue };
+            let state = object.attributes.clone().unmark_deep().0;
+            let Some(identity) = identity(&configured.provider, schema, address.type_name(), &state) else { continue };
+            let Some(claim) = owners.get(&key(address.type_name(), &object.provider.instance, &identity)) else {
+                continue;
+            };
+            if claim.address == *address {
+                continue;
+            }
+            // What has a new identity of its own and leaves this one is replaced or changed; until
+            // then the object is its.
+            let leaves = matches!(actions.get(address), Some(Action::Delete | Action::Forget) | None);
+            let problem = Diagnostic::error(
+                codes::IDENTITY_ELSEWHERE,
+                format!("what `{}` means is recorded as `{address}`", claim.address),
+            )
+            .maybe_at(claim.span)
+            .hint(if leaves {
+                format!("if it was renamed, add: [[moved]] from = \"{address}\", to = \"{}\"", claim.address)
+            } else {
+                format!("`{address}` owns it: give one of them another identity")
+            });
+            problems.push(problem);
+        }
+    }
+    problems
+}

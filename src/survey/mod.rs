@@ -1,0 +1,25 @@
+//! The survey: reads the world, evaluates the configuration against it, and has every instance
+//! decided. Everything that a plan needs and may not do itself happens here.
+//!
+//! Blocks are taken level by level, so that whatever one refers to was decided before; within a
+//! level, providers are asked in parallel, up to a limit.
+
+pub mod calls;
+pub mod conditions;
+mod consult;
+mod driver;
+mod expand;
+mod identity;
+pub mod pending;
+pub mod providers;
+mod record;
+pub mod refresh;
+mod scope;
+mod stub;
+mod targets;
+
+pub use calls::Calls;
+pub use driver::{Request, Surveyed, survey};
+pub use identity::identity;
+pub use providers::{Configured, Providers};
+pub use scope::{BlockScope, FileHost, Instances, Known};

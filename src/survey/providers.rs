@@ -1,0 +1,206 @@
+//! The configured provider instances of a stack.
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use retrue_provider_api::{ConfigureRequest, Marks, Path, Provider, ProviderSchema, Subject, ValidateRequest, Value};
+
+use crate::config::{Stack, Variable};
+use crate::diagnostic::Diagnostic;
+use crate::expression::{Expression, Root};
+use crate::plan::{PlannedValue, ProviderInstance, codes};
+use crate::registry;
+use crate::span::Span;
+use crate::survey::scope::{BlockScope, Known};
+use crate::survey::stub::evaluate_body;
+
+/// A configured provider, ready for use.
+#[derive(Clone)]
+pub struct Configured {
+    /// The provider.
+    pub provider: Arc<dyn Provider>,
+    /// Its types.
+    pub schema: Arc<ProviderSchema>,
+    /// What it was configured with.
+    pub instance: ProviderInstance,
+}
+
+/// All configured providers by the name of the instance.
+#[derive(Clone, Default)]
+pub struct Providers(BTreeMap<Arc<str>, Configured>);
+
+impl Providers {
+    /// One instance.
+    pub fn get(&self, name: &str) -> Option<&Configured> {
+        self.0.get(name)
+    }
+
+    /// All instances in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
+        self.0.iter()
+    }
+
+    /// Adds an instance.
+    pub fn insert(&mut self, name: Arc<str>, configured: Configured) {
+        self.0.insert(name, configured);
+    }
+
+    /// Asks all of them to end what they are doing.
+    pub async fn stop(&self) {
+        for configured in self.0.values() {
+            configured.provider.stop().await;
+        }
+    }
+
+    /// Configures an instance from what a plan or a journal holds.
+    pub async fn configure(
+        &mut self,
+        name: Arc<str>,
+        instance: ProviderInstance,
+        directory: &FilePath,
+    ) -> Result<(), Diagnostic> {
+        if self.0.contains_key(&name) {
+            return Ok(());
+        }
+        let (provider, schema) = open(&instance.provider, None).await?;
+        let (config, _) = instance.config.value.clone().unmark_deep();
+        provider
+            .configure(ConfigureRequest { config, directory: directory.to_owned() })
+            .await
+            .map_err(|error| refused(&name, &error.to_string(), None))?;
+        self.0.insert(name, Configured { provider, schema, instance });
+        Ok(())
+    }
+}
+
+fn refused(name: &str, message: &str, span: Option<Span>) -> Diagnostic {
+    Diagnostic::error(codes::PROVIDER, format!("the provider `{name}` cannot be used: {message}")).maybe_at(span)
+}
+
+async fn open(name: &str, span: Option<Span>) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
+    let Some(built_in) = registry::built_in(name) else {
+        let known: Vec<&str> = registry::BUILT_IN.iter().map(|provider| provider.name).collect();
+        return Err(Diagnostic::error(codes::NO_PROVIDER, format!("there is no provider `{name}`"))
+            .maybe_at(span)
+            .hint(format!("the providers are {}", known.join(", "))));
+    };
+    let provider = (built_in.make)();
+    let schema = provider.schema().await.map_err(|error| refused(name, &error.to_string(), span))?;
+    Ok((provider, schema))
+}
+
+/// The name of the provider instance of a type: the one that it picks, or the one of its prefix.
+pub fn instance_name(picked: Option<&Arc<str>>, type_name: &str) -> Arc<str> {
+    picked.cloned().unwrap_or_else(|| registry::provider_of(type_name).into())
+}
+
+/// Configures the instances that are used, by name, and reports all that cannot be.
+pub async fn configure_all(
+    known: &Known<'_>,
+    variables: &BTreeMap<Arc<str>, Variable>,
+    used: impl IntoIterator<Item = Arc<str>>,
+) -> Result<Providers, Vec<Diagnostic>> {
+    let mut providers = Providers::default();
+    let mut problems = Vec::new();
+    let mut names: Vec<Arc<str>> = used.into_iter().chain(known.stack.providers.keys().cloned()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        match configure_one(known, variables, &name).await {
+            Ok(configured) => providers.insert(name, configured),
+            Err(mut found) => problems.append(&mut found),
+        }
+    }
+    if problems.is_empty() { Ok(providers) } else { Err(problems) }
+}
+
+async fn configure_one(
+    known: &Known<'_>,
+    variables: &BTreeMap<Arc<str>, Variable>,
+    name: &Arc<str>,
+) -> Result<Configured, Vec<Diagnostic>> {
+    let stack: &Stack = known.stack;
+    let block = stack.providers.get(name);
+    let span = block.map(|block| block.span);
+    let type_name = block.map_or(name, |block| &block.type_name);
+    let (provider, schema) = open(type_name, span).await.map_err(|problem| vec![problem])?;
+    let empty = Expression::table(Vec::new(), Span::default());
+    let body = block.map_or(&empty, |block| &block.body);
+    let config = evaluate_body(body, &schema.provider.block, &BlockScope::plain(known))?;
+    if let Some(path) = config.unknown_paths().first() {
+        return Err(vec![
+            Diagnostic::error(
+                codes::PROVIDER_UNKNOWN,
+                format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
+            )
+            .maybe_at(span)
+            .hint("apply what it depends on first, with --target"),
+        ]);
+    }
+    let (plain, _) = config.clone().unmark_deep();
+    let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
+    let said = provider.validate(request).await.map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+    let wrong: Vec<Diagnostic> = said
+        .into_iter()
+        .filter(|diagnostic| diagnostic.error)
+        .map(|diagnostic| {
+            let at = diagnostic.path.as_ref().and_then(|path| attribute_span(body, path)).or(span);
+            refused(name, &diagnostic.message, at)
+        })
+        .collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    provider
+        .configure(ConfigureRequest { config: plain, directory: stack.directory.clone() })
+        .await
+        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+    let instance = ProviderInstance {
+        provider: Arc::clone(type_name),
+        config: PlannedValue::known(mark_secret(config, &schema)),
+        sources: sources(body, variables),
+    };
+    Ok(Configured { provider, schema, instance })
+}
+
+/// Where an attribute is set in a block.
+pub fn attribute_span(body: &Expression, path: &Path) -> Option<Span> {
+    let name = path.first_attribute()?;
+    body.as_table()?
+        .iter()
+        .find(|(key, _)| key.as_literal().and_then(Value::as_str) == Some(name))
+        .map(|(_, value)| value.span())
+}
+
+/// Marks whatever is not known to be harmless.
+fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
+    let secret: Vec<Path> = schema
+        .provider
+        .block
+        .attributes
+        .iter()
+        .filter(|(_, attribute)| !attribute.harmless)
+        .map(|(name, _)| name)
+        .chain(schema.provider.block.blocks.keys())
+        .filter(|name| config.get(name).is_some_and(|value| !value.is_null()))
+        .map(|name| Path::attribute(name.as_str()))
+        .collect();
+    config.with_marked_paths(secret.iter().map(|path| (path, Marks::SENSITIVE)))
+}
+
+/// The attributes whose value is just that of a variable that is read from a source.
+fn sources(body: &Expression, variables: &BTreeMap<Arc<str>, Variable>) -> BTreeMap<String, String> {
+    let mut sources = BTreeMap::new();
+    for (key, value) in body.as_table().unwrap_or_default() {
+        let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
+        if let Some(reference) = value.as_reference()
+            && reference.path.0.is_empty()
+            && let Root::Var(variable) = &reference.root
+            && let Some((source, _)) = variables.get(variable).and_then(|variable| variable.from.as_ref())
+        {
+            sources.insert(name.to_owned(), source.to_string());
+        }
+    }
+    sources
+}

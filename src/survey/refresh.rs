@@ -1,0 +1,105 @@
+//! Reads what is recorded, in parallel, up to a limit.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use retrue_provider_api::{Observed, ReadRequest, Value, to_wire};
+
+use crate::address::Address;
+use crate::plan::ObjectKey;
+use crate::plan::decide::World;
+use crate::saga::RecordedObject;
+use crate::survey::calls::{Calls, within};
+use crate::survey::providers::{Configured, Providers};
+use crate::survey::record::Records;
+
+/// What was read, by address and object.
+pub type Worlds = BTreeMap<(Address, ObjectKey), World>;
+
+/// Reads every recorded object for which `wanted` holds. With `look` false, the record is taken for
+/// the world.
+pub async fn refresh(
+    records: &Records,
+    providers: &Providers,
+    calls: &Calls,
+    parallelism: usize,
+    look: bool,
+    wanted: impl Fn(&Address) -> bool,
+) -> Worlds {
+    let mut objects: Vec<((Address, ObjectKey), &RecordedObject)> = Vec::new();
+    for (address, entry) in &records.0 {
+        if !wanted(address) {
+            continue;
+        }
+        if let Some(object) = &entry.current {
+            objects.push(((address.clone(), ObjectKey::Current), object));
+        }
+        for (key, object) in &entry.deposed {
+            objects.push(((address.clone(), ObjectKey::Deposed(key.as_str().into())), object));
+        }
+    }
+    futures::stream::iter(objects)
+        .map(|((address, key), object)| async move {
+            let world = match providers.get(&object.provider.instance) {
+                Some(configured) if look => read(&address, object, configured, calls).await,
+                Some(_) => World::Present(Box::new(as_observed(object))),
+                None => World::Unreadable(format!("there is no provider `{}`", object.provider.instance)),
+            };
+            ((address, key), world)
+        })
+        .buffer_unordered(parallelism.max(1))
+        .collect()
+        .await
+}
+
+/// The record, as if it had been read.
+pub fn as_observed(object: &RecordedObject) -> Observed {
+    Observed {
+        state: object.attributes.clone().unmark_deep().0,
+        private: object.private.clone(),
+        identity: object.identity.clone(),
+        marker: None,
+    }
+}
+
+/// The request that reads a recorded object.
+pub fn read_request(type_name: &str, object: &RecordedObject) -> ReadRequest {
+    ReadRequest {
+        type_name: type_name.to_owned(),
+        state: object.attributes.clone().unmark_deep().0,
+        config: object.config.clone().unmark_deep().0,
+        private: object.private.clone(),
+        identity: object.identity.clone(),
+    }
+}
+
+/// Reads one object.
+pub async fn read(address: &Address, object: &RecordedObject, configured: &Configured, calls: &Calls) -> World {
+    let type_name = address.type_name();
+    let mut request = read_request(type_name, object);
+    let current = configured.schema.resources.get(type_name).map(|schema| schema.version);
+    match current {
+        None => return World::Unreadable(format!("the provider has no type `{type_name}` any more")),
+        Some(version) if version != object.schema_version => {
+            let upgraded =
+                configured.provider.upgrade_state(type_name, object.schema_version, to_wire(&request.state)).await;
+            match upgraded {
+                Ok(state) => request.state = state,
+                Err(error) => return World::Unreadable(error.to_string()),
+            }
+        }
+        Some(_) => {}
+    }
+    let limit = configured.provider.capability(type_name, &request.config).time_limits.read;
+    let context = calls.context(address, limit);
+    match within(limit, "read", configured.provider.read(&context, request)).await {
+        Ok(Some(observed)) => World::Present(Box::new(observed)),
+        Ok(None) => World::Absent,
+        Err(error) => World::Unreadable(format!("{error:#}")),
+    }
+}
+
+/// The configuration that a recorded object was made from, without marks.
+pub fn plain_config(object: &RecordedObject) -> Value {
+    object.config.clone().unmark_deep().0
+}

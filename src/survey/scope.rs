@@ -1,0 +1,282 @@
+//! What references stand for while a stack is surveyed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use retrue_provider_api::{Type, Value};
+
+use crate::address::{BlockAddress, InstanceKey};
+use crate::config::Stack;
+use crate::expression::functions::Host;
+use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
+use crate::span::Span;
+
+/// What a block stands for.
+#[derive(Debug)]
+pub struct Instances {
+    content: Content,
+    whole: OnceLock<Value>,
+}
+
+#[derive(Debug)]
+enum Content {
+    One(Value),
+    Counted(Vec<Value>),
+    Named(BTreeMap<Arc<str>, Value>),
+    /// Something is wrong with it, and was reported; no further errors shall follow from it.
+    Broken,
+}
+
+impl Instances {
+    /// A block that something is wrong with: whatever refers to it is unknown.
+    pub fn broken() -> Self {
+        Instances { content: Content::Broken, whole: OnceLock::new() }
+    }
+
+    /// A block without instances keys.
+    pub fn one(value: Value) -> Self {
+        Instances { content: Content::One(value), whole: OnceLock::new() }
+    }
+
+    /// A block with `count`.
+    pub fn counted(values: Vec<Value>) -> Self {
+        Instances { content: Content::Counted(values), whole: OnceLock::new() }
+    }
+
+    /// A block with `for_each`.
+    pub fn named(values: BTreeMap<Arc<str>, Value>) -> Self {
+        Instances { content: Content::Named(values), whole: OnceLock::new() }
+    }
+
+    /// One instance.
+    pub fn get(&self, key: Option<&InstanceKey>) -> Option<&Value> {
+        match (&self.content, key) {
+            (Content::One(value), None) => Some(value),
+            (Content::Counted(values), Some(InstanceKey::Index(index))) => values.get(usize::try_from(*index).ok()?),
+            (Content::Named(values), Some(InstanceKey::Name(name))) => values.get(name),
+            _ => None,
+        }
+    }
+
+    /// Whether there is such an instance, as far as is known.
+    pub fn has(&self, key: Option<&InstanceKey>) -> bool {
+        match &self.content {
+            Content::Broken => true,
+            Content::One(value) => key.is_none() && !value.is_null(),
+            _ => self.get(key).is_some(),
+        }
+    }
+
+    /// All instances as one value, made once.
+    pub fn whole(&self) -> &Value {
+        self.whole.get_or_init(|| match &self.content {
+            Content::Broken => Value::unknown(Type::Dynamic),
+            Content::One(value) => value.clone(),
+            Content::Counted(values) => Value::tuple(values.iter().cloned()),
+            Content::Named(values) => {
+                Value::object(values.iter().map(|(name, value)| (Arc::clone(name), value.clone())))
+            }
+        })
+    }
+
+    /// What a reference to it stands for.
+    pub fn resolve(&self, address: &BlockAddress, key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
+        let Some(key) = key else { return Ok(self.whole().clone()) };
+        if let Some(value) = self.get(Some(key)) {
+            return Ok(value.clone());
+        }
+        let known = match &self.content {
+            Content::Broken => return Ok(Value::unknown(Type::Dynamic)),
+            Content::One(_) => format!("`{address}` has neither `count` nor `for_each`"),
+            Content::Counted(values) => format!("`{address}` has {} instances", values.len()),
+            Content::Named(values) => {
+                let names: Vec<&str> = values.keys().take(10).map(AsRef::as_ref).collect();
+                format!("`{address}` has the instances {}", names.join(", "))
+            }
+        };
+        Err(EvalError::new(codes::INVALID_INDEX, format!("there is no instance `{address}{key}`"), span).hint(known))
+    }
+}
+
+/// The files that expressions read, relative to the stack; what was read is remembered.
+pub struct FileHost {
+    directory: PathBuf,
+    planning: bool,
+    read: Mutex<BTreeMap<String, String>>,
+}
+
+impl FileHost {
+    /// For a stack in a directory.
+    pub fn new(directory: PathBuf, planning: bool) -> Self {
+        FileHost { directory, planning, read: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// By path, the hash of what was read.
+    pub fn reads(&self) -> BTreeMap<String, String> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Host for FileHost {
+    fn base_directory(&self) -> &FilePath {
+        &self.directory
+    }
+
+    fn read_file(&self, path: &FilePath) -> io::Result<Vec<u8>> {
+        let content = fs_err::read(self.directory.join(path))?;
+        let hash = blake3::hash(&content).to_hex().to_string();
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_string_lossy().into_owned(), hash);
+        Ok(content)
+    }
+
+    fn planning(&self) -> bool {
+        self.planning
+    }
+
+    fn plan_timestamp(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Everything that references can stand for, as far as it is known.
+pub struct Known<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// The values of variables.
+    pub variables: &'a BTreeMap<Arc<str>, Value>,
+    /// What blocks stand for.
+    pub blocks: BTreeMap<BlockAddress, Instances>,
+    /// The files.
+    pub host: FileHost,
+    /// The environment of the process, and what was read of it.
+    environment: &'a BTreeMap<OsString, OsString>,
+    environment_read: Mutex<BTreeMap<String, String>>,
+    locals: Mutex<BTreeMap<Arc<str>, Value>>,
+}
+
+impl<'a> Known<'a> {
+    /// Nothing but variables and the outside.
+    pub fn new(
+        stack: &'a Stack,
+        variables: &'a BTreeMap<Arc<str>, Value>,
+        environment: &'a BTreeMap<OsString, OsString>,
+    ) -> Self {
+        Known {
+            stack,
+            variables,
+            blocks: BTreeMap::new(),
+            host: FileHost::new(stack.directory.clone(), true),
+            environment,
+            environment_read: Mutex::new(BTreeMap::new()),
+            locals: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// By name, the hash of what was read of the environment.
+    pub fn environment_reads(&self) -> BTreeMap<String, String> {
+        self.environment_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn local(&self, name: &Arc<str>, span: Span) -> Result<Value, EvalError> {
+        if let Some(value) = self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(value.clone());
+        }
+        let Some(local) = self.stack.locals.get(name) else {
+            return Err(EvalError::unknown_name("local", name, self.stack.locals.keys().map(AsRef::as_ref), span));
+        };
+        // What a local refers to comes before whatever asks for it, so its value will not change.
+        let value = evaluate(&local.value, &BlockScope::plain(self)).map_err(|mut errors| {
+            if errors.is_empty() { EvalError::new(codes::OPERATION, "it has no value", span) } else { errors.remove(0) }
+        })?;
+        self.locals.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(name), value.clone());
+        Ok(value)
+    }
+
+    fn environment(&self, name: &str, span: Span) -> Result<Value, EvalError> {
+        match self.environment.get(&OsString::from(name)).map(|value| value.to_str()) {
+            Some(Some(value)) => {
+                self.environment_read
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(name.to_owned(), blake3::hash(value.as_bytes()).to_hex().to_string());
+                Ok(Value::from(value))
+            }
+            Some(None) => Err(EvalError::new(
+                codes::UNKNOWN_NAME,
+                format!("the environment variable `{name}` is not Unicode"),
+                span,
+            )),
+            None => {
+                Err(EvalError::new(codes::UNKNOWN_NAME, format!("the environment variable `{name}` is not set"), span)
+                    .hint("set it, or use a variable with a default"))
+            }
+        }
+    }
+}
+
+/// The scope of one instance of a block, or of what belongs to no block.
+pub struct BlockScope<'a> {
+    pub(super) known: &'a Known<'a>,
+    /// The key and value of `each`.
+    pub each: Option<(Value, Value)>,
+    /// The number of `count`.
+    pub index: Option<u64>,
+    /// What `self` is.
+    pub itself: Option<Value>,
+}
+
+impl<'a> BlockScope<'a> {
+    /// Without `each`, `count` and `self`.
+    pub fn plain(known: &'a Known<'a>) -> Self {
+        BlockScope { known, each: None, index: None, itself: None }
+    }
+}
+
+impl Scope for BlockScope<'_> {
+    fn resolve(&self, root: &Root, key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
+        let outside = |what: &str, needs: &str| {
+            Err(EvalError::new(codes::INVALID_REFERENCE, format!("`{what}` means nothing here"), span)
+                .hint(format!("it stands only in a block with `{needs}`")))
+        };
+        match root {
+            Root::Var(name) => match self.known.variables.get(name) {
+                Some(value) => Ok(value.clone()),
+                None => {
+                    let names = self.known.stack.variables.keys().map(AsRef::as_ref);
+                    Err(EvalError::unknown_name("variable", name, names, span))
+                }
+            },
+            Root::Local(name) => self.known.local(name, span),
+            Root::Resource { .. } | Root::Data { .. } => {
+                let Some(block) = root.block() else { return Ok(Value::unknown(Type::Dynamic)) };
+                match self.known.blocks.get(&block) {
+                    Some(instances) => instances.resolve(&block, key, span),
+                    None => Err(EvalError::new(codes::UNKNOWN_NAME, format!("there is no `{block}`"), span)),
+                }
+            }
+            Root::Each(which) => match (&self.each, which) {
+                (Some((key, _)), Each::Key) => Ok(key.clone()),
+                (Some((_, value)), Each::Value) => Ok(value.clone()),
+                (None, _) => outside("each", "for_each"),
+            },
+            Root::CountIndex => match self.index {
+                Some(index) => Ok(Value::from(index)),
+                None => outside("count.index", "count"),
+            },
+            Root::SelfRef => match &self.itself {
+                Some(value) => Ok(value.clone()),
+                None => Err(EvalError::new(codes::INVALID_REFERENCE, "`self` means nothing here", span)
+                    .hint("it stands only in postconditions")),
+            },
+            Root::PathStack => Ok(Value::from(self.known.stack.directory.to_string_lossy().into_owned())),
+            Root::Env(name) => self.known.environment(name, span),
+        }
+    }
+
+    fn host(&self) -> &dyn Host {
+        &self.known.host
+    }
+}
