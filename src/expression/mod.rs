@@ -10,6 +10,7 @@
 
 mod call;
 mod conditional;
+mod defaults;
 mod equality;
 mod error;
 mod evaluate;
@@ -29,6 +30,7 @@ mod stack;
 mod template;
 mod traversal;
 mod tree;
+mod type_expression;
 
 pub use error::{EvalError, codes, nearest};
 pub use evaluate::evaluate;
@@ -37,6 +39,9 @@ pub use render::render;
 pub use scope::Scope;
 pub use stack::{STACK_SIZE, with_deep_stack};
 pub use tree::Expression;
+pub use type_expression::TypeExpression;
 
 #[cfg(test)]
 mod table_tests;
+#[cfg(test)]
+mod type_expression_tests;

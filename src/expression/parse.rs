@@ -1,7 +1,6 @@
 //! From text to tree: the entry points, and what is said of text that is no expression.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use retrue_provider_api::Value;
 
@@ -29,18 +28,24 @@ impl Expression {
     /// Parses an expression that stands by itself, without `${}`; white space around it is ignored.
     /// Its places count bytes of `text`.
     pub fn bare(text: &str, file: FileId) -> Result<Expression, EvalError> {
+        let map = SpanMap::plain(file, 0);
+        let tree = expression(text, &map, Free::References)?;
         let trimmed = text.trim();
         let start = text.len() - text.trim_start().len();
-        let map = SpanMap::plain(file, start);
-        let source: Arc<str> = trimmed.into();
-        let parsed = hcl_edit::parser::parse_expr(trimmed).map_err(|error| {
-            let range = error_range(trimmed, &error);
-            syntax_error(error.message(), map.span(range))
-        })?;
-        let tree = Lowering::new(trimmed, &map, Free::References).expression(&parsed)?;
-        let span = map.span(0..trimmed.len());
-        Ok(Expression::from_kind(Kind::Source { text: source, form: Form::Bare, tree }, span))
+        let span = map.span(start..start + trimmed.len());
+        Ok(Expression::from_kind(Kind::Source { text: trimmed.into(), form: Form::Bare, tree }, span))
     }
+}
+
+/// Parses an expression that stands by itself.
+pub(super) fn expression(text: &str, map: &SpanMap, free: Free) -> Result<Expression, EvalError> {
+    // The parser takes no white space around an expression; its places count from where it begins.
+    let start = text.len() - text.trim_start().len();
+    let map = map.from(start);
+    let text = text.trim();
+    let parsed = hcl_edit::parser::parse_expr(text)
+        .map_err(|error| syntax_error(error.message(), map.span(error_range(text, &error))))?;
+    Lowering::new(text, &map, free).expression(&parsed)
 }
 
 /// Parses a template, of a TOML string or a template file.

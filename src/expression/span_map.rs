@@ -57,6 +57,14 @@ impl SpanMap {
         map
     }
 
+    /// The map of the text from an offset on.
+    pub(super) fn from(&self, start: usize) -> Self {
+        let mut steps = vec![(0, self.offset(start))];
+        let later = self.steps.iter().filter(|(decoded, _)| *decoded > start);
+        steps.extend(later.map(|(decoded, raw)| (decoded - start, *raw)));
+        SpanMap { file: self.file, steps }
+    }
+
     fn step(&mut self, decoded: usize, raw: usize) {
         if self.offset(decoded) != raw {
             self.steps.push((decoded, raw));
