@@ -31,6 +31,7 @@ mod template;
 mod traversal;
 mod tree;
 mod type_expression;
+mod written;
 
 pub use error::{EvalError, codes, nearest};
 pub use evaluate::evaluate;
@@ -41,6 +42,8 @@ pub use stack::{STACK_SIZE, with_deep_stack};
 pub use tree::Expression;
 pub use type_expression::TypeExpression;
 
+#[cfg(test)]
+mod expression_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

@@ -113,15 +113,17 @@ impl Expression {
         Expression { kind: Arc::new(kind), span }
     }
 
+    /// What it is: of a text that was parsed, [`Kind::Source`].
     pub(super) fn kind(&self) -> &Kind {
-        match self.kind.as_ref() {
-            Kind::Source { tree, .. } => tree.kind(),
-            kind => kind,
-        }
+        &self.kind
     }
 
-    pub(super) fn written_kind(&self) -> &Kind {
-        &self.kind
+    /// The tree that a text was parsed to; anything else itself.
+    pub(super) fn parsed(&self) -> &Expression {
+        match self.kind() {
+            Kind::Source { tree, .. } => tree,
+            _ => self,
+        }
     }
 
     /// A value that needs no evaluation.
@@ -147,7 +149,7 @@ impl Expression {
 
     /// The value, when it is one that needs no evaluation.
     pub fn as_literal(&self) -> Option<&Value> {
-        match self.kind() {
+        match self.parsed().kind() {
             Kind::Literal(value) => Some(value),
             _ => None,
         }
@@ -155,7 +157,7 @@ impl Expression {
 
     /// The items, when it is a list of expressions.
     pub fn as_list(&self) -> Option<&[Expression]> {
-        match self.kind() {
+        match self.parsed().kind() {
             Kind::Tuple(items) => Some(items),
             _ => None,
         }
@@ -163,7 +165,7 @@ impl Expression {
 
     /// The keys and values, when it is a table of expressions.
     pub fn as_table(&self) -> Option<&[(Expression, Expression)]> {
-        match self.kind() {
+        match self.parsed().kind() {
             Kind::Object(entries) => Some(entries),
             _ => None,
         }
@@ -187,7 +189,7 @@ impl Expression {
                 }
             }
         };
-        only_steps(self).then(|| self.references().into_iter().next()).flatten()
+        only_steps(self.parsed()).then(|| self.references().into_iter().next()).flatten()
     }
 
     /// The names of the functions that it calls, in the order in which they are written.
@@ -206,7 +208,8 @@ impl Expression {
     /// Visits the direct parts, in the order in which they are written.
     pub(super) fn for_each_child(&self, visit: &mut dyn FnMut(&Expression)) {
         match self.kind() {
-            Kind::Literal(_) | Kind::Bound(_) | Kind::Item | Kind::Source { .. } => {}
+            Kind::Literal(_) | Kind::Bound(_) | Kind::Item => {}
+            Kind::Source { tree, .. } => visit(tree),
             Kind::Template(parts) | Kind::Tuple(parts) => parts.iter().for_each(visit),
             Kind::Object(entries) => {
                 for (key, value) in entries {
