@@ -171,30 +171,6 @@ fn deep_nesting_is_an_error_and_no_crash() {
 }
 
 #[test]
-fn written_down_and_read_back() {
-    let stack = Stack::new();
-    let span = Span::default();
-    let expression = Expression::table(
-        vec![
-            (Expression::literal(Value::from("a"), span), parse("'${var.number}'").unwrap()),
-            (
-                parse("'k-${var.text}'").unwrap(),
-                Expression::list(vec![Expression::bare(" 1 + 1 ", FileId(0)).unwrap()], span),
-            ),
-        ],
-        span,
-    );
-    let json = serde_json::to_string(&expression).unwrap();
-    assert_eq!(
-        json,
-        r#"{"table":[[{"value":"a"},{"template":"${var.number}"}],[{"template":"k-${var.text}"},{"list":[{"bare":"1 + 1"}]}]]}"#
-    );
-    let back: Expression = serde_json::from_str(&json).unwrap();
-    assert_eq!(evaluate(&back, &stack), evaluate(&expression, &stack));
-    assert_eq!(render(&evaluate(&back, &stack).unwrap()), "{\n  \"a\" = 42\n  \"k-hello\" = [\n    2,\n  ]\n}");
-}
-
-#[test]
 fn what_is_unknown_is_unknown_by_element_and_keeps_its_marks() {
     let stack = Stack::new();
     let value = |text: &str| evaluate(&Expression::bare(text, FileId(0)).unwrap(), &stack).unwrap();

@@ -31,7 +31,6 @@ mod template;
 mod traversal;
 mod tree;
 mod type_expression;
-mod written;
 
 pub use error::{EvalError, codes, nearest};
 pub use evaluate::evaluate;
