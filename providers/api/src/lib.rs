@@ -9,6 +9,7 @@ mod error;
 mod number;
 mod object;
 mod path;
+pub mod process;
 mod proposed;
 mod provider;
 mod schema;
