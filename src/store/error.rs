@@ -202,6 +202,9 @@ impl StoreError {
     pub fn io(path: impl AsRef<Path>, doing: impl fmt::Display, source: io::Error) -> StoreError {
         let path = path.as_ref().to_owned();
         let doing = doing.to_string();
+        // fs-err names the path, too; once is enough.
+        let inner = source.get_ref().and_then(|error| error.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+        let source = inner.map_or(source, io::Error::from_raw_os_error);
         match source.kind() {
             io::ErrorKind::PermissionDenied => StoreError::Permission { path, doing },
             io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path, doing },

@@ -10,12 +10,25 @@
 //! Architecture Invariant: a record is acknowledged only after mirror and database are both synced.
 //! Architecture Invariant: the state is never written as a whole for a change.
 
+mod disk;
 mod error;
 mod export;
+mod files;
 mod key;
+mod layout;
+mod line;
+mod local;
 mod lock;
 mod memory;
+mod mirror;
+mod objects;
+mod opening;
+mod queue;
+mod reader;
+mod repair;
 mod sealing;
+mod sled;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,9 +39,13 @@ use serde_json::Value;
 
 pub use error::*;
 pub use export::{Export, FORMAT as EXPORT_FORMAT};
+pub use files::Faults;
 pub use key::KeySource;
+pub use local::SledStore;
 pub use lock::Owner;
 pub use memory::{Failure, MemoryImage, MemoryStore};
+pub use opening::{Depth, Options, open, set_aside};
+pub use reader::Reader;
 pub use sealing::Sealer;
 
 /// One change of the state.

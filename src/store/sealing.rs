@@ -93,3 +93,17 @@ impl Sealer {
         self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: content, aad: context }).ok()
     }
 }
+
+impl crate::rest::Seal for Sealer {
+    fn seal(&self, plain: &[u8]) -> String {
+        Sealer::seal(self, plain)
+    }
+
+    fn unseal(&self, sealed: &str) -> Option<Vec<u8>> {
+        self.open(sealed).ok()
+    }
+
+    fn keyed_hash(&self, plain: &[u8]) -> String {
+        Sealer::keyed_hash(self, plain)
+    }
+}
