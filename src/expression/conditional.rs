@@ -5,6 +5,7 @@ use retrue_provider_api::{Data, Refinement, Type, Value, convert, unify};
 use super::error::{EvalError, codes};
 use super::evaluate::{Errors, Evaluator, unknown};
 use super::tree::Expression;
+use crate::span::Span;
 
 impl Evaluator<'_> {
     /// Both sides are evaluated, because the type of the result is the one that both can have; but
@@ -19,24 +20,30 @@ impl Evaluator<'_> {
         let (mut errors_true, mut errors_false) = (Vec::new(), Vec::new());
         let on_true = self.value(when_true, &mut errors_true);
         let on_false = self.value(when_false, &mut errors_false);
-        let Some(kind) = result_type(&on_true, &on_false) else {
-            let message = format!(
-                "the two results have no type in common: {}",
-                describe_difference(&on_true.kind(), &on_false.kind())
-            );
-            let span = crate::span::Span { end: when_false.span().end, ..when_true.span() };
+        // A plain `null` takes the type of the other side, whatever it is.
+        let has_null = is_plain_null(&on_true) || is_plain_null(&on_false);
+        let unified = if has_null { None } else { common_type(&on_true.kind(), &on_false.kind()) };
+        if !has_null && unified.is_none() {
+            let difference = describe_difference(&on_true.kind(), &on_false.kind());
+            let message = format!("the two results have no type in common: {difference}");
+            let span = Span { end: when_false.span().end, ..when_true.span() };
             errors.push(EvalError::new(codes::INCONSISTENT_TYPES, message, span));
             return unknown();
+        }
+        let kind = || match &unified {
+            Some(kind) => kind.clone(),
+            None if is_plain_null(&on_true) => on_false.kind(),
+            None => on_true.kind(),
         };
         let before = errors.len();
         let chosen = self.value(condition, errors);
         if errors.len() > before {
-            return Value::unknown(kind);
+            return Value::unknown(kind());
         }
         if chosen.is_null() {
             let message = "the condition is null, neither true nor false";
             errors.push(EvalError::new(codes::CONDITION, message, condition.span()));
-            return Value::unknown(kind);
+            return Value::unknown(kind());
         }
         // Which side was taken tells something of the condition, and a side that is secret in one
         // case is kept secret in the other.
@@ -46,40 +53,41 @@ impl Evaluator<'_> {
             Err(error) => {
                 let message = format!("the condition is neither true nor false: {error}");
                 errors.push(EvalError::new(codes::CONDITION, message, condition.span()));
-                return Value::unknown(kind);
+                return Value::unknown(kind());
             }
         };
         let (taken, expression, found) = match chosen.as_bool() {
-            Some(true) => (on_true, when_true, errors_true),
-            Some(false) => (on_false, when_false, errors_false),
-            None => return either(kind, &on_true, &on_false).with_marks(marks),
+            Some(true) => (&on_true, when_true, errors_true),
+            Some(false) => (&on_false, when_false, errors_false),
+            None => return either(kind(), &on_true, &on_false).with_marks(marks),
         };
         errors.extend(found);
-        match convert(&taken, &kind) {
+        let result = match &unified {
+            Some(kind) => convert(taken, kind),
+            None if taken.is_null() => Ok(Value::null(kind())),
+            None => Ok(taken.clone()),
+        };
+        match result {
             Ok(value) => value.with_marks(marks),
             Err(error) => {
                 let message = format!("this result does not fit the other one: {error}");
                 errors.push(EvalError::new(codes::INCONSISTENT_TYPES, message, expression.span()));
-                Value::unknown(kind)
+                Value::unknown(kind())
             }
         }
     }
 }
 
+fn is_plain_null(value: &Value) -> bool {
+    matches!(value.data(), Data::Null(Type::Dynamic))
+}
+
 /// The type that both results are converted to. `Dynamic`: each stays as it is.
-fn result_type(on_true: &Value, on_false: &Value) -> Option<Type> {
-    let is_plain_null = |value: &Value| matches!(value.data(), Data::Null(Type::Dynamic));
-    let (kind_true, kind_false) = (on_true.kind(), on_false.kind());
-    if is_plain_null(on_true) {
-        return Some(kind_false);
-    }
-    if is_plain_null(on_false) {
-        return Some(kind_true);
-    }
-    if kind_true == Type::Dynamic || kind_false == Type::Dynamic {
+fn common_type(on_true: &Type, on_false: &Type) -> Option<Type> {
+    if *on_true == Type::Dynamic || *on_false == Type::Dynamic {
         return Some(Type::Dynamic);
     }
-    unify(&[kind_true, kind_false])
+    unify(&[on_true.clone(), on_false.clone()])
 }
 
 /// The result while the condition is unknown: what holds whichever it will be.

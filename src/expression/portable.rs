@@ -13,7 +13,7 @@ impl Expression {
     /// The expression as JSON: `{"value": …}`, `{"template": "…"}`, `{"bare": "…"}`, `{"list": […]}`
     /// or `{"table": [[key, value], …]}`. Places are not kept.
     pub fn to_portable(&self) -> Json {
-        match self.written_kind() {
+        match self.kind() {
             Kind::Literal(value) => json!({ "value": to_wire(value) }),
             Kind::Source { text, form: Form::Template, .. } => json!({ "template": text.as_ref() }),
             Kind::Source { text, form: Form::Bare, .. } => json!({ "bare": text.as_ref() }),

@@ -1,23 +1,55 @@
 //! Runs the tables of `tests/fixtures/expressions`; `tests/expressions/generate` explains them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use retrue_provider_api::{Type, Value};
 
 use super::functions::Host;
-use super::{EvalError, Expression, Root, Scope, evaluate, render, with_deep_stack};
+use super::{EvalError, Expression, Root, Scope, TypeExpression, evaluate, render, with_deep_stack};
 use crate::address::InstanceKey;
 use crate::span::{FileId, Span};
 
-/// The stack of the tables: the same as `main.tf` beside them.
+/// The stack of the tables: what `main.tf` beside them declares.
 pub(super) struct Stack {
     directory: PathBuf,
+    variables: BTreeMap<String, Value>,
+    locals: BTreeMap<String, Value>,
 }
 
 impl Stack {
     pub(super) fn new() -> Self {
-        Stack { directory: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/expressions") }
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/expressions");
+        let mut stack = Stack { directory, variables: BTreeMap::new(), locals: BTreeMap::new() };
+        let text = std::fs::read_to_string(stack.directory.join("main.tf")).unwrap();
+        for block in hcl_edit::parser::parse_body(&text).unwrap().blocks() {
+            let attribute = |name: &str| block.body.get_attribute(name).map(|attribute| attribute.value.to_string());
+            let value = |text: &str| evaluate(&Expression::bare(text, FileId(0)).unwrap(), &stack).unwrap();
+            match block.ident.as_str() {
+                "variable" => {
+                    let kind = attribute("type").unwrap();
+                    let kind = TypeExpression::parse(&kind, Span::default(), &kind).unwrap();
+                    let mut value = kind.convert(&value(&attribute("default").unwrap())).unwrap();
+                    if attribute("sensitive").is_some() {
+                        value = value.sensitive();
+                    }
+                    stack.variables.insert(block.labels[0].as_str().to_owned(), value);
+                }
+                "locals" => {
+                    let locals: Vec<_> = block
+                        .body
+                        .attributes()
+                        .map(|attribute| {
+                            (attribute.key.to_string().trim().to_owned(), value(&attribute.value.to_string()))
+                        })
+                        .collect();
+                    stack.locals.extend(locals);
+                }
+                _ => {}
+            }
+        }
+        stack
     }
 }
 
@@ -39,40 +71,11 @@ impl Host for Stack {
     }
 }
 
-fn variable(name: &str) -> Option<Value> {
-    let texts = |items: &[&str]| items.iter().map(|item| Value::from(*item)).collect::<Vec<_>>();
-    Some(match name {
-        "text" => Value::from("hello"),
-        "number" => Value::from(42i64),
-        "truth" => Value::from(true),
-        "nothing" => Value::null(Type::String),
-        "secret" => Value::from("hunter2").sensitive(),
-        "list" => Value::list(Type::String, texts(&["a", "b", "c"])),
-        "numbers" => Value::list(Type::Number, [3i64, 1, 2].map(Value::from)),
-        "set" => Value::set(Type::String, texts(&["b", "a"])),
-        "map" => Value::map(Type::String, [("one", Value::from("1")), ("two", Value::from("2"))]),
-        "objects" => {
-            let object = |name: &str, size: i64, tags: Value| {
-                Value::object([("name", Value::from(name)), ("size", Value::from(size)), ("tags", tags)])
-            };
-            let tags = Type::list(Type::String);
-            let first = object("x", 1, Value::list(Type::String, texts(&["t", "u"])));
-            Value::list(first.kind(), [first, object("y", 2, Value::null(tags))])
-        }
-        _ => return None,
-    })
-}
-
 impl Scope for Stack {
     fn resolve(&self, root: &Root, _key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
         let found = match root {
-            Root::Var(name) => variable(name),
-            Root::Local(name) => match name.as_ref() {
-                "greeting" => Some(Value::from("hello, world")),
-                "template" => Some(Value::from("hello, ${name}!")),
-                "unicode" => Some(Value::from("héllo wörld 😀")),
-                _ => None,
-            },
+            Root::Var(name) => self.variables.get(name.as_ref()).cloned(),
+            Root::Local(name) => self.locals.get(name.as_ref()).cloned(),
             Root::Resource { type_name, name } if **type_name == *"terraform_data" && **name == *"unknown" => {
                 Some(Value::unknown(Type::Dynamic))
             }

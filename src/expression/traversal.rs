@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{Data, Number, Refinement, Type, Value, convert};
+use retrue_provider_api::{Data, Marks, Number, Refinement, Type, Value, convert};
 
 use super::error::{EvalError, codes, nearest};
 use super::evaluate::{Errors, Evaluator, Frame, Names, unknown};
@@ -11,108 +11,126 @@ use crate::span::Span;
 
 /// The attribute of an object, or the element of a map.
 pub(super) fn attribute(of: &Value, name: &str, span: Span) -> Result<Value, EvalError> {
-    let missing = |message: String| EvalError::new(codes::NO_SUCH_ATTRIBUTE, message, span);
+    let missing = |what: &str| EvalError::new(codes::NO_SUCH_ATTRIBUTE, format!("{what} `{name}`"), span);
     let marks = of.marks();
     let found = match of.data() {
-        Data::Null(_) => return Err(missing(format!("this value is null, so it has no attribute `{name}`"))),
-        Data::Object(attributes) => attributes.get(name).cloned().ok_or_else(|| {
-            missing(format!("this object has no attribute `{name}`"))
-                .maybe_hint(near(name, attributes.keys().map(AsRef::as_ref)))
-        })?,
+        Data::Null(_) => return Err(missing("this value is null, so it has no attribute")),
+        Data::Object(entries) => entries
+            .get(name)
+            .cloned()
+            .ok_or_else(|| missing("this object has no attribute").maybe_hint(near(name, entries.keys(), marks)))?,
         Data::Map(_, entries) => entries.get(name).cloned().ok_or_else(|| {
-            missing(format!("this map has no element with the key `{name}`"))
-                .maybe_hint(near(name, entries.keys().map(AsRef::as_ref)))
+            missing("this map has no element with the key").maybe_hint(near(name, entries.keys(), marks))
         })?,
-        Data::Unknown(kind, _) => match kind {
-            Type::Dynamic => unknown(),
-            Type::Map(element) => Value::unknown(element.as_ref().clone()),
-            Type::Object(object) => match object.attributes.get(name) {
-                Some(kind) => Value::unknown(kind.clone()),
-                None => {
-                    return Err(missing(format!("this object has no attribute `{name}`"))
-                        .maybe_hint(near(name, object.attributes.keys().map(AsRef::as_ref))));
-                }
-            },
-            other => return Err(no_attributes(other, name, span)),
+        Data::Unknown(Type::Dynamic, _) => unknown(),
+        Data::Unknown(Type::Map(element), _) => Value::unknown(element.as_ref().clone()),
+        Data::Unknown(Type::Object(object), _) => match object.attributes.get(name) {
+            Some(kind) => Value::unknown(kind.clone()),
+            None => {
+                return Err(missing("this object has no attribute").maybe_hint(near(
+                    name,
+                    object.attributes.keys(),
+                    marks,
+                )));
+            }
         },
-        _ => return Err(no_attributes(&of.kind(), name, span)),
+        _ => {
+            let kind = of.kind();
+            let error = missing(&format!("a {} has no attributes, so it has no", kind.friendly_name()));
+            return Err(match kind {
+                Type::List(_) | Type::Set(_) | Type::Tuple(_) => {
+                    error.hint(format!("`[0].{name}` is that of one element, `[*].{name}` that of all"))
+                }
+                _ => error,
+            });
+        }
     };
     Ok(found.with_marks(marks))
 }
 
-fn near<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    nearest(name, known).map(|near| format!("did you mean `{near}`?"))
-}
-
-fn no_attributes(kind: &Type, name: &str, span: Span) -> EvalError {
-    let message = format!("a {} has no attributes, so it has no `{name}`", kind.friendly_name());
-    let error = EvalError::new(codes::NO_SUCH_ATTRIBUTE, message, span);
-    match kind {
-        Type::List(_) | Type::Set(_) | Type::Tuple(_) => {
-            error.hint(format!("`[0].{name}` is that of one element, `[*].{name}` that of all"))
-        }
-        _ => error,
+/// The nearest name; the names of what is marked are not told.
+fn near<'n>(name: &str, known: impl IntoIterator<Item = &'n Arc<str>>, marks: Marks) -> Option<String> {
+    if !marks.is_empty() {
+        return None;
     }
+    nearest(name, known.into_iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// The element at an index or key.
 pub(super) fn index(of: &Value, key: &Value, span: Span) -> Result<Value, EvalError> {
     let wrong = |message: String| EvalError::new(codes::INVALID_INDEX, message, span);
-    if of.is_null() {
-        return Err(wrong("this value is null, so it has no elements".into()));
-    }
-    if key.is_null() {
+    if key.is_null() && !of.is_null() {
         return Err(wrong("a null value cannot be an index".into()));
     }
     let marks = of.marks().union(key.marks());
-    let kind = of.kind();
-    let wanted = match &kind {
-        Type::Dynamic => return Ok(unknown().with_marks(marks)),
-        Type::List(_) | Type::Tuple(_) => Type::Number,
-        Type::Map(_) | Type::Object(_) => Type::String,
-        Type::Set(_) => {
+    let position = || {
+        let key = convert(key, &Type::Number).map_err(|error| wrong(format!("this is no index here: {error}")))?;
+        Ok(key.as_number().cloned())
+    };
+    let name = || {
+        let key = convert(key, &Type::String).map_err(|error| wrong(format!("this is no key here: {error}")))?;
+        Ok(key.as_str().map(Arc::<str>::from))
+    };
+    let no_position = |number: &Number, length: usize| wrong(no_such_index(number, length, marks));
+    let no_key = |name: &str, known: &mut dyn Iterator<Item = &Arc<str>>| {
+        let shown = if marks.is_empty() { format!(" `{name}`") } else { String::new() };
+        wrong(format!("there is no element with the key{shown}")).maybe_hint(near(name, known, marks))
+    };
+    let found = match of.data() {
+        Data::Null(_) => return Err(wrong("this value is null, so it has no elements".into())),
+        Data::Unknown(Type::Dynamic, _) => unknown(),
+        Data::List(kind, items) => match position()? {
+            Some(number) => at(items, &number).cloned().ok_or_else(|| no_position(&number, items.len()))?,
+            None => Value::unknown(kind.clone()),
+        },
+        Data::Tuple(items) => match position()? {
+            Some(number) => at(items, &number).cloned().ok_or_else(|| no_position(&number, items.len()))?,
+            None => unknown(),
+        },
+        Data::Map(kind, entries) => match name()? {
+            Some(name) => entries.get(&name).cloned().ok_or_else(|| no_key(&name, &mut entries.keys()))?,
+            None => Value::unknown(kind.clone()),
+        },
+        Data::Object(entries) => match name()? {
+            Some(name) => entries.get(&name).cloned().ok_or_else(|| no_key(&name, &mut entries.keys()))?,
+            None => unknown(),
+        },
+        Data::Unknown(Type::List(element), _) => position().map(|_| Value::unknown(element.as_ref().clone()))?,
+        Data::Unknown(Type::Map(element), _) => name().map(|_| Value::unknown(element.as_ref().clone()))?,
+        Data::Unknown(Type::Tuple(kinds), _) => match position()? {
+            Some(number) => {
+                let kind = at(kinds, &number).ok_or_else(|| no_position(&number, kinds.len()))?;
+                Value::unknown(kind.clone())
+            }
+            None => unknown(),
+        },
+        Data::Unknown(Type::Object(object), _) => match name()? {
+            Some(name) => {
+                let kind = object.attributes.get(&name);
+                Value::unknown(kind.ok_or_else(|| no_key(&name, &mut object.attributes.keys()))?.clone())
+            }
+            None => unknown(),
+        },
+        Data::Set(..) | Data::Unknown(Type::Set(_), _) => {
             return Err(wrong("the elements of a set have no index".into())
                 .hint("`tolist(…)` gives them one, `for` goes through them"));
         }
-        other => return Err(wrong(format!("a {} has no elements", other.friendly_name()))),
-    };
-    let key = convert(key, &wanted).map_err(|error| wrong(format!("this index is not possible here: {error}")))?;
-    let open = || Value::unknown(kind.element().cloned().unwrap_or(Type::Dynamic));
-    let found = match (of.data(), key.data()) {
-        (_, Data::Unknown(..)) => open(),
-        (Data::List(_, items) | Data::Tuple(items), Data::Number(number)) => {
-            let position = number.as_u64().and_then(|position| usize::try_from(position).ok());
-            match position.and_then(|position| items.get(position)) {
-                Some(item) => item.clone(),
-                None => return Err(wrong(no_such_index(number, items.len()))),
-            }
+        Data::Bool(_) | Data::Number(_) | Data::String(_) | Data::Unknown(..) => {
+            return Err(wrong(format!("a {} has no elements", of.kind().friendly_name())));
         }
-        (Data::Map(_, entries) | Data::Object(entries), Data::String(name)) => match entries.get(name) {
-            Some(entry) => entry.clone(),
-            None => {
-                return Err(wrong(format!("there is no element with the key `{name}`"))
-                    .maybe_hint(near(name, entries.keys().map(AsRef::as_ref))));
-            }
-        },
-        (Data::Unknown(Type::Tuple(kinds), _), Data::Number(number)) => {
-            let position = number.as_u64().and_then(|position| usize::try_from(position).ok());
-            match position.and_then(|position| kinds.get(position)) {
-                Some(kind) => Value::unknown(kind.clone()),
-                None => return Err(wrong(no_such_index(number, kinds.len()))),
-            }
-        }
-        (Data::Unknown(Type::Object(object), _), Data::String(name)) => match object.attributes.get(name) {
-            Some(kind) => Value::unknown(kind.clone()),
-            None => return Err(wrong(format!("there is no element with the key `{name}`"))),
-        },
-        _ => open(),
     };
     Ok(found.with_marks(marks))
 }
 
-fn no_such_index(number: &Number, length: usize) -> String {
+fn at<'i, T>(items: &'i [T], number: &Number) -> Option<&'i T> {
+    items.get(usize::try_from(number.as_u64()?).ok()?)
+}
+
+fn no_such_index(number: &Number, length: usize, marks: Marks) -> String {
     if length == 0 {
         "there is no such element: there are none".into()
+    } else if !marks.is_empty() {
+        "there is no element at this index".into()
     } else if number.is_negative() {
         "an index cannot be negative".into()
     } else if !number.is_integer() {
@@ -130,43 +148,37 @@ impl Evaluator<'_> {
             return unknown();
         }
         let marks = source.marks();
-        let kind = source.kind();
-        let is_sequence = matches!(kind, Type::List(_) | Type::Set(_) | Type::Tuple(_));
-        if source.is_null() {
-            // What is no sequence counts as one of one element, or of none when it is null.
-            if !is_sequence {
-                return Value::tuple([]).with_marks(marks);
+        let is_sequence = |kind: &Type| matches!(kind, Type::List(_) | Type::Set(_) | Type::Tuple(_));
+        let mut each_of =
+            |items: &[Value]| -> Vec<Value> { items.iter().map(|item| self.splat_item(item, each, errors)).collect() };
+        let result = match source.data() {
+            Data::List(element, items) | Data::Set(element, items) => {
+                let items = each_of(items);
+                let element = match items.first() {
+                    Some(first) => first.kind(),
+                    None => self.splat_item(&Value::unknown(element.clone()), each, errors).kind(),
+                };
+                Value::list(element, items)
             }
-            let message = format!("this {} is null, so it has no elements for a splat", kind.friendly_name());
-            errors.push(EvalError::new(codes::SPLAT, message, of.span()));
-            return unknown();
-        }
-        if kind == Type::Dynamic {
-            return unknown().with_marks(marks);
-        }
-        let (items, kind): (Arc<[Value]>, Type) = match source.data() {
-            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => (Arc::clone(items), kind),
-            Data::Unknown(_, known) if is_sequence => {
+            Data::Tuple(items) => Value::tuple(each_of(items)),
+            Data::Null(kind) if is_sequence(kind) => {
+                let message = format!("this {} is null, so it has no elements for a splat", kind.friendly_name());
+                errors.push(EvalError::new(codes::SPLAT, message, of.span()));
+                return unknown();
+            }
+            // What is no sequence counts as one of one element, or of none when it is null.
+            Data::Null(_) => Value::tuple([]),
+            Data::Unknown(Type::Dynamic, _) => unknown(),
+            Data::Unknown(kind, known) if is_sequence(kind) => {
                 let length = known.as_deref().map(|known| (known.minimum_length, known.maximum_length));
-                return self.splat_of_unknown(&kind, length, each, errors).with_marks(marks);
+                self.splat_of_unknown(kind, length, each, errors)
             }
             Data::Unknown(_, known) if !known.as_deref().is_some_and(|known| known.not_null) => {
-                // None or one element, depending on whether it turns out to be null.
-                self.splat_item(&source, each, errors);
-                return unknown().with_marks(marks);
+                // It may turn out to be null; but what is wrong with the steps can be told now.
+                each_of(std::slice::from_ref(&source));
+                unknown()
             }
-            _ => ([source.clone()].into(), Type::tuple([kind])),
-        };
-        let whole = items.iter().map(|item| self.splat_item(item, each, errors)).collect::<Vec<_>>();
-        let result = match &kind {
-            Type::List(element) | Type::Set(element) => {
-                let element = match whole.first() {
-                    Some(first) => first.kind(),
-                    None => self.splat_item(&Value::unknown(element.as_ref().clone()), each, errors).kind(),
-                };
-                Value::list(element, whole)
-            }
-            _ => Value::tuple(whole),
+            _ => Value::tuple(each_of(std::slice::from_ref(&source))),
         };
         result.with_marks(marks)
     }

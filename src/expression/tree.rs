@@ -118,11 +118,6 @@ impl Expression {
         &self.kind
     }
 
-    /// What it is as it was written: the same as [`Expression::kind`].
-    pub(super) fn written_kind(&self) -> &Kind {
-        &self.kind
-    }
-
     /// The tree that a text was parsed to; anything else itself.
     pub(super) fn parsed(&self) -> &Expression {
         match self.kind() {
