@@ -3,6 +3,7 @@
 pub mod address;
 pub mod cli;
 pub mod clock;
+pub mod codes;
 pub mod config;
 pub mod crash;
 pub mod diagnostic;

@@ -1,0 +1,207 @@
+//! All codes of errors, in one table.
+//!
+//! A code is stable: it keeps its meaning, and a retired one is not used again. The rooms define
+//! their own; this table is what documentation and people go by.
+
+/// Every code with what it stands for, in order. `docs/errors/CODE.md` tells more.
+pub const TABLE: &[(&str, &str)] = &[
+    ("RT0101", "the text is not TOML"),
+    ("RT0102", "there is no stack here"),
+    ("RT0103", "not a file"),
+    ("RT0104", "a file cannot be read"),
+    ("RT0105", "a file is not UTF-8"),
+    ("RT0106", "a file is too large"),
+    ("RT0107", "nested too deeply"),
+    ("RT0108", "syntax of a newer TOML"),
+    ("RT0109", "defined twice"),
+    ("RT0110", "an unknown key"),
+    ("RT0111", "not supported yet"),
+    ("RT0112", "a value of the wrong kind"),
+    ("RT0113", "a key is missing"),
+    ("RT0114", "the version of the format"),
+    ("RT0115", "a name that references could not use"),
+    ("RT0116", "not a number"),
+    ("RT0117", "none of the choices"),
+    ("RT0118", "not a duration"),
+    ("RT0119", "not an address or reference"),
+    ("RT0120", "not a type expression"),
+    ("RT0121", "a template or expression that cannot be parsed"),
+    ("RT0122", "keys that exclude each other"),
+    ("RT0123", "a constant was wanted"),
+    ("RT0130", "an unknown variable"),
+    ("RT0131", "an unknown local value"),
+    ("RT0132", "an unknown resource or data source"),
+    ("RT0133", "the key of an instance"),
+    ("RT0134", "out of place"),
+    ("RT0135", "an unknown provider configuration"),
+    ("RT0136", "a reference to nothing"),
+    ("RT0137", "no references here"),
+    ("RT0140", "a `moved` that cannot hold"),
+    ("RT0150", "a type that no provider offers"),
+    ("RT0151", "an attribute that the type does not have"),
+    ("RT0152", "a required attribute is missing"),
+    ("RT0153", "a value of the wrong type"),
+    ("RT0154", "only the provider sets this"),
+    ("RT0155", "too few or too many nested blocks"),
+    ("RT0156", "an expression that cannot be evaluated"),
+    ("RT0157", "`for_each` or `count` with a value that it cannot take"),
+    ("RT0158", "a condition that does not hold"),
+    ("RT0160", "a variable without a value"),
+    ("RT0161", "a value for an unknown variable"),
+    ("RT0162", "a value that its variable cannot have"),
+    ("RT0163", "a value that a validation refuses"),
+    ("RT0164", "a source that cannot be read"),
+    ("RT0165", "a file of values that cannot be used"),
+    ("RT0201", "not an expression"),
+    ("RT0202", "an expression too deep"),
+    ("RT0203", "a name that stands for nothing"),
+    ("RT0204", "a malformed reference"),
+    ("RT0205", "an expression of later work"),
+    ("RT0206", "an unknown function"),
+    ("RT0207", "a function refused its arguments"),
+    ("RT0208", "nothing that `...` can expand"),
+    ("RT0209", "no such attribute"),
+    ("RT0210", "no such element"),
+    ("RT0211", "an operand of the wrong type"),
+    ("RT0212", "an operation without a result"),
+    ("RT0213", "a condition that is neither true nor false"),
+    ("RT0214", "results without a common type"),
+    ("RT0215", "nothing that `for` can go through"),
+    ("RT0216", "a key of a `for` expression"),
+    ("RT0217", "nothing that a splat goes through"),
+    ("RT0218", "not a text"),
+    ("RT0219", "a key of an object"),
+    ("RT0220", "a malformed type expression"),
+    ("RT0221", "a template file"),
+    ("RT0222", "no thread to evaluate on"),
+    ("RT0301", "a circle"),
+    ("RT0302", "a target that is not part of the stack"),
+    ("RT0401", "a resource could not be read"),
+    ("RT0402", "several things it could be"),
+    ("RT0403", "the marker of another stack"),
+    ("RT0404", "it exists, and may not be adopted"),
+    ("RT0405", "it exists, and differs in what cannot be changed"),
+    ("RT0406", "`prevent_destroy` forbids it"),
+    ("RT0407", "the new one cannot come first"),
+    ("RT0408", "two resources with one identity"),
+    ("RT0409", "recorded under another address"),
+    ("RT0410", "`for_each` or `count` is not known yet"),
+    ("RT0411", "`for_each` or `count` has a value that it cannot have"),
+    ("RT0412", "a condition does not hold"),
+    ("RT0413", "a provider could not plan"),
+    ("RT0414", "a provider planned what it may not"),
+    ("RT0415", "a plan file is damaged"),
+    ("RT0416", "a plan file of a newer version"),
+    ("RT0417", "the base of the plan has moved"),
+    ("RT0418", "`--target` or `--replace` names nothing"),
+    ("RT0419", "no provider for a type"),
+    ("RT0420", "steps that wait for each other"),
+    ("RT0421", "a provider's configuration is not known yet"),
+    ("RT0422", "no such instance"),
+    ("RT0423", "it rests on something in doubt"),
+    ("RT0701", "another run holds the lock"),
+    ("RT0702", "the state on a network file system"),
+    ("RT0703", "a state of a newer version"),
+    ("RT0704", "no permission for the state"),
+    ("RT0705", "the state on a read-only file system"),
+    ("RT0706", "the disk is full"),
+    ("RT0707", "a file of the state failed"),
+    ("RT0708", "the state is damaged"),
+    ("RT0709", "the mirror of the state is damaged"),
+    ("RT0710", "a stored object is missing or damaged"),
+    ("RT0711", "the key of the state was not found"),
+    ("RT0712", "another key"),
+    ("RT0713", "the source of the key failed"),
+    ("RT0714", "a sealed value cannot be opened"),
+    ("RT0715", "nothing more is written"),
+    ("RT0716", "the state was closed"),
+    ("RT0717", "a name or size that the store does not take"),
+    ("RT0718", "there is no state"),
+    ("RT0719", "the disk does not answer"),
+    ("RT0720", "the database failed"),
+    ("RT0721", "not an exported state"),
+    ("RT0801", "wrong usage"),
+    ("RT0802", "standard output could not be written"),
+    ("RT0803", "nobody can be asked"),
+    ("RT0804", "the answer was not `yes`"),
+    ("RT0805", "a stack is there already"),
+    ("RT0806", "a file could not be written"),
+    ("RT0807", "no such output"),
+    ("RT0808", "nothing is recorded there"),
+    ("RT0809", "no such type"),
+    ("RT0810", "the program cannot start"),
+    ("RT0901", "a verb of later work"),
+];
+
+/// What a code stands for.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    let position = TABLE.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
+    TABLE.get(position).map(|(_, meaning)| *meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn root() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// The codes that a line of a source defines.
+    fn defined_in(path: &Path, found: &mut BTreeSet<String>) {
+        let defines =
+            regex::Regex::new("const [A-Z0-9_]+: &str = \"(RT[0-9]{4})\"|^    [A-Z0-9_]+ = \"(RT[0-9]{4})\";").unwrap();
+        for line in fs_err::read_to_string(path).unwrap().lines() {
+            if let Some(captures) = defines.captures(line) {
+                found.extend(captures.iter().skip(1).flatten().map(|code| code.as_str().to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_is_in_order() {
+        assert!(TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(meaning("RT0101"), Some("the text is not TOML"));
+        assert_eq!(meaning("RT9999"), None);
+    }
+
+    #[test]
+    fn the_table_is_complete() {
+        let mut defined = BTreeSet::new();
+        for place in ["src", "providers"] {
+            for entry in walkdir::WalkDir::new(root().join(place)).into_iter().flatten() {
+                if entry.path().extension().is_some_and(|extension| extension == "rs") {
+                    defined_in(entry.path(), &mut defined);
+                }
+            }
+        }
+        let listed: BTreeSet<String> = TABLE.iter().map(|(code, _)| (*code).to_owned()).collect();
+        let missing: Vec<_> = defined.difference(&listed).collect();
+        let stale: Vec<_> = listed.difference(&defined).collect();
+        assert!(missing.is_empty() && stale.is_empty(), "not in the table: {missing:?}; defined nowhere: {stale:?}");
+    }
+
+    #[test]
+    fn every_code_has_its_page() {
+        let pages = root().join("docs/errors");
+        let mut names = BTreeSet::new();
+        for entry in fs_err::read_dir(&pages).unwrap().flatten() {
+            names.insert(entry.file_name().to_string_lossy().into_owned());
+        }
+        assert!(names.remove("README.md"));
+        let index = fs_err::read_to_string(pages.join("README.md")).unwrap();
+        for (code, meaning) in TABLE {
+            assert!(names.remove(&format!("{code}.md")), "docs/errors/{code}.md is missing");
+            let page = fs_err::read_to_string(pages.join(format!("{code}.md"))).unwrap();
+            assert!(page.starts_with(&format!("# {code}: {meaning}\n")), "{code}");
+            for heading in ["## What happened", "## Why", "## Example", "## What to do"] {
+                assert!(page.contains(&format!("\n{heading}\n")), "{code} lacks {heading}");
+            }
+            assert!(index.contains(&format!("- [{code}]({code}.md): {meaning}\n")), "{code} is not in the index");
+        }
+        assert!(names.is_empty(), "pages of no code: {names:?}");
+    }
+}
