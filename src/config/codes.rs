@@ -51,10 +51,6 @@ codes! {
     BAD_DURATION = "RT0118";
     /// A text that is no address, reference or path.
     BAD_REFERENCE = "RT0119";
-    /// A text that is no type expression.
-    BAD_TYPE = "RT0120";
-    /// A template or expression that cannot be parsed.
-    BAD_EXPRESSION = "RT0121";
     /// Two keys that exclude each other.
     CONFLICTING_KEYS = "RT0122";
     /// A constant was wanted, and this is a template with expressions.
@@ -71,8 +67,6 @@ codes! {
     OUT_OF_PLACE = "RT0134";
     /// A provider configuration that is not declared.
     UNKNOWN_PROVIDER = "RT0135";
-    /// A reference to something that does not exist at all.
-    UNKNOWN_REFERENCE = "RT0136";
     /// A reference where only constants are allowed.
     REFERENCE_NOT_ALLOWED = "RT0137";
     /// A `moved` whose `from` is still declared, whose `to` is not, or that goes in a circle.
@@ -89,12 +83,12 @@ codes! {
     NOT_SETTABLE = "RT0154";
     /// Too few or too many nested blocks.
     BLOCK_COUNT = "RT0155";
-    /// An expression that cannot be evaluated.
-    EVALUATION = "RT0156";
     /// `for_each` or `count` with a value that it cannot take.
     REPETITION = "RT0157";
     /// A condition that does not hold or is no truth value.
     CONDITION = "RT0158";
+    /// An attribute or block that should no longer be used.
+    DEPRECATED = "RT0159";
     /// A variable without a value.
     NO_VALUE = "RT0160";
     /// A value was given for a variable that is not declared.
@@ -109,8 +103,6 @@ codes! {
     VARIABLE_FILE = "RT0165";
     /// Things that depend on each other in a circle.
     CYCLE = "RT0301";
-    /// A target that is not part of the stack.
-    UNKNOWN_TARGET = "RT0302";
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
             Diagnostic::error(codes::NO_STACK, format!("there is no `{MAIN_FILE}` in `{directory}`"))
                 .hint("`retrue init` writes a small stack; `-C DIR` names another directory")
         }
+        ErrorKind::NotFound => Diagnostic::error(codes::UNREADABLE, format!("there is no file `{}`", path.display())),
         ErrorKind::IsADirectory => Diagnostic::error(codes::NOT_A_FILE, error.to_string()),
         _ => Diagnostic::error(codes::UNREADABLE, error.to_string()),
     }

@@ -11,22 +11,33 @@
 //! Architecture Invariant: only [`load`] and [`resolve_variables`] read files, and nothing here reads
 //! the environment of the process: it is handed in.
 
+mod body;
+mod check;
 pub mod codes;
+mod conditions;
 mod files;
 mod load;
 mod moved;
 mod parse;
 mod provider;
 mod references;
+mod repetition;
 mod scan;
+mod scopes;
 mod stack;
+mod variables;
 
+pub use body::evaluate_body;
+pub use check::{Schemas, check};
+pub use conditions::{check_conditions, truth};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE};
 pub use load::{Failed, load, load_texts};
+pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
     Condition, DeleteOrder, DependsOn, IgnoreChanges, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
     ProviderBlock, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
+pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, resolve_variables};
 
 #[cfg(test)]
 mod tests;

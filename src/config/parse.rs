@@ -116,10 +116,10 @@ fn report_syntax(file: FileId, text: &str, errors: &[Error], statement: Option<&
     }
     let span = error.span().unwrap_or(0..0);
     let mut diagnostic = diagnostic.at(Span::new(file, span.clone()));
-    if error.message().starts_with("string values must be quoted") {
-        if let Some(word) = text.get(span) {
-            diagnostic = diagnostic.hint(format!("write \"{}\"", word.trim()));
-        }
+    if error.message().starts_with("string values must be quoted")
+        && let Some(word) = text.get(span)
+    {
+        diagnostic = diagnostic.hint(format!("write \"{}\"", word.trim()));
     }
     diagnostic
 }

@@ -56,11 +56,14 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// The names of blocks by mode and type.
+type NamesByType = BTreeMap<(Mode, Arc<str>), Vec<Arc<str>>>;
+
 struct Checker<'c> {
     stack: &'c Stack,
     diagnostics: &'c mut Vec<Diagnostic>,
     /// The names of blocks by type, made when the first one is missing.
-    types: Option<BTreeMap<(Mode, Arc<str>), Vec<Arc<str>>>>,
+    types: Option<NamesByType>,
 }
 
 impl<'c> Checker<'c> {
@@ -88,10 +91,10 @@ impl<'c> Checker<'c> {
                 super::DependsOn::Block(_) => None,
                 super::DependsOn::Instance(address) => address.key.as_ref(),
             };
-            if let Some(other) = self.declared(target.block(), *span) {
-                if let Some(key) = key {
-                    self.instance(other, key, *span);
-                }
+            if let Some(other) = self.declared(target.block(), *span)
+                && let Some(key) = key
+            {
+                self.instance(other, key, *span);
             }
         }
         if let Some((name, span)) = &block.provider {
@@ -238,9 +241,8 @@ impl<'c> Checker<'c> {
         let other = if address.mode == Mode::Data { Mode::Managed } else { Mode::Data };
         of_mode(address.mode).or_else(|| of_mode(other)).or_else(|| {
             // The name may be right and the type wrong.
-            let with_name = types
-                .iter()
-                .filter(|((mode, _), names)| *mode == address.mode && names.iter().any(|name| *name == address.name));
+            let with_name =
+                types.iter().filter(|((mode, _), names)| *mode == address.mode && names.contains(&address.name));
             let near = nearest(&address.type_name, with_name.map(|((_, type_name), _)| type_name.as_ref()))?;
             Some(BlockAddress::new(address.mode, near, Arc::clone(&address.name)).to_string())
         })

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use retrue_provider_api::{Path, Type};
+use retrue_provider_api::{ConversionError, Path, Type, Value};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::expression::{Expression, Reference};
+use crate::expression::{Expression, Reference, TypeExpression};
 use crate::span::Span;
 
 /// One desired state: a directory with `retrue.toml`, all its files read as one.
@@ -74,8 +74,8 @@ pub struct Variable {
     pub name: Arc<str>,
     /// The place of its name.
     pub span: Span,
-    /// Its type; `dynamic` where none is written.
-    pub kind: Type,
+    /// Its type, with the defaults of optional attributes; `any` where none is written.
+    pub constraint: TypeExpression,
     /// Whether a type is written. Texts for a variable without one are taken as they are.
     pub typed: bool,
     /// The value where none is given. It refers to nothing.
@@ -90,6 +90,21 @@ pub struct Variable {
     pub from: Option<(ValueSource, Span)>,
     /// What its values must fulfil.
     pub validations: Vec<Condition>,
+}
+
+impl Variable {
+    /// Its type; `dynamic` where none is written.
+    pub fn kind(&self) -> &Type {
+        self.constraint.kind()
+    }
+
+    /// Brings a value to its type: fills in the defaults of optional attributes, then converts.
+    ///
+    /// # Errors
+    /// The value does not convert.
+    pub fn convert(&self, value: &Value) -> Result<Value, ConversionError> {
+        self.constraint.convert(value)
+    }
 }
 
 /// A place outside the configuration that a value is read from, when it is needed.

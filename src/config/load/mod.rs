@@ -24,7 +24,8 @@ use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, Sources, sort};
 use crate::expression::with_deep_stack;
 use crate::span::{FileId, Span};
-use reader::{Reader, not_yet};
+pub(super) use reader::Reader;
+use reader::not_yet;
 
 /// The tables and arrays that a file may hold.
 const TOP_LEVEL: &[&str] = &["stack", "variable", "local", "provider", "resource", "data", "output", "moved"];

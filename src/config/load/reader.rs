@@ -12,17 +12,17 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::nearest;
 use crate::span::{FileId, Span};
 
-pub(super) type Key<'t> = Spanned<DeString<'t>>;
-pub(super) type Item<'t> = Spanned<DeValue<'t>>;
-pub(super) type Table<'t> = DeTable<'t>;
+pub(in crate::config) type Key<'t> = Spanned<DeString<'t>>;
+pub(in crate::config) type Item<'t> = Spanned<DeValue<'t>>;
+pub(in crate::config) type Table<'t> = DeTable<'t>;
 
 /// One file being read.
-pub(super) struct Reader<'r> {
-    pub(super) file: FileId,
-    pub(super) text: &'r str,
+pub(in crate::config) struct Reader<'r> {
+    pub(in crate::config) file: FileId,
+    pub(in crate::config) text: &'r str,
     /// Regions about which nothing is said, because a syntax error spoilt them.
-    pub(super) broken: &'r [Range<usize>],
-    pub(super) diagnostics: &'r mut Vec<Diagnostic>,
+    pub(in crate::config) broken: &'r [Range<usize>],
+    pub(in crate::config) diagnostics: &'r mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
@@ -30,7 +30,7 @@ impl Reader<'_> {
         Span::new(self.file, range)
     }
 
-    pub(super) fn key_span(&self, key: &Key<'_>) -> Span {
+    pub(in crate::config) fn key_span(&self, key: &Key<'_>) -> Span {
         self.span(key.span())
     }
 

@@ -13,7 +13,7 @@ use crate::span::Span;
 impl Reader<'_> {
     /// A value as an expression. What is wrong in it is reported, and unknown in the result, so that
     /// it causes no further complaints.
-    pub(super) fn expression(&mut self, item: &Item<'_>) -> Expression {
+    pub(in crate::config) fn expression(&mut self, item: &Item<'_>) -> Expression {
         let span = self.item_span(item);
         let value = match item.get_ref() {
             DeValue::String(text) => return self.template(text, span),

@@ -9,6 +9,7 @@ use super::{Loader, insert};
 use crate::config::codes;
 use crate::config::stack::{Condition, Local, Output, ValueSource, Variable};
 use crate::diagnostic::Diagnostic;
+use crate::expression::TypeExpression;
 
 const VARIABLE_KEYS: &[&str] = &["type", "default", "nullable", "description", "sensitive", "from", "validation"];
 const OUTPUT_KEYS: &[&str] = &["value", "description", "sensitive"];
@@ -20,7 +21,7 @@ impl Loader {
         let mut variable = Variable {
             name: Arc::clone(&name),
             span: reader.key_span(key),
-            kind: Type::Dynamic,
+            constraint: TypeExpression::from_type(Type::Dynamic),
             typed: false,
             default: None,
             nullable: true,
@@ -32,16 +33,10 @@ impl Loader {
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "type" => {
-                    if let Some(text) = reader.text(key, item) {
-                        match type_expression(text) {
-                            Ok(kind) => variable.kind = kind,
-                            Err(message) => {
-                                let span = reader.item_span(item);
-                                reader.report(Diagnostic::error(codes::BAD_TYPE, message).at(span));
-                            }
-                        }
-                        variable.typed = true;
+                    if let Some(constraint) = reader.type_expression(key, item) {
+                        variable.constraint = constraint;
                     }
+                    variable.typed = true;
                 }
                 "default" => variable.default = Some(reader.expression(item)),
                 "nullable" => variable.nullable = reader.bool(key, item).unwrap_or(true),
@@ -82,6 +77,19 @@ impl Loader {
 }
 
 impl Reader<'_> {
+    /// A type, as a plain text.
+    fn type_expression(&mut self, key: &Key<'_>, item: &Item<'_>) -> Option<TypeExpression> {
+        let text = self.text(key, item)?;
+        let raw = self.text.get(item.span()).unwrap_or_default();
+        match TypeExpression::parse(text, self.item_span(item), raw) {
+            Ok(constraint) => Some(constraint),
+            Err(errors) => {
+                errors.into_iter().for_each(|error| self.report(error.into()));
+                None
+            }
+        }
+    }
+
     /// `[{ condition = …, message = … }]`
     pub(super) fn conditions(&mut self, key: &Key<'_>, item: &Item<'_>) -> Vec<Condition> {
         let mut conditions = Vec::new();
@@ -136,26 +144,4 @@ fn value_source(reader: &mut Reader<'_>, key: &Key<'_>, item: &Item<'_>) -> Opti
         );
     }
     source
-}
-
-/// SEAM: replaced by the one of `crate::expression`.
-fn type_expression(text: &str) -> Result<Type, String> {
-    match text.trim() {
-        "string" => Ok(Type::String),
-        "number" => Ok(Type::Number),
-        "bool" => Ok(Type::Bool),
-        "any" => Ok(Type::Dynamic),
-        other => {
-            let inner = |prefix: &str| other.strip_prefix(prefix)?.strip_suffix(')');
-            if let Some(inner) = inner("list(") {
-                type_expression(inner).map(Type::list)
-            } else if let Some(inner) = inner("set(") {
-                type_expression(inner).map(Type::set)
-            } else if let Some(inner) = inner("map(") {
-                type_expression(inner).map(Type::map)
-            } else {
-                Err(format!("`{other}` is no type"))
-            }
-        }
-    }
 }

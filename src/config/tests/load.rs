@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{good, loaded, shown, snapshot, table};
+use super::{good, loaded, shown, table};
 use crate::config::{load, load_texts};
 
 #[test]

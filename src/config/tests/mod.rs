@@ -52,7 +52,6 @@ macro_rules! snapshot {
         insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!($shown) })
     };
 }
-pub(super) use snapshot;
 
 /// Each text with what it is told, for a snapshot.
 pub(super) fn table(texts: &[&str]) -> String {

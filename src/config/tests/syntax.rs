@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{loaded, shown, snapshot, table};
+use super::{loaded, shown, table};
 
 #[test]
 fn one_error_for_each_broken_statement() {

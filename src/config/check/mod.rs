@@ -1,0 +1,234 @@
+//! What `validate` promises beyond [`load`](super::load): everything that can be known with the types of
+//! the providers, and without the world and the environment.
+//!
+//! Expressions are evaluated over constants and the defaults of variables. Resources stand for unknown
+//! values of their types, so that a reference to an attribute that a type lacks shows.
+
+mod scope;
+mod types;
+
+use std::collections::BTreeMap;
+
+use retrue_provider_api::{Block, Path, PathStep, Type, Value};
+
+use super::body::evaluate_body;
+use super::codes;
+use super::conditions::{check_conditions, truth};
+use super::repetition::{Instance, Instances, instances};
+use super::scopes::{StackFiles, VariableScope};
+use super::stack::{Condition, IgnoreChanges, ResourceBlock, Stack};
+use super::variables::default_value;
+use crate::diagnostic::{Diagnostic, sort};
+use crate::expression::{Expression, evaluate, nearest, with_deep_stack};
+use crate::graph::{Graph, Node};
+use crate::span::Span;
+use scope::{CheckScope, Inside};
+pub use types::Schemas;
+
+/// So many instances of a block are evaluated; the rest are like them.
+const INSTANCES: usize = 20;
+
+/// Checks a stack against the schemas of its providers; see the module. An empty result means that it is
+/// valid; warnings may be among the diagnostics. They are sorted by place.
+pub fn check(stack: &Stack, schemas: &Schemas) -> Vec<Diagnostic> {
+    let checked = with_deep_stack(|| {
+        let files = StackFiles::new(&stack.directory);
+        let mut checker = Checker { stack, schemas, scope: CheckScope::new(stack, schemas, &files), found: Vec::new() };
+        checker.all(&files);
+        checker.found
+    });
+    let mut found = checked.unwrap_or_else(|error| vec![error.into()]);
+    sort(&mut found);
+    found
+}
+
+struct Checker<'c> {
+    stack: &'c Stack,
+    schemas: &'c Schemas,
+    scope: CheckScope<'c>,
+    found: Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn all(&mut self, files: &StackFiles) {
+        self.variables(files);
+        self.locals();
+        for provider in self.stack.providers.values() {
+            match self.schemas.provider(&provider.type_name) {
+                Some(schema) => self.body(&provider.body, &schema.provider.block, &Inside::default()),
+                None => self.found.push(self.schemas.no_provider(&provider.type_name, provider.span)),
+            }
+        }
+        for block in self.stack.blocks.values() {
+            self.block(block);
+        }
+        for output in self.stack.outputs.values() {
+            self.expression(&output.value, &Inside::default());
+        }
+    }
+
+    fn variables(&mut self, files: &StackFiles) {
+        let mut values = BTreeMap::new();
+        for variable in self.stack.variables.values() {
+            let value = default_value(variable, files).unwrap_or_else(|wrong| {
+                self.found.extend(wrong);
+                None
+            });
+            let value = value.unwrap_or_else(|| Value::unknown(variable.kind().without_optional()));
+            let value = if variable.sensitive { value.sensitive() } else { value };
+            values.insert(variable.name.clone(), value);
+        }
+        for variable in self.stack.variables.values() {
+            let scope = VariableScope { values: &values, host: files };
+            let wrong = check_conditions(&variable.validations, &scope, codes::VALIDATION);
+            self.found.extend(wrong.into_iter().map(|wrong| match variable.default.as_ref() {
+                Some(default) if wrong.code == codes::VALIDATION => {
+                    wrong.label(default.span(), "the default does not fulfil it")
+                }
+                _ => wrong,
+            }));
+        }
+        self.scope.variables = values;
+    }
+
+    /// Evaluates locals, each after what it refers to; those in circles stay unknown.
+    fn locals(&mut self) {
+        match Graph::new(self.stack) {
+            Ok(graph) => {
+                for node in graph.order() {
+                    if let Node::Local(name) = node
+                        && let Some(local) = self.stack.locals.get(name)
+                        && let Some(value) = self.expression(&local.value, &Inside::default())
+                    {
+                        self.scope.locals.insert(name.clone(), value);
+                    }
+                }
+            }
+            Err(circles) => self.found.extend(circles),
+        }
+    }
+
+    fn expression(&mut self, expression: &Expression, inside: &Inside) -> Option<Value> {
+        match evaluate(expression, &self.scope.within(inside)) {
+            Ok(value) => Some(value),
+            Err(errors) => {
+                self.found.extend(errors.into_iter().map(Diagnostic::from));
+                None
+            }
+        }
+    }
+
+    fn body(&mut self, body: &Expression, schema: &Block, inside: &Inside) {
+        if let Err(wrong) = evaluate_body(body, schema, &self.scope.within(inside)) {
+            self.found.extend(wrong);
+        }
+        for (key, _) in body.as_table().unwrap_or_default() {
+            let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
+            let attribute = schema.attributes.get(name).and_then(|attribute| attribute.deprecated.as_ref());
+            let nested = schema.blocks.get(name).and_then(|nested| nested.block.deprecated.as_ref());
+            if let Some(reason) = attribute.or(nested) {
+                let message = format!("`{name}` is deprecated: {reason}");
+                self.found.push(Diagnostic::warning(codes::DEPRECATED, message).at(key.span()));
+            }
+        }
+    }
+
+    fn block(&mut self, block: &ResourceBlock) {
+        let schema = match self.schemas.of_block(self.stack, block) {
+            Ok(schema) => Some(schema),
+            Err(diagnostic) => {
+                self.found.push(*diagnostic);
+                None
+            }
+        };
+        let itself = schema.map(|schema| schema.block.value_type());
+        for instance in self.instances(block) {
+            let inside = Inside { instance, itself: None };
+            match schema {
+                Some(schema) => self.body(&block.body, &schema.block, &inside),
+                // Without a schema its expressions can still be wrong.
+                None => {
+                    self.expression(&block.body, &inside);
+                }
+            }
+            if let Some(enabled) = &block.lifecycle.enabled
+                && let Err(wrong) = truth(enabled, &self.scope.within(&inside))
+            {
+                self.found.extend(wrong);
+            }
+            self.conditions(&block.lifecycle.preconditions, &inside);
+            let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };
+            self.conditions(&block.lifecycle.postconditions, &after);
+        }
+        if let (Some(schema), IgnoreChanges::Paths(paths)) = (schema, &block.lifecycle.ignore_changes) {
+            for (path, span) in paths {
+                self.path(path, &schema.block, *span);
+            }
+        }
+        for reference in &block.lifecycle.replace_triggered_by {
+            if let Some(target) = reference.root.block().and_then(|address| self.stack.blocks.get(&address))
+                && let Ok(schema) = self.schemas.of_block(self.stack, target)
+            {
+                self.path(&reference.path, &schema.block, reference.span);
+            }
+        }
+    }
+
+    /// The instances that stand for all in the checks; one that is unknown where they are not known.
+    fn instances(&mut self, block: &ResourceBlock) -> Vec<Instance> {
+        let outside = Inside::default();
+        let scope = self.scope.within(&outside);
+        match instances(&block.repetition, &scope) {
+            Ok(Instances::Known(mut found)) if !found.is_empty() => {
+                found.truncate(INSTANCES);
+                found
+            }
+            Ok(_) => vec![Instance::unknown(&block.repetition)],
+            Err(wrong) => {
+                self.found.extend(wrong);
+                vec![Instance::unknown(&block.repetition)]
+            }
+        }
+    }
+
+    /// Whether conditions can be evaluated. Whether they hold is known when there is something to hold for.
+    fn conditions(&mut self, conditions: &[Condition], inside: &Inside) {
+        for condition in conditions {
+            if let Err(wrong) = truth(&condition.condition, &self.scope.within(inside)) {
+                self.found.extend(wrong);
+            }
+            self.expression(&condition.message, inside);
+        }
+    }
+
+    /// Whether a path leads to something in a type.
+    fn path(&mut self, path: &Path, block: &Block, span: Span) {
+        let mut kind = block.value_type();
+        for step in &path.0 {
+            let next = match (&kind, step) {
+                (Type::Object(object), PathStep::Attribute(name) | PathStep::Key(name)) => {
+                    match object.attributes.get(name) {
+                        Some(kind) => kind.clone(),
+                        None => {
+                            let message = format!("there is no attribute `{name}` there");
+                            let diagnostic = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, message).at(span);
+                            let near = nearest(name, object.attributes.keys().map(AsRef::as_ref));
+                            self.found.push(match near {
+                                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                                None => diagnostic,
+                            });
+                            return;
+                        }
+                    }
+                }
+                (Type::Map(element) | Type::List(element), _) => element.as_ref().clone(),
+                // A set has no steps, tuples and dynamic values are not known here.
+                _ => return,
+            };
+            kind = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
