@@ -1,6 +1,7 @@
 //! retrue: infrastructure as a transaction.
 
 pub mod address;
+pub mod apply;
 pub mod cli;
 pub mod clock;
 pub mod codes;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retrue_provider_api::{Category, ChildProcess, Path};
+use retrue_provider_api::{Category, ChildProcess, Path, Reversibility};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
@@ -252,6 +252,9 @@ pub struct Counts {
 pub struct ImageEvent {
     /// What was there; `None` when nothing was.
     pub image: Option<StoredImage>,
+    /// The address that the object had, when the step moves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Address>,
     /// What was recorded for the object; `None` when nothing was.
     pub recorded: Option<RestingObject>,
     /// Its configuration as of the image: what an update back is made from.
@@ -293,6 +296,8 @@ pub struct StepBegin {
     /// The blocks that the step depends on, for the order of unwinding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<BlockAddress>,
+    /// How much of it can be undone.
+    pub reversibility: Reversibility,
     /// What will be recorded if it is found applied: everything but the state itself.
     pub template: Option<RestingObject>,
 }

@@ -7,6 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value as Json;
 use thiserror::Error;
 
+use crate::address::Address;
 use crate::plan::StepId;
 use crate::rest::RestingValue;
 use crate::saga::event::{
@@ -213,6 +214,13 @@ fn note_step(
             step.failure = None;
         }
         _ => {}
+    }
+}
+
+impl StepHistory {
+    /// The address that the object had before the step.
+    pub fn moved_from(&self) -> Option<&Address> {
+        self.image.as_ref().and_then(|image| image.moved_from.as_ref())
     }
 }
 

@@ -154,8 +154,7 @@ impl StepStatus {
             // A retry takes a new image, too: the world may have moved in between.
             (Planned | Imaged | NotApplied, Event::Image(_)) => Some(Imaged),
             (Imaged, Event::StepBegin(_)) => Some(Begun),
-            (Imaged, Event::Deposed(_)) => Some(Applied),
-            (Begun, Event::StepApplied(_)) => Some(Applied),
+            (Begun, Event::StepApplied(_) | Event::Deposed(_)) => Some(Applied),
             (Begun, Event::StepPartial(_)) => Some(Partial),
             (Begun, Event::StepNotApplied(_)) => Some(NotApplied),
             (Begun, Event::StepUnknown(_)) => Some(Unknown),

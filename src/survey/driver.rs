@@ -8,7 +8,9 @@ use futures::StreamExt as _;
 use retrue_provider_api::{Block, DataRequest, Path, PathStep, Type, TypeSchema, Value, canonical_bytes};
 
 use crate::address::{Address, BlockAddress, InstanceKey, Mode};
-use crate::config::{DeleteOrder, OnDestroy as Declared, OnExisting, Repetition, ResourceBlock, Stack};
+use crate::config::{
+    DeleteOrder, OnDestroy as Declared, OnExisting, Repetition, ResourceBlock, Stack, evaluate_body,
+};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root, evaluate};
 use crate::graph::Graph;
@@ -34,7 +36,6 @@ use crate::survey::providers::{Configured, Providers, configure_all, instance_na
 use crate::survey::record::{Entry, Records};
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::{BlockScope, Instances, Known};
-use crate::survey::stub::evaluate_body;
 use crate::survey::targets::Targets;
 
 /// What is to be surveyed.

@@ -15,7 +15,6 @@ pub mod providers;
 mod record;
 pub mod refresh;
 mod scope;
-mod stub;
 mod targets;
 
 pub use calls::Calls;

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use retrue_provider_api::{ConfigureRequest, Marks, Path, Provider, ProviderSchema, Subject, ValidateRequest, Value};
 
-use crate::config::{Stack, Variable};
+use crate::config::{Stack, Variable, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::plan::{PlannedValue, ProviderInstance, codes};
 use crate::registry;
 use crate::span::Span;
 use crate::survey::scope::{BlockScope, Known};
-use crate::survey::stub::evaluate_body;
 
 /// A configured provider, ready for use.
 #[derive(Clone)]

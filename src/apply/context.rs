@@ -1,0 +1,192 @@
+//! What every step is given: the run, the outside, and who is told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError};
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
+use crate::plan::ObjectKey;
+use crate::rest::Seal;
+use crate::saga::journal::{Entry, Journal, JournalError};
+use crate::saga::{Event, StepFailure};
+
+/// What is the same for all steps of a run.
+pub struct Caller<'a> {
+    /// The journal of the run.
+    pub journal: Arc<Journal>,
+    /// Seals secrets.
+    pub seal: &'a dyn Seal,
+    /// Where payloads are kept.
+    pub blobs: Arc<dyn Blobs>,
+    /// How a person stops the run.
+    pub cancellation: &'a Cancellation,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// The lineage of the store.
+    pub lineage: &'a str,
+    /// The environment.
+    pub environment: &'a str,
+    /// Processes that were started and must be in the journal.
+    pub children: Arc<JournaledChildren>,
+}
+
+impl<'a> Caller<'a> {
+    /// A caller for a run.
+    pub fn new(
+        journal: Arc<Journal>,
+        seal: &'a dyn Seal,
+        cancellation: &'a Cancellation,
+        observer: &'a dyn Observer,
+        environment: &'a str,
+        lineage: &'a str,
+    ) -> Self {
+        let blobs = journal.store().blobs();
+        let children = Arc::new(JournaledChildren::new(Arc::clone(&journal)));
+        Caller { journal, seal, blobs, cancellation, observer, lineage, environment, children }
+    }
+
+    /// Tells the observer.
+    pub fn tell(&self, kind: RunEventKind) {
+        self.observer.event(&RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind });
+    }
+
+    /// The marker of an object.
+    pub fn marker(&self, address: &Address, object: &ObjectKey, generation: u64) -> Marker {
+        Marker {
+            lineage: self.lineage.to_owned(),
+            environment: self.environment.to_owned(),
+            generation,
+            object: object.to_string(),
+            address: address.to_string(),
+        }
+    }
+
+    /// What a provider is given for one call.
+    pub fn context(&self, call: Call<'_>) -> Context {
+        Context {
+            run: self.journal.run().to_owned(),
+            step: call.step.to_owned(),
+            address: call.address.to_string(),
+            attempt: call.attempt,
+            idempotency_key: call.idempotency_key.to_owned(),
+            marker: call.marker,
+            deadline: Instant::now() + call.limit,
+            cancellation: self.cancellation.hard.clone(),
+            blobs: Arc::clone(&self.blobs),
+            children: Arc::clone(&self.children) as Arc<dyn Children>,
+        }
+    }
+
+    /// The key of a unit of work: not of the clock, and not the same for create, destroy, create.
+    pub fn idempotency_key(&self, work: &Work<'_>) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [
+            self.lineage,
+            self.environment,
+            &work.address.to_string(),
+            &work.object.to_string(),
+            work.action,
+            work.payload,
+        ] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.update(&work.generation.to_le_bytes());
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// One unit of work.
+pub struct Work<'w> {
+    /// The instance.
+    pub address: &'w Address,
+    /// Which of its objects.
+    pub object: &'w ObjectKey,
+    /// What is done.
+    pub action: &'w str,
+    /// The digest of what is sent.
+    pub payload: &'w str,
+    /// The generation.
+    pub generation: u64,
+}
+
+/// One call.
+pub struct Call<'c> {
+    /// The instance.
+    pub address: &'c Address,
+    /// The name of the step.
+    pub step: &'c str,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// See [`Caller::idempotency_key`].
+    pub idempotency_key: &'c str,
+    /// What to put on an object without a natural identity.
+    pub marker: Option<Marker>,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Writes every process that is started into the journal before it does anything.
+pub struct JournaledChildren {
+    journal: Arc<Journal>,
+    handle: Option<tokio::runtime::Handle>,
+    started: Mutex<BTreeMap<i32, ChildProcess>>,
+}
+
+impl JournaledChildren {
+    fn new(journal: Arc<Journal>) -> Self {
+        JournaledChildren {
+            journal,
+            handle: tokio::runtime::Handle::try_current().ok(),
+            started: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// All that were started.
+    pub fn all(&self) -> Vec<ChildProcess> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Children for JournaledChildren {
+    fn started(&self, child: &ChildProcess) -> io::Result<()> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(child.pid, child.clone());
+        let Some(handle) = self.handle.clone() else {
+            return Err(io::Error::other("there is no runtime to write the journal with"));
+        };
+        let journal = Arc::clone(&self.journal);
+        let entry = Entry::run(Event::Child(child.clone()));
+        // The provider may call from a task or from a thread of its own: a thread of ours waits.
+        std::thread::scope(|scope| {
+            scope.spawn(move || handle.block_on(async move { journal.write(vec![entry]).await })).join()
+        })
+        .map_err(|_| io::Error::other("the journal could not be written"))?
+        .map_err(io::Error::other)
+    }
+}
+
+/// What a provider's error is in the journal.
+pub fn failure(code: &str, error: &ProviderError) -> StepFailure {
+    StepFailure {
+        code: code.to_owned(),
+        category: error.category,
+        message: format!("{error:#}"),
+        retryable: error.retry,
+    }
+}
+
+/// What a run that cannot be written down ends with.
+pub fn journal_failure(error: &JournalError) -> Diagnostic {
+    match error {
+        JournalError::Store(store) => {
+            Diagnostic::error(store.code(), format!("the run stopped, because it cannot be written down: {store}"))
+                .hint(store.hint())
+        }
+        other => Diagnostic::error(super::codes::JOURNAL, format!("the run stopped: {other}")),
+    }
+}

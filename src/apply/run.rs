@@ -1,0 +1,276 @@
+//! Runs a plan: starts what is ready, up to a limit, and writes down how it ended.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use retrue_provider_api::{Category, Value};
+
+use crate::address::Address;
+use crate::apply::codes;
+use crate::apply::context::Caller;
+use crate::apply::execute::{Executor, StepResult};
+use crate::apply::schedule::{Ended, Schedule};
+use crate::apply::scope::Values;
+use crate::engine::{OnFailure, RunEventKind};
+use crate::plan::{ObjectKey, Plan, Step};
+use crate::rest::RestingValue;
+use crate::saga::journal::{Entry, JournalError};
+use crate::saga::state::output_key;
+use crate::saga::{Counts, Event, RecordedObject, RunState, State, StepFailure};
+use crate::store::Write;
+use crate::survey::Providers;
+
+/// What is to be applied.
+pub struct ApplyRequest<'a> {
+    /// The run.
+    pub caller: &'a Caller<'a>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The providers, configured.
+    pub providers: &'a Providers,
+    /// What is recorded.
+    pub state: &'a State,
+    /// The directory of the stack.
+    pub directory: PathBuf,
+    /// How many steps may run at once.
+    pub parallelism: usize,
+    /// What happens when a step fails.
+    pub on_failure: OnFailure,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The run.
+    pub run: String,
+    /// How it ended.
+    pub state: RunState,
+    /// How many steps ended how.
+    pub counts: Counts,
+    /// What went wrong, by instance, in the order of the plan.
+    pub failures: Vec<(Address, StepFailure)>,
+    /// What is in doubt.
+    pub in_doubt: Vec<Address>,
+    /// The steps that were not started, in the order of the plan.
+    pub skipped: Vec<Address>,
+    /// The position of the last step of the plan that had an effect and cannot be undone in full.
+    pub passed_pivot: Option<Address>,
+    /// The outputs as they are now; sensitive ones are marked.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// Carries out a plan. An error means that the journal cannot be written; then nothing more was done.
+pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError> {
+    let ApplyRequest { caller, plan, providers, state, .. } = &request;
+    let seal = caller.seal;
+    let recorded = recorded_values(state, seal);
+    let values = Values::new(recorded, plan, request.directory.clone());
+    let executor = Executor { caller, plan, providers, values: &values };
+    let mut schedule = Schedule::new(plan);
+    let mut live = Live { objects: recorded_objects(state, seal) };
+    let mut report = RunReport {
+        run: caller.journal.run().to_owned(),
+        state: RunState::Processing,
+        counts: Counts::default(),
+        failures: Vec::new(),
+        in_doubt: Vec::new(),
+        skipped: Vec::new(),
+        passed_pivot: None,
+        outputs: BTreeMap::new(),
+    };
+    let mut failures: BTreeMap<usize, StepFailure> = BTreeMap::new();
+    let mut skipped: Vec<usize> = Vec::new();
+    let mut running = FuturesUnordered::new();
+    let mut halted = false;
+    loop {
+        while !halted && running.len() < request.parallelism.max(1) && !caller.cancellation.soft.is_cancelled() {
+            let Some(index) = schedule.start() else { break };
+            let Some(step) = plan.steps.get(index) else { continue };
+            let object = live.take(step);
+            let executor = &executor;
+            running.push(async move {
+                let result = executor.run(step, object.as_ref()).await;
+                (index, object, result)
+            });
+        }
+        let Some((index, object, result)) = running.next().await else { break };
+        let Some(step) = plan.steps.get(index) else { continue };
+        let result = result?;
+        live.follow(step, object, &result);
+        let ended = match result {
+            StepResult::Applied => {
+                report.counts.applied += 1;
+                if plan.pivot.as_ref().is_some_and(|pivot| pivot.step == index) {
+                    report.passed_pivot = Some(step.id.address.clone());
+                }
+                Ended::Done
+            }
+            StepResult::Partial(failure) => {
+                report.counts.partial += 1;
+                failures.insert(index, failure);
+                Ended::Failed
+            }
+            StepResult::NotApplied(failure) => {
+                report.counts.not_applied += 1;
+                failures.insert(index, failure);
+                Ended::Failed
+            }
+            StepResult::Unknown(failure) => {
+                report.counts.unknown += 1;
+                report.in_doubt.push(step.id.address.clone());
+                failures.insert(index, failure);
+                Ended::Failed
+            }
+        };
+        halted = halted || (ended == Ended::Failed && request.on_failure != OnFailure::Continue);
+        for waiting in schedule.end(index, ended) {
+            skipped.push(waiting);
+            if let Some(waiting) = plan.steps.get(waiting) {
+                caller.tell(RunEventKind::StepSkipped {
+                    address: waiting.id.address.clone(),
+                    action: waiting.id.effect.word(),
+                    reason: format!("it depends on `{}`, which failed", step.id.address),
+                });
+            }
+        }
+    }
+    drop(running);
+    skipped.extend(schedule.never_started());
+    skipped.sort_unstable();
+    skipped.dedup();
+    report.counts.skipped = skipped.len();
+    report.skipped =
+        skipped.iter().filter_map(|index| plan.steps.get(*index)).map(|step| step.id.address.clone()).collect();
+    report.failures = failures
+        .iter()
+        .filter_map(|(index, failure)| Some((plan.steps.get(*index)?.id.address.clone(), failure.clone())))
+        .collect();
+    if failures.is_empty() && skipped.is_empty() {
+        record_outputs(&request, &values, &mut report).await?;
+    }
+    report.state = final_state(&report, caller.cancellation.soft.is_cancelled());
+    let error = report.failures.first().map(|(address, failure)| format!("{address}: {}", failure.message));
+    caller.journal.finish(report.state, report.counts, error).await?;
+    caller.tell(RunEventKind::RunFinished { state: report.state, counts: report.counts });
+    Ok(report)
+}
+
+fn final_state(report: &RunReport, cancelled: bool) -> RunState {
+    if report.counts.unknown > 0 {
+        return RunState::NeedsReview;
+    }
+    if report.failures.is_empty() {
+        let stopped = cancelled && report.counts.skipped > 0;
+        return if stopped { RunState::Cancelled } else { RunState::Succeeded };
+    }
+    if cancelled && report.failures.iter().all(|(_, failure)| failure.code == codes::CANCELLED) {
+        return RunState::Cancelled;
+    }
+    let may_pass = report.failures.iter().all(|(_, failure)| failure.retryable || failure.category.retryable());
+    if may_pass { RunState::FailedTransient } else { RunState::FailedPermanent }
+}
+
+fn recorded_values(state: &State, seal: &dyn crate::rest::Seal) -> BTreeMap<Address, Value> {
+    state
+        .current()
+        .filter_map(|(address, object)| Some((address.clone(), object.attributes().wake(seal).ok()?)))
+        .collect()
+}
+
+fn recorded_objects(state: &State, seal: &dyn crate::rest::Seal) -> BTreeMap<(Address, ObjectKey), RecordedObject> {
+    let mut objects = BTreeMap::new();
+    for (address, entry) in &state.addresses {
+        let current = entry.current.iter().map(|object| (ObjectKey::Current, object));
+        let deposed = entry.deposed.iter().map(|(key, object)| (ObjectKey::Deposed(key.as_str().into()), object));
+        for (key, object) in current.chain(deposed) {
+            // What cannot be opened was reported when the plan was made.
+            if let Ok(object) = object.wake(seal) {
+                objects.insert((address.clone(), key), object);
+            }
+        }
+    }
+    objects
+}
+
+/// The recorded objects as the run changes them.
+struct Live {
+    objects: BTreeMap<(Address, ObjectKey), RecordedObject>,
+}
+
+impl Live {
+    /// The object that a step is about, as it is recorded now.
+    fn take(&mut self, step: &Step) -> Option<RecordedObject> {
+        let address = step.moved_from.as_ref().unwrap_or(&step.id.address);
+        self.objects.get(&(address.clone(), step.id.object.clone())).cloned()
+    }
+
+    /// Follows what a step did to where the object is recorded.
+    fn follow(&mut self, step: &Step, object: Option<RecordedObject>, result: &StepResult) {
+        use crate::plan::StepEffect;
+        if !matches!(result, StepResult::Applied) {
+            return;
+        }
+        let address = step.moved_from.as_ref().unwrap_or(&step.id.address);
+        match step.id.effect {
+            StepEffect::Depose => {
+                self.objects.remove(&(address.clone(), ObjectKey::Current));
+                if let Some(object) = object {
+                    let key = ObjectKey::Deposed(step.generation.to_string().into());
+                    self.objects.insert((step.id.address.clone(), key), object);
+                }
+            }
+            StepEffect::Delete | StepEffect::Forget => {
+                self.objects.remove(&(address.clone(), step.id.object.clone()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Records the outputs, and what they were before.
+async fn record_outputs(
+    request: &ApplyRequest<'_>,
+    values: &Values,
+    report: &mut RunReport,
+) -> Result<(), JournalError> {
+    let caller = request.caller;
+    let seal = caller.seal;
+    let mut before: BTreeMap<String, Option<RestingValue>> = BTreeMap::new();
+    let mut writes = Vec::new();
+    for output in &request.plan.outputs {
+        let name = output.name.to_string();
+        let Some(after) = &output.after else {
+            before.insert(name.clone(), request.state.outputs.get(&name).cloned());
+            writes.push(Write::Delete { key: output_key(&name) });
+            continue;
+        };
+        match values.complete(after, None) {
+            Ok(value) => {
+                if output.before.as_ref() != Some(&value) {
+                    before.insert(name.clone(), request.state.outputs.get(&name).cloned());
+                    let resting = RestingValue::new(&value, seal);
+                    writes.push(Write::Put { key: output_key(&name), value: serde_json::to_value(&resting)? });
+                }
+                report.outputs.insert(name, value);
+            }
+            Err(errors) => {
+                let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let address = Address { block: crate::address::BlockAddress::managed("output", name), key: None };
+                let failure = StepFailure {
+                    code: codes::EVALUATION.into(),
+                    category: Category::Validation,
+                    message,
+                    retryable: false,
+                };
+                report.failures.push((address, failure));
+            }
+        }
+    }
+    if !writes.is_empty() {
+        caller.journal.had_effect();
+        caller.journal.write(vec![Entry::run(Event::Outputs { before }).with(writes)]).await?;
+    }
+    Ok(())
+}
