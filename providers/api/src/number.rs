@@ -61,6 +61,10 @@ impl Number {
         }
         let repr = value.repr();
         let (significand, exponent) = (repr.significand(), repr.exponent());
+        // Zero with a sign has an exponent of its own.
+        if significand.is_zero() {
+            return Ok(Number::ZERO);
+        }
         let bits = i64::try_from(significand.unsigned_abs().bit_len()).unwrap_or(i64::MAX);
         if bits.saturating_add(exponent as i64).abs() > 70_000 {
             return Err(NumberError::Range);
@@ -247,6 +251,26 @@ impl Number {
     #[must_use]
     pub fn ceil(&self) -> Self {
         self.neg().floor().neg()
+    }
+
+    /// Every decimal digit of the value, without an exponent: what it is, not the shortest way to write it.
+    pub fn exact_decimal(&self) -> String {
+        match &self.0 {
+            Repr::Small(value) => value.to_string(),
+            Repr::Large(value) => {
+                let repr = value.repr();
+                let magnitude = repr.significand().unsigned_abs();
+                let sign = if value.is_negative() { "-" } else { "" };
+                let shift = repr.exponent().unsigned_abs();
+                if repr.exponent() >= 0 {
+                    return format!("{sign}{}", magnitude << shift);
+                }
+                // m / 2^k = m * 5^k / 10^k
+                let digits = (magnitude * UBig::from(5u8).pow(shift)).to_string();
+                let point = digits.len() as i64 - shift as i64;
+                format!("{sign}{}", place_point(&digits, point))
+            }
+        }
     }
 
     /// The shortest decimal text that rounds to this value at 512 bits, without an exponent.
@@ -491,6 +515,16 @@ mod tests {
         check(number("9223372036854775808"), "9223372036854775808");
         check(number("-9223372036854775808").neg(), "9223372036854775808");
         check(number("1.7976931348623157e308"), &format!("17976931348623157{}", "0".repeat(292)));
+    }
+
+    #[test]
+    fn exact_digits() {
+        assert_eq!(
+            Number::from_f64(0.1).unwrap().exact_decimal(),
+            "0.1000000000000000055511151231257827021181583404541015625"
+        );
+        assert_eq!(number("-1e20").exact_decimal(), "-100000000000000000000");
+        assert_eq!(Number::from_f64(-0.0).unwrap().to_string(), "0");
     }
 
     #[test]

@@ -454,17 +454,18 @@ impl Value {
     /// A total order over values that ignores marks: the order of elements in a set and in digests.
     pub fn canonical_cmp(&self, other: &Self) -> Ordering {
         fn rank(data: &Data) -> u8 {
+            // In Terraform's sets, too, unknown stands behind all that is known, and null comes last.
             match data {
-                Data::Null(_) => 0,
-                Data::Bool(_) => 1,
-                Data::Number(_) => 2,
-                Data::String(_) => 3,
-                Data::Tuple(_) => 4,
-                Data::List(..) => 5,
-                Data::Set(..) => 6,
-                Data::Map(..) => 7,
-                Data::Object(_) => 8,
-                Data::Unknown(..) => 9,
+                Data::Bool(_) => 0,
+                Data::Number(_) => 1,
+                Data::String(_) => 2,
+                Data::Tuple(_) => 3,
+                Data::List(..) => 4,
+                Data::Set(..) => 5,
+                Data::Map(..) => 6,
+                Data::Object(_) => 7,
+                Data::Unknown(..) => 8,
+                Data::Null(_) => 9,
             }
         }
         fn items(a: &[Value], b: &[Value]) -> Ordering {

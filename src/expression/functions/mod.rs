@@ -1,79 +1,105 @@
-//! The functions that expressions can call.
+//! The functions that expressions may call.
+//!
+//! Each function is a row in a table: its parameters, the type of its result, and a body. What all
+//! of them share is done once, in [`specification`]: the number of arguments, their conversion, the
+//! refusal of null, unknown arguments, and marks. The names, types and results are those of
+//! Terraform's functions, with `tomlencode` and `tomldecode` besides.
+//!
+//! Architecture Invariant: bodies are pure. All they learn of files, clock, randomness and home
+//! directory comes through [`Host`].
 
-use std::path::Path;
+mod codepages;
+mod collections;
+mod convert;
+mod crypto;
+mod csv;
+mod encoding;
+mod filesystem;
+mod format;
+mod host;
+mod json;
+mod lists;
+mod maps;
+mod network;
+mod numbers;
+mod regex;
+mod rsa;
+mod sets;
+mod specification;
+mod strings;
+mod time;
+mod toml;
+mod wildcards;
+mod yaml_decode;
+mod yaml_encode;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use retrue_provider_api::Value;
 
-/// What functions may ask of the outside. All access to files and clock goes through it.
-pub trait Host: Sync {
-    /// The directory that relative paths are relative to: the stack's.
-    fn base_directory(&self) -> &Path;
-    /// Reads a file, and records that it was read.
-    fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>>;
-    /// Whether this is planning or validating, so that the clock and random numbers are unknown.
-    fn planning(&self) -> bool;
-    /// The time of the plan, RFC 3339.
-    fn plan_timestamp(&self) -> Option<String>;
-}
+pub use host::{FileKind, Host};
+use specification::Function;
+pub use specification::FunctionError;
 
-/// Why a function has no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FunctionError {
-    /// What is wrong.
-    pub message: String,
-    /// The argument that is to blame.
-    pub argument: Option<usize>,
-}
+/// Those that need the evaluator itself, because their arguments are expressions or templates.
+const EVALUATED_ELSEWHERE: [&str; 4] = ["can", "templatefile", "templatestring", "try"];
 
-/// The names of all functions.
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
+    let families: [&'static [Function]; 17] = [
+        collections::FUNCTIONS,
+        convert::FUNCTIONS,
+        crypto::FUNCTIONS,
+        csv::FUNCTIONS,
+        encoding::FUNCTIONS,
+        filesystem::FUNCTIONS,
+        format::FUNCTIONS,
+        json::FUNCTIONS,
+        lists::FUNCTIONS,
+        maps::FUNCTIONS,
+        network::FUNCTIONS,
+        numbers::FUNCTIONS,
+        regex::FUNCTIONS,
+        sets::FUNCTIONS,
+        strings::FUNCTIONS,
+        time::FUNCTIONS,
+        toml::FUNCTIONS,
+    ];
+    let mut table: BTreeMap<_, _> = families.into_iter().flatten().map(|function| (function.name, function)).collect();
+    table.extend(yaml_encode::FUNCTIONS.iter().map(|function| (function.name, function)));
+    table.extend(yaml_decode::FUNCTIONS.iter().map(|function| (function.name, function)));
+    table
+});
+
+/// The names of all functions, sorted, those included that [`call`] leaves to the evaluator.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    [
-        "sensitive",
-        "tostring",
-        "tonumber",
-        "tobool",
-        "tolist",
-        "toset",
-        "tomap",
-        "try",
-        "can",
-        "templatefile",
-        "templatestring",
-        "upper",
-        "max",
-        "length",
-        "jsonencode",
-    ]
-    .into_iter()
+    let mut names: Vec<&'static str> = TABLE.keys().copied().chain(EVALUATED_ELSEWHERE).collect();
+    names.sort_unstable();
+    names.into_iter()
 }
 
-/// Whether there is a function of this name; `core::` before it is accepted.
+/// Whether there is such a function. `core::NAME` is another way to write `NAME`.
 pub fn exists(name: &str) -> bool {
-    let name = name.strip_prefix("core::").unwrap_or(name);
-    names().any(|known| known == name)
+    let name = plain(name);
+    TABLE.contains_key(name) || EVALUATED_ELSEWHERE.contains(&name)
 }
 
 /// Calls a function.
-pub fn call(name: &str, arguments: &[Value], _host: &dyn Host) -> Result<Value, FunctionError> {
-    use retrue_provider_api::{Type, convert};
-    let wrong = |message: String| FunctionError { message, argument: Some(0) };
-    let value = arguments.first().ok_or_else(|| wrong("one argument is needed".into()))?;
-    let kind = match name.strip_prefix("core::").unwrap_or(name) {
-        "upper" => return Ok(Value::from(value.as_str().unwrap_or_default().to_uppercase()).with_marks(value.marks())),
-        "max" => {
-            let marks =
-                arguments.iter().fold(retrue_provider_api::Marks::NONE, |marks, value| marks.union(value.marks()));
-            let most = arguments.iter().filter_map(Value::as_number).max().cloned();
-            return most.map(|most| Value::from(most).with_marks(marks)).ok_or_else(|| wrong("no number".into()));
-        }
-        "sensitive" => return Ok(value.clone().sensitive()),
-        "tostring" => Type::String,
-        "tonumber" => Type::Number,
-        "tobool" => Type::Bool,
-        "tolist" => Type::list(Type::Dynamic),
-        "toset" => Type::set(Type::Dynamic),
-        "tomap" => Type::map(Type::Dynamic),
-        other => return Err(FunctionError { message: format!("no function {other}"), argument: None }),
-    };
-    convert(value, &kind).map_err(|error| wrong(error.to_string()))
+///
+/// `can`, `try`, `templatestring` and `templatefile` are not called here: they get expressions.
+///
+/// # Errors
+/// There is no such function, or it refuses its arguments. Messages quote no sensitive argument.
+pub fn call(name: &str, arguments: &[Value], host: &dyn Host) -> Result<Value, FunctionError> {
+    match TABLE.get(plain(name)) {
+        Some(function) => function.call(arguments, host),
+        None => Err(FunctionError::new(format!("there is no function named `{name}`"))),
+    }
+}
+
+fn plain(name: &str) -> &str {
+    name.strip_prefix("core::").unwrap_or(name)
 }
