@@ -178,6 +178,9 @@ pub struct Capability {
     pub updates: bool,
     /// It can be imported by an id.
     pub imports: bool,
+    /// Every effect is carried out by a process that is told to [`Children`](crate::Children) before it
+    /// begins: a step in doubt for which none is recorded was certainly not carried out.
+    pub by_processes: bool,
     /// Deleting it loses data that attributes do not hold.
     pub holds_data: bool,
     /// How long after a change a read may still show the world before it.
@@ -216,6 +219,7 @@ impl Default for Capability {
             reads_back: false,
             updates: true,
             imports: true,
+            by_processes: false,
             holds_data: false,
             settles_within: Duration::ZERO,
             time_limits: TimeLimits::default(),

@@ -71,6 +71,10 @@ pub struct Attribute {
     /// recorded by the next apply (the text of a command that is run on delete).
     #[serde(default)]
     pub inert: bool,
+    /// `read` cannot see it and repeats what was recorded: an update in doubt that changes it cannot be
+    /// settled by looking, and its drift is not seen.
+    #[serde(default)]
+    pub unobserved: bool,
     /// Attributes that its value is made from: where one of them is not null and sensitive, by mark or
     /// by schema, it is sensitive, too (an output that repeats its input).
     #[serde(default)]
@@ -147,6 +151,7 @@ impl Attribute {
             identity: false,
             harmless: false,
             inert: false,
+            unobserved: false,
             derived_from: Vec::new(),
             documentation: documentation.to_owned(),
             deprecated: None,
@@ -213,6 +218,12 @@ impl Attribute {
     #[must_use]
     pub fn inert(self) -> Self {
         Attribute { inert: true, ..self }
+    }
+
+    /// The same attribute, which no read can see.
+    #[must_use]
+    pub fn unobserved(self) -> Self {
+        Attribute { unobserved: true, ..self }
     }
 
     /// The same attribute, as secret as the ones that it is made from.

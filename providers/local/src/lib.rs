@@ -1,7 +1,12 @@
 //! The provider `local`: files, directories, links and commands on this machine.
 #![doc = include_str!("docs.md")]
 
+mod command;
+mod command_config;
+mod command_effect;
+mod command_run;
 mod config;
+mod data;
 mod directory;
 mod draft;
 mod errors;

@@ -4,12 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use retrue_provider_api::{
-    Capability, Category, Change, ConfigureRequest, Context, Effect, FindRequest, Found, Image, ImageRequest,
-    ImportRequest, Imported, Observed, Outcome, PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic,
-    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Subject, Type, ValidateRequest, Value,
+    Capability, Category, Change, ConfigureRequest, Context, DataRequest, Effect, FindRequest, Found, Image,
+    ImageRequest, ImportRequest, Imported, Observed, Outcome, PlanRequest, PlanResponse, Private, Provider,
+    ProviderDiagnostic, ProviderError, ProviderResult, ProviderSchema, ReadRequest, Subject, Type, ValidateRequest,
+    Value,
 };
 
+use crate::command;
 use crate::config::{self, Places};
+use crate::data;
 use crate::directory::Directory;
 use crate::file::File;
 use crate::here::Here;
@@ -18,8 +21,14 @@ use crate::symlink::Symlink;
 
 /// Makes an instance, to be configured.
 pub fn provider() -> Arc<dyn Provider> {
-    let resources = PATH_TYPES.iter().map(|(name, kind)| ((*name).to_owned(), kind.schema())).collect();
-    let schema = ProviderSchema { provider: config::schema(), resources, ..ProviderSchema::default() };
+    let paths = PATH_TYPES.iter().map(|(name, kind)| ((*name).to_owned(), kind.schema()));
+    let commands = [(command::TYPE.to_owned(), command::schema())];
+    let schema = ProviderSchema {
+        provider: config::schema(),
+        resources: paths.chain(commands).collect(),
+        data: data::schemas().map(|(name, schema)| (name.to_owned(), schema)).into(),
+        ..ProviderSchema::default()
+    };
     Arc::new(Local { schema: Arc::new(schema), places: OnceLock::new() })
 }
 
@@ -34,11 +43,13 @@ struct Local {
 }
 
 impl Local {
+    fn places(&self, operation: &str) -> ProviderResult<&Arc<Places>> {
+        let wrong = || ProviderError::new(Category::Validation, operation, "the provider is not configured");
+        self.places.get().ok_or_else(wrong)
+    }
+
     fn here(&self, operation: &str, context: &Context) -> ProviderResult<Here> {
-        match self.places.get() {
-            Some(places) => Ok(Here::of(Arc::clone(places), context)),
-            None => Err(ProviderError::new(Category::Validation, operation, "the provider is not configured")),
-        }
+        Ok(Here::of(Arc::clone(self.places(operation)?), context))
     }
 }
 
@@ -71,12 +82,19 @@ impl Provider for Local {
     async fn validate(&self, request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
         match request.subject {
             Subject::Provider => Ok(Vec::new()),
+            Subject::Resource if request.type_name == command::TYPE => Ok(command::validate(&request.config)),
             Subject::Resource => Ok(path_type("validate", &request.type_name)?.validate(&request.config)),
+            Subject::Data if self.schema.data.contains_key(&request.type_name) => {
+                Ok(data::validate(&request.type_name, &request.config))
+            }
             Subject::Data => Err(unknown_type("validate", &request.type_name)),
         }
     }
 
     fn capability(&self, type_name: &str, config: &Value) -> Capability {
+        if type_name == command::TYPE {
+            return command::capability(config);
+        }
         path_type("capability", type_name).map_or_else(|_| Capability::default(), |kind| kind.capability(config))
     }
 
@@ -90,11 +108,17 @@ impl Provider for Local {
     }
 
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
+        if request.type_name == command::TYPE {
+            return command::read(context, self.places("read")?, request).await;
+        }
         let kind = path_type("read", &request.type_name)?;
         self.here("read", context)?.blocking("read", move |here| kind.observe(here, "read", &request)).await?
     }
 
     async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
+        if request.type_name == command::TYPE {
+            return command::find(context, self.places("find")?, request).await;
+        }
         let kind = path_type("find", &request.type_name)?;
         let request = look_for(&request.type_name, Value::null(Type::Dynamic), request.config);
         let found = self.here("find", context)?.blocking("find", move |here| kind.observe(here, "find", &request));
@@ -102,6 +126,9 @@ impl Provider for Local {
     }
 
     async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {
+        if request.type_name == command::TYPE {
+            return Ok(command::plan(request));
+        }
         let kind = path_type("plan", &request.type_name)?;
         let here = self.here("plan", context)?;
         if request.proposed.is_null() {
@@ -116,6 +143,12 @@ impl Provider for Local {
             Effect::Update => "update",
             Effect::Delete => "delete",
         };
+        if change.type_name == command::TYPE {
+            return match self.places(operation) {
+                Ok(places) => command::apply(context, places, change).await,
+                Err(error) => Outcome::NotApplied(error),
+            };
+        }
         let ready = path_type(operation, &change.type_name).and_then(|kind| Ok((kind, self.here(operation, context)?)));
         let (kind, here) = match ready {
             Ok(ready) => ready,
@@ -129,16 +162,38 @@ impl Provider for Local {
     }
 
     async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
+        if request.object.type_name == command::TYPE {
+            // The attributes hold the commands and the inputs: that is all there is.
+            let ReadRequest { state, private, .. } = request.object;
+            return Ok(Image { state, private, blobs: Vec::new() });
+        }
         let kind = path_type("image", &request.object.type_name)?;
         self.here("image", context)?.blocking("image", move |here| kind.image(here, request)).await?
     }
 
     async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
+        if request.type_name == command::TYPE {
+            return Ok(());
+        }
         let kind = path_type("recover", &request.type_name)?;
         self.here("recover", context)?.blocking("recover", move |here| kind.recover(here, &request)).await?
     }
 
+    async fn read_data(&self, context: &Context, request: DataRequest) -> ProviderResult<Value> {
+        match request.type_name.as_str() {
+            data::COMMAND => data::read_command(context, self.places("read")?, request.config).await,
+            data::FILE => {
+                let here = self.here("read", context)?;
+                here.blocking("read", move |here| data::read_file(here, request.config)).await?
+            }
+            other => Err(unknown_type("read", other)),
+        }
+    }
+
     async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
+        if request.type_name == command::TYPE {
+            return Err(ProviderError::unsupported("import of a `local_command`"));
+        }
         let kind = path_type("import", &request.type_name)?;
         let state = Value::object([("path", Value::from(request.id.as_str()))]);
         let asked = look_for(&request.type_name, state, Value::null(Type::Dynamic));

@@ -18,7 +18,7 @@ pub struct World {
     pub context: Context,
     pub blobs: Arc<MemoryBlobs>,
     pub children: Arc<RecordedChildren>,
-    type_name: &'static str,
+    pub type_name: &'static str,
 }
 
 pub fn null() -> Value {
@@ -235,4 +235,30 @@ pub fn entries(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The trials of a test program with a `main` of its own.
+#[macro_export]
+macro_rules! trials {
+    ($($name:ident),* $(,)?) => {
+        vec![$(libtest_mimic::Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+}
+
+pub fn partial(outcome: Outcome) -> (Value, ProviderError) {
+    match outcome {
+        Outcome::Partial { applied, error } => (applied.state, error),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn unknown(outcome: Outcome) -> ProviderError {
+    match outcome {
+        Outcome::Unknown { error, .. } => error,
+        other => panic!("{other:?}"),
+    }
 }
