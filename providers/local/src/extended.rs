@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_is_set_is_read() {
-        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let file = fs_err::File::create(directory.path().join("f")).unwrap();
         assert!(read(file.file()).keys().all(|name| !name.starts_with("user.")));
         let wanted = Extended::from([("user.retrue".to_owned(), b"\0x".to_vec())]);
