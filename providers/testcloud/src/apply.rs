@@ -155,7 +155,7 @@ async fn update(client: &Client, resource: &Resource, context: &Context, change:
         let call = Call::new(Method::Patch, path).with_body(Json::Object(body));
         match settled_answer(resource, client.call(context, "update", call).await, target) {
             Ok(after) => last = after,
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         }
         if let Some((name, value)) = part {
             return set_part(client, resource, context, last, name, value).await;
@@ -166,7 +166,7 @@ async fn update(client: &Client, resource: &Resource, context: &Context, change:
         let call = Call::new(Method::Put, path).with_body(value);
         match settled_answer(resource, client.call(context, "update", call).await, target) {
             Ok(after) => last = after,
-            Err(outcome) => return outcome,
+            Err(outcome) => return *outcome,
         }
     }
     Outcome::Applied(applied(last))
@@ -215,13 +215,16 @@ async fn delete(client: &Client, resource: &Resource, context: &Context, change:
 }
 
 /// The object in the answer to the first call of an update, or the outcome that ends it.
-fn settled_answer(resource: &Resource, answer: Result<Answer, Failure>, like: &Value) -> Result<Observed, Outcome> {
+fn settled_answer(
+    resource: &Resource,
+    answer: Result<Answer, Failure>,
+    like: &Value,
+) -> Result<Observed, Box<Outcome>> {
     match answer {
-        Ok(answer) => {
-            observed(resource, &answer.body, like).map_err(|error| Outcome::Unknown { error, best_known: None })
-        }
-        Err(Failure::Certain(error)) => Err(Outcome::NotApplied(error)),
-        Err(Failure::Doubtful(error)) => Err(Outcome::Unknown { error, best_known: None }),
+        Ok(answer) => observed(resource, &answer.body, like)
+            .map_err(|error| Box::new(Outcome::Unknown { error, best_known: None })),
+        Err(Failure::Certain(error)) => Err(Box::new(Outcome::NotApplied(error))),
+        Err(Failure::Doubtful(error)) => Err(Box::new(Outcome::Unknown { error, best_known: None })),
     }
 }
 
