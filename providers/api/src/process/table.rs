@@ -5,6 +5,7 @@ use std::io;
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, kill_process, pidfd_open, pidfd_send_signal};
 
+use super::guard;
 use crate::provider::ChildProcess;
 
 /// The variable by which everything that a command starts can be found: `PID.STARTED` of its guard.
@@ -49,6 +50,13 @@ impl Process {
         })
     }
 
+    /// Whether it was started under a name. Ids and times begin anew when the machine does: a process
+    /// that has both but another name is not the one that was recorded.
+    fn is_called(&self, name: &str) -> bool {
+        let command = std::fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        command.split(|&byte| byte == 0).next() == Some(name.as_bytes())
+    }
+
     /// Kills this process, and never another that has got its id since.
     pub(super) fn kill(&self) -> io::Result<()> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
@@ -83,7 +91,7 @@ pub(super) fn of(child: &ChildProcess) -> Vec<Process> {
     let token = token(child);
     let own = getpid().as_raw_pid();
     let mut found = BTreeSet::new();
-    if all.get(&child.pid).is_some_and(|process| process.started == child.started) {
+    if all.get(&child.pid).is_some_and(|process| process.started == child.started && process.is_called(guard::NAME)) {
         found.insert(child.pid);
         found.extend(beneath(&all, child.pid));
     }
