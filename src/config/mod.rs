@@ -37,7 +37,7 @@ pub use stack::{
     Condition, DeleteOrder, DependsOn, IgnoreChanges, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
     ProviderBlock, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
-pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, resolve_variables};
+pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables};
 
 #[cfg(test)]
 mod tests;

@@ -3,10 +3,21 @@
 //! Nothing here prints. What happens while it happens goes to an [`Observer`]; what came of it is
 //! returned; what is wrong is a [`Failure`].
 
+pub mod codes;
+mod compensation;
 mod failure;
+pub mod look;
 mod observer;
 mod options;
+mod planning;
+mod session;
+mod workspace;
 
+pub use compensation::{CompensateOptions, Compensated, Compensation};
 pub use failure::{Failure, FailureKind};
+pub use look::{Look, look, outputs};
 pub use observer::{Observer, RunEvent, RunEventKind, Silent, StepRef};
 pub use options::{Cancellation, OnFailure, Options, PlanOptions};
+pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
+pub use session::{Applied, Session, check_base, find_run};
+pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};

@@ -63,6 +63,8 @@ pub struct Base {
     pub lineage: String,
     /// The digest of the configuration: files, variables, environment, what was read.
     pub config: String,
+    /// The files that the configuration was read from, or that it reads, by path, with their hashes.
+    pub files: BTreeMap<String, String>,
     /// The resources that it touches or reads.
     pub resources: BTreeMap<Address, BaseEntry>,
 }

@@ -8,9 +8,7 @@ use futures::StreamExt as _;
 use retrue_provider_api::{Block, DataRequest, Path, PathStep, Type, TypeSchema, Value, canonical_bytes};
 
 use crate::address::{Address, BlockAddress, InstanceKey, Mode};
-use crate::config::{
-    DeleteOrder, OnDestroy as Declared, OnExisting, Repetition, ResourceBlock, Stack, evaluate_body,
-};
+use crate::config::{DeleteOrder, OnDestroy as Declared, OnExisting, Repetition, ResourceBlock, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root, evaluate};
 use crate::graph::Graph;
@@ -44,7 +42,7 @@ pub struct Request<'a> {
     pub stack: &'a Stack,
     /// The values of its variables.
     pub variables: &'a BTreeMap<Arc<str>, Value>,
-    /// By variable, where its value came from, for the record of a run.
+    /// The environment of the process, for `env.NAME`.
     pub process_environment: &'a BTreeMap<OsString, OsString>,
     /// What is recorded.
     pub state: &'a State,
@@ -60,6 +58,8 @@ pub struct Request<'a> {
     pub targets: &'a [String],
     /// `--replace`.
     pub replace: &'a [String],
+    /// Only these instances, and nothing that they depend on.
+    pub only: Option<&'a BTreeSet<Address>>,
     /// Whether the world is read.
     pub refresh: bool,
     /// How many calls may run at once.
@@ -89,7 +89,10 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let records = Records::open(request.state, &stack.moved, request.seal)
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
     let known = Known::new(stack, request.variables, request.process_environment);
-    let targets = Targets::new(request.targets, request.kind, &graph, &records)?;
+    let targets = match request.only {
+        Some(only) => Targets::only(only),
+        None => Targets::new(request.targets, request.kind, &graph, &records)?,
+    };
     let replace = Targets::addresses(request.replace, &records)?;
     let used = stack
         .blocks
@@ -911,14 +914,19 @@ impl<'a> Walk<'a> {
         })?;
         let resources = self.base(&touched, &read_blocks);
         let mut warnings: Vec<String> = Vec::new();
-        if self.targets.is_partial() {
+        if !self.request.targets.is_empty() {
             warnings.push("only part of the stack is planned, because of --target".into());
         }
         let mut plan = Plan {
             stack: Arc::clone(&self.request.stack.name),
             environment: self.request.environment.into(),
             kind: self.request.kind,
-            base: Base { lineage: self.request.lineage.to_owned(), config: config_digest, resources },
+            base: Base {
+                lineage: self.request.lineage.to_owned(),
+                config: config_digest,
+                files: self.files(),
+                resources,
+            },
             changes,
             steps: assembled.steps,
             groups: assembled.groups,
@@ -973,6 +981,15 @@ impl<'a> Walk<'a> {
                 (address.clone(), BaseEntry { generation, observed })
             })
             .collect()
+    }
+
+    /// The files that the configuration is made of, and that it reads.
+    fn files(&self) -> BTreeMap<String, String> {
+        let mut files = self.known.host.reads();
+        for source in self.request.stack.sources.iter() {
+            files.insert(source.path.display().to_string(), blake3::hash(source.text.as_bytes()).to_hex().to_string());
+        }
+        files
     }
 
     /// The digest of everything that the configuration is made of, and of what was read for it.

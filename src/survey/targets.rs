@@ -68,6 +68,11 @@ impl Targets {
         Ok(meant)
     }
 
+    /// Just these instances.
+    pub fn only(addresses: &BTreeSet<Address>) -> Self {
+        Targets { partial: true, addresses: addresses.clone(), blocks: BTreeSet::new() }
+    }
+
     /// Whether only a part is meant.
     pub fn is_partial(&self) -> bool {
         self.partial

@@ -152,9 +152,7 @@ fn apply(value: &Value, to: &Type, path: &mut Path) -> Result<Value, ConversionE
         },
         (Data::Object(entries), Type::Object(object)) => object_to_object(entries, object, path)?,
         (Data::Map(_, entries), Type::Object(object)) => map_to_object(entries, object, path)?,
-        (Data::Tuple(items), Type::Tuple(kinds)) => {
-            Value::tuple(apply_items(items.iter().zip(kinds.iter()), path)?)
-        }
+        (Data::Tuple(items), Type::Tuple(kinds)) => Value::tuple(apply_items(items.iter().zip(kinds.iter()), path)?),
         (Data::Set(_, items), Type::List(element)) if items.len() > 1 && !value.is_wholly_known() => {
             // Unknown elements may turn out to be equal to others: the length is open.
             let refinement = Refinement { not_null: true, ..Refinement::default() };

@@ -7,6 +7,7 @@
 mod files;
 mod given;
 mod source;
+pub use source::read_source;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -85,3 +85,27 @@ fn run(line: &str, directory: &Path, environment: &BTreeMap<OsString, OsString>)
     let content = content?;
     if status.success() { Ok(content) } else { Err(format!("it failed with {status}")) }
 }
+
+/// Reads a source by its written form again (`env:NAME`, `file:PATH`, `command:LINE`), where the
+/// form was kept in place of a secret.
+///
+/// # Errors
+/// The form is none of these, there is nothing to read, or reading fails.
+pub fn read_source(
+    form: &str,
+    directory: &Path,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<retrue_provider_api::Value, crate::diagnostic::Diagnostic> {
+    let wrong = |text: String| crate::diagnostic::Diagnostic::error(crate::config::codes::SOURCE, text);
+    let source = match form.split_once(':') {
+        Some(("env", name)) => ValueSource::Environment(name.into()),
+        Some(("file", path)) => ValueSource::File(path.into()),
+        Some(("command", line)) => ValueSource::Command(line.into()),
+        _ => return Err(wrong(format!("`{form}` is no source"))),
+    };
+    match read(&source, directory, environment) {
+        Ok(Some(text)) => Ok(text.into()),
+        Ok(None) => Err(wrong(format!("`{form}` is not there any more"))),
+        Err(reason) => Err(wrong(reason)),
+    }
+}

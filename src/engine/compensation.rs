@@ -1,0 +1,270 @@
+//! Which runs are to be unwound, and unwinding them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::address::{Address, BlockAddress};
+use crate::apply::settle::providers_of;
+use crate::apply::unwind::{UnwindReport, UnwindRequest, unwind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::session::{find_run, journal_stop};
+use crate::engine::workspace::store_failure;
+use crate::engine::{Cancellation, Failure, FailureKind, Observer, RunEventKind, Session};
+use crate::plan::StepId;
+use crate::saga::history::RunHistory;
+use crate::saga::journal::Journal;
+use crate::saga::{RunKind, RunRecord, RunStarted, RunState, State, UndoStatus, codes};
+use crate::survey::Providers;
+
+/// What is to be unwound.
+#[derive(Clone, Debug, Default)]
+pub struct CompensateOptions {
+    /// This run; without one, the newest that had effects.
+    pub run: Option<String>,
+    /// Every run back to this one.
+    pub through: Option<String>,
+    /// Addresses of pivots that are to be gone past.
+    pub past: Vec<String>,
+    /// Addresses that are to be left as they are.
+    pub skip: Vec<String>,
+}
+
+/// What came of it.
+pub enum Compensated {
+    /// There was nothing to unwind.
+    Nothing,
+    /// This.
+    Unwound(Box<UnwindReport>),
+}
+
+/// What is about to be unwound, for a person to agree to.
+pub struct Compensation {
+    /// The runs, newest first.
+    pub runs: Vec<RunRecord>,
+    /// The steps to be undone, in order: what is done to which instance.
+    pub steps: Vec<(Address, &'static str)>,
+    histories: Vec<RunHistory>,
+    done: BTreeSet<(String, StepId)>,
+    past: BTreeSet<Address>,
+    skip: BTreeSet<Address>,
+}
+
+impl Session {
+    /// Finds out what would be unwound; `None` when there is nothing.
+    pub async fn compensation(&self, options: &CompensateOptions) -> Result<Option<Compensation>, Failure> {
+        let state = self.state().await?;
+        let past = addresses(&options.past, "--past")?;
+        let skip = addresses(&options.skip, "--skip")?;
+        let chosen = choose(&state, options)?;
+        if chosen.is_empty() {
+            return Ok(None);
+        }
+        let mut runs = Vec::new();
+        let mut histories = Vec::new();
+        for run in &chosen {
+            let (record, history) = self.run(run).await?;
+            runs.push(record);
+            histories.push(history);
+        }
+        let mut done = BTreeSet::new();
+        for record in state.runs.values().filter(|record| record.kind == RunKind::Compensate) {
+            if !record.compensates.iter().any(|run| chosen.contains(run)) {
+                continue;
+            }
+            if let Some(history) = self.history(&record.run).await? {
+                let finished = history.undos.iter().filter(|undo| undo.status == UndoStatus::Undone);
+                done.extend(finished.map(|undo| (undo.of.clone(), undo.id.clone())));
+            }
+        }
+        self.refuse_built_upon(&state, &chosen, &histories).await?;
+        let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
+        let steps = crate::saga::compensation::undos(&named, &done)
+            .iter()
+            .map(|undo| {
+                let what = crate::saga::compensation::inverse(&undo.step).map_or("record", |effect| effect.word());
+                (undo.step.id.address.clone(), what)
+            })
+            .collect();
+        Ok(Some(Compensation { runs, steps, histories, done, past, skip }))
+    }
+
+    /// A run on which a later one builds is not unwound alone.
+    async fn refuse_built_upon(
+        &self,
+        state: &State,
+        chosen: &[String],
+        histories: &[RunHistory],
+    ) -> Result<(), Failure> {
+        let Some(oldest) = chosen.iter().min() else { return Ok(()) };
+        let mut touched: BTreeSet<&Address> = BTreeSet::new();
+        let mut blocks: BTreeSet<&BlockAddress> = BTreeSet::new();
+        for step in histories.iter().flat_map(|history| &history.steps).filter(|step| step.status.had_effect()) {
+            touched.insert(&step.id.address);
+            blocks.insert(&step.id.address.block);
+        }
+        let mut later = Vec::new();
+        for record in state.runs.values() {
+            let counts = record.kind.can_be_compensated() && record.effects && !is_unwound(record.state);
+            if record.run <= *oldest || chosen.contains(&record.run) || !counts {
+                continue;
+            }
+            let Some(history) = self.history(&record.run).await? else { continue };
+            let builds = history.steps.iter().filter(|step| step.status.had_effect()).any(|step| {
+                touched.contains(&step.id.address)
+                    || step.begin.iter().flat_map(|begin| &begin.dependencies).any(|block| blocks.contains(block))
+            });
+            if builds {
+                later.push(record.run.clone());
+            }
+        }
+        if later.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::one(
+            Diagnostic::error(codes::BUILT_UPON, format!("later runs build on it: {}", later.join(", ")))
+                .hint(format!("unwind them, too: `retrue compensate --through {oldest}`")),
+        ))
+    }
+
+    /// Finds out what is to be unwound, and unwinds it.
+    pub async fn compensate(
+        &self,
+        options: &CompensateOptions,
+        observer: &dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Compensated, Failure> {
+        match self.compensation(options).await? {
+            Some(compensation) => self.unwind(compensation, observer, cancellation).await,
+            None => Ok(Compensated::Nothing),
+        }
+    }
+
+    /// Unwinds what was found.
+    pub async fn unwind(
+        &self,
+        compensation: Compensation,
+        observer: &dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Compensated, Failure> {
+        let state = self.state().await?;
+        let mut providers = Providers::default();
+        let mut journaled = BTreeMap::new();
+        for history in &compensation.histories {
+            let of_run = providers_of(history, self.seal(), &self.options.directory, &|source| self.source(source))
+                .await
+                .map_err(Failure::one)?;
+            for (name, configured) in of_run.iter() {
+                // The newest run comes first: its configuration is the one that is valid now.
+                if providers.get(name).is_none() {
+                    providers.insert(Arc::clone(name), configured.clone());
+                }
+            }
+            for (name, form) in &history.started.providers {
+                journaled.entry(name.clone()).or_insert_with(|| form.clone());
+            }
+        }
+        let compensates: Vec<String> = compensation.runs.iter().map(|record| record.run.clone()).collect();
+        let started = RunStarted {
+            kind: RunKind::Compensate,
+            actor: self.options.actor.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: String::new(),
+            steps: compensation.steps.len(),
+            input: BTreeMap::new(),
+            providers: journaled,
+            continues: None,
+            compensates,
+        };
+        self.store.snapshot().await.map_err(store_failure)?;
+        let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
+            .await
+            .map_err(|error| journal_stop(&error))?;
+        let caller = self.caller(Arc::new(journal), cancellation, observer);
+        caller.tell(RunEventKind::RunStarted { kind: RunKind::Compensate, steps: compensation.steps.len() });
+        let request = UnwindRequest {
+            caller: &caller,
+            runs: compensation.runs.into_iter().zip(compensation.histories).collect(),
+            done: compensation.done,
+            state: &state,
+            providers: &providers,
+            parallelism: self.options.parallelism,
+            past: compensation.past,
+            skip: compensation.skip,
+        };
+        let report = unwind(request).await.map_err(|error| journal_stop(&error))?;
+        self.store.snapshot().await.map_err(store_failure)?;
+        Ok(Compensated::Unwound(Box::new(report)))
+    }
+}
+
+fn is_unwound(state: RunState) -> bool {
+    matches!(state, RunState::Compensated | RunState::CompensatedPartly)
+}
+
+fn addresses(texts: &[String], option: &str) -> Result<BTreeSet<Address>, Failure> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|error| {
+                Failure::one(Diagnostic::error(super::codes::OPTIONS, format!("{option}: {error}")))
+                    .kind(FailureKind::Usage)
+            })
+        })
+        .collect()
+}
+
+/// The runs to be unwound, newest first.
+fn choose(state: &State, options: &CompensateOptions) -> Result<Vec<String>, Failure> {
+    let open = |record: &RunRecord| {
+        record.kind.can_be_compensated() && record.effects && !record.accepted && !is_unwound(record.state)
+    };
+    let refused = |record: &RunRecord| {
+        let why = if record.accepted {
+            "it was closed".to_owned()
+        } else if !record.kind.can_be_compensated() {
+            format!("it is of the kind {}", record.kind.word())
+        } else {
+            format!("it is {}", record.state.word())
+        };
+        Failure::one(Diagnostic::error(codes::NOT_COMPENSABLE, format!("run {} cannot be unwound: {why}", record.run)))
+    };
+    if let Some(through) = &options.through {
+        let last = find_run(state, through)?;
+        if last.accepted || !last.kind.can_be_compensated() {
+            return Err(refused(last));
+        }
+        return Ok(state
+            .runs
+            .values()
+            .rev()
+            .filter(|record| record.run >= last.run && open(record))
+            .map(|record| record.run.clone())
+            .collect());
+    }
+    let first = match &options.run {
+        Some(name) => {
+            let record = find_run(state, name)?;
+            let partly = record.state == RunState::CompensatedPartly;
+            if record.accepted || !record.kind.can_be_compensated() || (is_unwound(record.state) && !partly) {
+                return if is_unwound(record.state) { Ok(Vec::new()) } else { Err(refused(record)) };
+            }
+            Some(record)
+        }
+        None => state.runs.values().rev().find(|record| open(record)),
+    };
+    let Some(first) = first else { return Ok(Vec::new()) };
+    // With the chain of interrupted runs that it continues.
+    let mut chosen = Vec::new();
+    let mut next = Some(first);
+    while let Some(record) = next {
+        if record.effects || chosen.is_empty() {
+            chosen.push(record.run.clone());
+        }
+        next = record
+            .continues
+            .as_ref()
+            .and_then(|run| state.runs.get(run))
+            .filter(|record| !record.accepted && !is_unwound(record.state) && !chosen.contains(&record.run));
+    }
+    Ok(chosen)
+}

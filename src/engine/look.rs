@@ -1,0 +1,129 @@
+//! What can be seen without the lock: the record, the runs, and what is in doubt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::config::Stack;
+use crate::diagnostic::Diagnostic;
+use crate::engine::workspace::{key_source, store_directory, store_failure};
+use crate::engine::{Failure, Options};
+use crate::plan::InDoubt;
+use crate::saga::history::{self, RunHistory};
+use crate::saga::{RunState, State, codes};
+use crate::store::{Owner, Reader, Sealer};
+
+/// The record as it is now, also while a run changes it.
+pub struct Look {
+    reader: Reader,
+    /// What is recorded. Runs that nobody works on any more are `interrupted`.
+    pub state: State,
+    /// Who holds the lock.
+    pub owner: Option<Owner>,
+}
+
+/// Looks at the store of a stack; `None` when there is none yet.
+pub fn look(options: &Options, stack: Option<&Stack>) -> Result<Option<Look>, Failure> {
+    let directory = store_directory(options, stack);
+    let key = key_source(options)?;
+    let Some(reader) = Reader::open(&directory, &key).map_err(store_failure)? else { return Ok(None) };
+    let owner = reader.owner().map_err(store_failure)?;
+    let records = reader.state().map_err(store_failure)?;
+    let mut state =
+        State::read(&records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?;
+    if owner.is_none() {
+        for record in state.runs.values_mut() {
+            if record.state.may_become(RunState::Interrupted) && !record.state.is_final() {
+                record.state = RunState::Interrupted;
+            }
+        }
+    }
+    Ok(Some(Look { reader, state, owner }))
+}
+
+impl Look {
+    /// The lineage of the store.
+    pub fn lineage(&self) -> &str {
+        self.reader.lineage()
+    }
+
+    /// Opens secrets.
+    pub fn seal(&self) -> &Sealer {
+        self.reader.sealer()
+    }
+
+    /// The whole state as one document, secrets sealed.
+    pub fn export(&self) -> Result<Json, Failure> {
+        self.reader.export().map_err(store_failure)
+    }
+
+    /// What is written about a run; `None` when there is no such run.
+    pub fn journal(&self, run: &str) -> Result<Option<RunHistory>, Failure> {
+        let records = self.reader.run(run).map_err(store_failure)?;
+        let bodies: Vec<Json> = records.into_iter().map(|record| record.body).collect();
+        read_history(&bodies)
+    }
+
+    /// What earlier runs left in doubt. While somebody holds the lock, steps are in flight, not in
+    /// doubt.
+    pub fn in_doubt(&self) -> Result<Vec<InDoubt>, Failure> {
+        if self.owner.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for (run, record) in &self.state.runs {
+            if !matches!(record.state, RunState::Interrupted | RunState::NeedsReview) {
+                continue;
+            }
+            let Some(history) = self.journal(run)? else { continue };
+            for step in history.in_doubt() {
+                found.push(InDoubt {
+                    address: step.id.address.clone(),
+                    step: step.id.to_string(),
+                    run: run.clone(),
+                    reason: doubt_reason(step.failure.as_ref().map(|failure| failure.message.as_str())),
+                });
+            }
+            for undo in history.undos_in_doubt() {
+                found.push(InDoubt {
+                    address: undo.id.address.clone(),
+                    step: undo.id.to_string(),
+                    run: run.clone(),
+                    reason: "its undo began, and nothing says how it ended".into(),
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn doubt_reason(failure: Option<&str>) -> String {
+    match failure {
+        Some(failure) => failure.to_owned(),
+        None => "it began, and nothing says how it ended".to_owned(),
+    }
+}
+
+/// Reads a run's records.
+pub fn read_history(bodies: &[Json]) -> Result<Option<RunHistory>, Failure> {
+    history::read(bodies).map_err(|error| {
+        Failure::one(
+            Diagnostic::error(codes::JOURNAL, error.to_string()).hint("`retrue state recover` saves what can be read"),
+        )
+    })
+}
+
+/// The recorded outputs; those that are sensitive are marked.
+pub fn outputs(look: &Look) -> Result<BTreeMap<Arc<str>, retrue_provider_api::Value>, Failure> {
+    look.state
+        .outputs
+        .iter()
+        .map(|(name, resting)| {
+            let value = resting
+                .wake(look.seal())
+                .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))?;
+            Ok((Arc::from(name.as_str()), value))
+        })
+        .collect()
+}

@@ -1,0 +1,216 @@
+//! Planning, and plan files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use retrue_provider_api::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::engine::look::{Look, look};
+use crate::engine::workspace::{Workspace, key_source, workspace};
+use crate::engine::{Failure, Options, PlanOptions, codes};
+use crate::expression::{Expression, evaluate};
+use crate::plan::{self, InDoubt, Plan, PlanKind};
+use crate::rest::Seal;
+use crate::saga::State;
+use crate::store::Sealer;
+use crate::survey::{BlockScope, Calls, Known, Providers, Request, Surveyed, survey};
+
+/// A plan, and what came with making it.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The providers, configured.
+    pub providers: Providers,
+    /// What a person should know.
+    pub warnings: Vec<Diagnostic>,
+    /// The files that the warnings are about.
+    pub sources: Sources,
+    /// How many recorded resources agree with the world.
+    pub in_true: usize,
+}
+
+/// What a plan is made from.
+pub struct Basis<'a> {
+    /// The stack and its variables.
+    pub workspace: &'a Workspace,
+    /// What is recorded.
+    pub state: &'a State,
+    /// Opens and seals secrets.
+    pub seal: &'a dyn Seal,
+    /// The lineage of the store; empty where there is none yet.
+    pub lineage: &'a str,
+    /// What is in doubt.
+    pub in_doubt: Vec<InDoubt>,
+    /// For calls to the outside.
+    pub calls: Calls,
+    /// Only these instances, and nothing that they depend on.
+    pub only: Option<&'a std::collections::BTreeSet<crate::address::Address>>,
+}
+
+/// Makes a plan.
+pub async fn make(
+    options: &Options,
+    planning: &PlanOptions,
+    kind: PlanKind,
+    basis: Basis<'_>,
+) -> Result<Planned, Failure> {
+    let workspace = basis.workspace;
+    let request = Request {
+        stack: &workspace.stack,
+        variables: &workspace.variables.values,
+        process_environment: &options.process_environment,
+        state: basis.state,
+        seal: basis.seal,
+        lineage: basis.lineage,
+        environment: &options.environment,
+        kind,
+        targets: &planning.targets,
+        replace: &planning.replace,
+        only: basis.only,
+        refresh: planning.refresh,
+        parallelism: options.parallelism,
+        in_doubt: basis.in_doubt,
+        calls: basis.calls,
+    };
+    match survey(request).await {
+        Ok(Surveyed { plan, providers, warnings, in_true }) => {
+            let mut all = workspace.variables.warnings.clone();
+            all.extend(warnings);
+            Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true })
+        }
+        Err(diagnostics) => Err(Failure::many(diagnostics, workspace.sources.clone())),
+    }
+}
+
+/// The kind of plan that the options ask for.
+pub fn kind_of(planning: &PlanOptions) -> PlanKind {
+    if planning.destroy { PlanKind::Destroy } else { PlanKind::Apply }
+}
+
+/// Plans without the lock, also while a run goes on. With `keep`, the store is made where there is
+/// none, so that the plan can be tied to it.
+pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Result<(Planned, Vec<u8>), Failure> {
+    let workspace = workspace(options)?;
+    let mut looked = look(options, Some(&workspace.stack))?;
+    if looked.is_none() && keep {
+        let session = super::Session::open(options, "plan", Some(&workspace.stack)).await?;
+        session.close().await?;
+        looked = look(options, Some(&workspace.stack))?;
+    }
+    let empty = State::default();
+    let temporary;
+    let (state, seal, lineage, in_doubt): (&State, &Sealer, &str, Vec<InDoubt>) = match &looked {
+        Some(look) => (&look.state, look.seal(), look.lineage(), look.in_doubt()?),
+        None => {
+            // Nothing of this plan outlives the process, so any key will do.
+            key_source(options)?;
+            temporary = Sealer::new(&[0; 32]);
+            (&empty, &temporary, "", Vec::new())
+        }
+    };
+    let basis = Basis {
+        workspace: &workspace,
+        state,
+        seal,
+        lineage,
+        in_doubt,
+        calls: Calls::reading(CancellationToken::new()),
+        only: None,
+    };
+    let planned = make(options, planning, kind_of(planning), basis).await?;
+    let bytes = plan::file::write(&planned.plan, seal);
+    Ok((planned, bytes))
+}
+
+/// Writes a plan file: readable by its owner alone, whole or not at all.
+pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |error: std::io::Error| {
+        Failure::one(Diagnostic::error(
+            codes::FILE,
+            format!("the plan cannot be written to {}: {error}", path.display()),
+        ))
+    };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".retrue-plan-").tempfile_in(directory).map_err(wrong)?;
+    file.write_all(bytes).map_err(wrong)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+    file.as_file().sync_all().map_err(wrong)?;
+    file.persist(path).map_err(|error| wrong(error.error))?;
+    Ok(())
+}
+
+/// Reads a plan file.
+pub fn read_plan(path: &Path, seal: &dyn Seal) -> Result<Plan, Failure> {
+    let bytes = fs_err::read(path)
+        .map_err(|error| Failure::one(Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))))?;
+    plan::file::read(&bytes, seal).map_err(|error| {
+        Failure::one(
+            Diagnostic::error(error.code(), error.to_string()).hint("make a new one with `retrue plan -o FILE`"),
+        )
+    })
+}
+
+/// Reads a plan file with the key of the stack's store, to be shown.
+pub fn open_plan(options: &Options, path: &Path) -> Result<Plan, Failure> {
+    let stack = super::load(options).ok();
+    match look(options, stack.as_ref())? {
+        Some(look) => read_plan(path, look.seal()),
+        None => read_plan(path, &Sealer::new(&[0; 32])),
+    }
+}
+
+/// The value of a bare expression over variables, locals and what is recorded.
+pub fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
+    let workspace = workspace(options)?;
+    let looked = look(options, Some(&workspace.stack))?;
+    let mut sources = workspace.sources.clone();
+    let file = sources.add("expression".into(), text);
+    let expression =
+        Expression::bare(text, file).map_err(|error| Failure::many(vec![error.into()], sources.clone()))?;
+    let known = known(&workspace, looked.as_ref(), &options.process_environment);
+    evaluate(&expression, &BlockScope::plain(&known))
+        .map_err(|errors| Failure::many(errors.into_iter().map(Diagnostic::from).collect(), sources))
+}
+
+/// Everything that is recorded, as what references stand for.
+fn known<'a>(
+    workspace: &'a Workspace,
+    look: Option<&Look>,
+    environment: &'a BTreeMap<std::ffi::OsString, std::ffi::OsString>,
+) -> Known<'a> {
+    use crate::address::InstanceKey;
+    use crate::config::Repetition;
+    use crate::survey::Instances;
+    use retrue_provider_api::Type;
+    let mut known = Known::new(&workspace.stack, &workspace.variables.values, environment);
+    for (address, block) in &workspace.stack.blocks {
+        let recorded: Vec<(Option<InstanceKey>, Value)> = look
+            .into_iter()
+            .flat_map(|look| look.state.current().map(move |(address, object)| (look, address, object)))
+            .filter(|(_, of, _)| of.block == *address)
+            .filter_map(|(look, of, object)| Some((of.key.clone(), object.attributes().wake(look.seal()).ok()?)))
+            .collect();
+        let instances = match &block.repetition {
+            Repetition::One => Instances::one(
+                recorded.into_iter().next().map_or_else(|| Value::unknown(Type::Dynamic), |(_, value)| value),
+            ),
+            Repetition::Count(_) => Instances::counted(recorded.into_iter().map(|(_, value)| value).collect()),
+            Repetition::ForEach(_) => Instances::named(
+                recorded
+                    .into_iter()
+                    .filter_map(|(key, value)| match key {
+                        Some(InstanceKey::Name(name)) => Some((Arc::clone(&name), value)),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+        };
+        known.blocks.insert(address.clone(), instances);
+    }
+    known
+}

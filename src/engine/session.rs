@@ -1,0 +1,385 @@
+//! A session: the store with the lock held, for whatever changes something.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use retrue_provider_api::Value;
+use serde_json::Value as Json;
+
+use crate::address::Address;
+use crate::apply::context::Caller;
+use crate::apply::journal_failure;
+use crate::apply::run::{ApplyRequest, RunReport, apply};
+use crate::apply::settle::{SettleError, journaled, providers_of, reopened, settle_run};
+use crate::apply::unwind::needed_blobs;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Stack;
+use crate::diagnostic::Diagnostic;
+use crate::engine::compensation::Compensated;
+use crate::engine::look::read_history;
+use crate::engine::planning::{Basis, Planned, kind_of, make};
+use crate::engine::workspace::{Workspace, key_source, store_directory, store_failure};
+use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
+use crate::plan::{InDoubt, Plan, PlanKind};
+use crate::saga::history::RunHistory;
+use crate::saga::journal::{Entry, Journal, JournalError};
+use crate::saga::{Event, RunKind, RunRecord, RunStarted, RunState, State, codes};
+use crate::store::{self, Sealer, Store};
+use crate::survey::Calls;
+
+/// The store with the lock held. What goes wrong in the store is a [`Failure`].
+pub struct Session {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) options: Options,
+    /// What a person should be told about the opening.
+    pub notices: Vec<String>,
+}
+
+/// What came of an apply, and of unwinding it where that was asked for.
+pub struct Applied {
+    /// The run.
+    pub report: RunReport,
+    /// What unwinding came to.
+    pub compensated: Option<Compensated>,
+    /// Why it was not unwound, although that was asked for.
+    pub held: Option<String>,
+}
+
+impl Session {
+    /// Takes the lock and opens the store, making it where there is none.
+    pub async fn open(options: &Options, what: &str, stack: Option<&Stack>) -> Result<Session, Failure> {
+        let directory = store_directory(options, stack);
+        let key = key_source(options)?;
+        let opening = store::Options::new(key, what, jiff::Timestamp::now());
+        let opened = tokio::task::spawn_blocking(move || store::open(&directory, &opening))
+            .await
+            .map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?
+            .map_err(store_failure)?;
+        let notices = opened.notices();
+        Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options: options.clone(), notices })
+    }
+
+    /// A session over a store that is open already, with a clock of one's own: for simulations.
+    pub fn over(store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: Options) -> Session {
+        Session { store, clock, options, notices: Vec::new() }
+    }
+
+    /// Gives the lock back.
+    pub async fn close(&self) -> Result<(), Failure> {
+        self.store.close().await.map_err(store_failure)
+    }
+
+    /// What is recorded.
+    pub async fn state(&self) -> Result<State, Failure> {
+        let records = self.store.state().await.map_err(store_failure)?;
+        State::read(&records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))
+    }
+
+    /// Opens secrets.
+    pub fn seal(&self) -> &Sealer {
+        self.store.sealer()
+    }
+
+    /// The lineage of the store.
+    pub fn lineage(&self) -> &str {
+        self.store.lineage()
+    }
+
+    /// What is written about a run.
+    pub async fn history(&self, run: &str) -> Result<Option<RunHistory>, Failure> {
+        let records = self.store.run(run).await.map_err(store_failure)?;
+        let bodies: Vec<Json> = records.into_iter().map(|record| record.body).collect();
+        read_history(&bodies)
+    }
+
+    pub(super) fn caller<'a>(
+        &'a self,
+        journal: Arc<Journal>,
+        cancellation: &'a Cancellation,
+        observer: &'a dyn Observer,
+    ) -> Caller<'a> {
+        Caller::new(journal, self.seal(), cancellation, observer, &self.options.environment, self.lineage())
+    }
+
+    /// Reads a secret from the source that was kept in its place.
+    pub(super) fn source(&self, source: &str) -> Result<Value, Diagnostic> {
+        crate::config::read_source(source, &self.options.directory, &self.options.process_environment)
+    }
+
+    /// Settles the doubt that interrupted runs left, and closes them. Returns what only a person can
+    /// settle.
+    pub async fn settle(&self, observer: &dyn Observer, cancellation: &Cancellation) -> Result<Vec<InDoubt>, Failure> {
+        let state = self.state().await?;
+        let mut left = Vec::new();
+        for (run, record) in &state.runs {
+            if record.state.is_final() && record.state != RunState::NeedsReview {
+                continue;
+            }
+            let Some(history) = self.history(run).await? else { continue };
+            let nothing_open = history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none();
+            if record.state == RunState::NeedsReview && nothing_open {
+                continue;
+            }
+            let mut undone = BTreeMap::new();
+            for of in history.undos.iter().map(|undo| undo.of.clone()).collect::<BTreeSet<_>>() {
+                if let Some(history) = self.history(&of).await? {
+                    undone.insert(of, history);
+                }
+            }
+            let providers = if nothing_open {
+                crate::survey::Providers::default()
+            } else {
+                providers_of(&history, self.seal(), &self.options.directory, &|source| self.source(source))
+                    .await
+                    .map_err(Failure::one)?
+            };
+            let journal = reopened(&self.store, &self.clock, record, &history);
+            let caller = self.caller(journal, cancellation, observer);
+            let found = settle_run(&caller, record, &history, &undone, &providers).await.map_err(settle_failure)?;
+            left.extend(found);
+        }
+        Ok(left)
+    }
+
+    /// Plans with the lock held. What is in doubt stays out of it.
+    pub async fn plan(
+        &self,
+        workspace: &Workspace,
+        planning: &PlanOptions,
+        in_doubt: Vec<InDoubt>,
+        cancellation: &Cancellation,
+    ) -> Result<Planned, Failure> {
+        self.plan_kind(workspace, planning, kind_of(planning), in_doubt, None, cancellation).await
+    }
+
+    pub(super) async fn plan_kind(
+        &self,
+        workspace: &Workspace,
+        planning: &PlanOptions,
+        kind: PlanKind,
+        in_doubt: Vec<InDoubt>,
+        only: Option<&BTreeSet<Address>>,
+        cancellation: &Cancellation,
+    ) -> Result<Planned, Failure> {
+        let state = self.state().await?;
+        let basis = Basis {
+            workspace,
+            state: &state,
+            seal: self.seal(),
+            lineage: self.lineage(),
+            in_doubt,
+            calls: Calls::reading(cancellation.hard.clone()),
+            only,
+        };
+        make(&self.options, planning, kind, basis).await
+    }
+
+    /// Applies a plan that was made in this session, and unwinds it where that is asked for.
+    pub async fn apply(
+        &self,
+        planned: &Planned,
+        inputs: BTreeMap<String, String>,
+        on_failure: OnFailure,
+        observer: &dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Applied, Failure> {
+        let plan = &planned.plan;
+        let state = self.state().await?;
+        let kind = match plan.kind {
+            PlanKind::Apply => RunKind::Apply,
+            PlanKind::Destroy => RunKind::Destroy,
+            PlanKind::Fix => RunKind::Fix,
+        };
+        let started = RunStarted {
+            kind,
+            actor: self.options.actor.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: plan.digest.clone(),
+            steps: plan.steps.len(),
+            input: inputs,
+            providers: plan
+                .providers
+                .iter()
+                .map(|(name, instance)| (name.to_string(), journaled(instance, self.seal())))
+                .collect(),
+            continues: continued(&state),
+            compensates: Vec::new(),
+        };
+        self.store.snapshot().await.map_err(store_failure)?;
+        let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
+            .await
+            .map_err(|error| journal_stop(&error))?;
+        let caller = self.caller(Arc::new(journal), cancellation, observer);
+        caller.tell(crate::engine::RunEventKind::RunStarted { kind, steps: plan.steps.len() });
+        let request = ApplyRequest {
+            caller: &caller,
+            plan,
+            providers: &planned.providers,
+            state: &state,
+            directory: self.options.directory.clone(),
+            parallelism: self.options.parallelism,
+            on_failure,
+        };
+        let report = apply(request).await.map_err(|error| journal_stop(&error))?;
+        self.store.snapshot().await.map_err(store_failure)?;
+        let mut applied = Applied { report, compensated: None, held: None };
+        let failed = !matches!(applied.report.state, RunState::Succeeded);
+        if failed && on_failure == OnFailure::Compensate {
+            match &applied.report.passed_pivot {
+                Some(address) => {
+                    applied.held = Some(format!(
+                        "`{address}` cannot be undone in full, and the run had gone past it: nothing was unwound"
+                    ));
+                }
+                None if !applied.report.in_doubt.is_empty() => {
+                    let names: Vec<String> = applied.report.in_doubt.iter().map(ToString::to_string).collect();
+                    let left = self.settle(observer, cancellation).await?;
+                    if left.is_empty() {
+                        applied.compensated = Some(self.unwind_own(&applied, observer, cancellation).await?);
+                    } else {
+                        applied.held = Some(format!("it is in doubt what came of {}", names.join(", ")));
+                    }
+                }
+                None => applied.compensated = Some(self.unwind_own(&applied, observer, cancellation).await?),
+            }
+        }
+        self.tidy(planned_keep(planned)).await?;
+        Ok(applied)
+    }
+
+    async fn unwind_own(
+        &self,
+        applied: &Applied,
+        observer: &dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Compensated, Failure> {
+        // The signal that stopped the run is used up: it shall not stop the unwinding, too.
+        let fresh = Cancellation { soft: Default::default(), hard: cancellation.hard.clone() };
+        let request = super::CompensateOptions { run: Some(applied.report.run.clone()), ..Default::default() };
+        self.compensate(&request, observer, &fresh).await
+    }
+
+    /// Closes runs that are older than is kept, and removes payloads that nothing needs any more.
+    pub async fn tidy(&self, keep: std::time::Duration) -> Result<(), Failure> {
+        let state = self.state().await?;
+        let horizon = self.clock.seconds().saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
+        let mut closed = false;
+        for record in state.runs.values() {
+            let old = record.started.parse::<jiff::Timestamp>().is_ok_and(|started| started.as_second() < horizon);
+            if old && record.state.is_final() && !record.accepted && record.state != RunState::NeedsReview {
+                self.accept(&record.run, "it is older than is kept").await?;
+                closed = true;
+            }
+        }
+        if closed { self.collect().await } else { Ok(()) }
+    }
+
+    /// Removes payloads that neither a record nor an open run needs.
+    pub(super) async fn collect(&self) -> Result<(), Failure> {
+        let state = self.state().await?;
+        let mut keep = BTreeSet::new();
+        for entry in state.addresses.values() {
+            for object in entry.current.iter().chain(entry.deposed.values()) {
+                keep.extend(object.blobs().iter().cloned());
+            }
+        }
+        for record in state.runs.values().filter(|record| !record.accepted) {
+            if let Some(history) = self.history(&record.run).await? {
+                keep.extend(needed_blobs(&history));
+            }
+        }
+        self.store.collect(&keep).await.map_err(store_failure)?;
+        Ok(())
+    }
+
+    /// Closes a run for good.
+    pub(super) async fn accept(&self, run: &str, reason: &str) -> Result<(), Failure> {
+        let (record, history) = self.run(run).await?;
+        let journal = reopened(&self.store, &self.clock, &record, &history);
+        let accepted = RunRecord { accepted: true, ..record };
+        let writes = vec![crate::saga::journal::put_run(&accepted).map_err(|error| journal_stop(&error.into()))?];
+        let event = Event::RunAccepted { reason: reason.to_owned() };
+        journal.write(vec![Entry::run(event).with(writes)]).await.map_err(|error| journal_stop(&error))
+    }
+
+    /// A run by its id, or by the beginning of it.
+    pub async fn run(&self, name: &str) -> Result<(RunRecord, RunHistory), Failure> {
+        let state = self.state().await?;
+        let record = find_run(&state, name)?.clone();
+        let history = self.history(&record.run).await?.ok_or_else(|| no_such_run(name))?;
+        Ok((record, history))
+    }
+}
+
+/// A run by its id, or by the beginning or end of it, when only one has that.
+pub fn find_run<'s>(state: &'s State, name: &str) -> Result<&'s RunRecord, Failure> {
+    if let Some(record) = state.runs.get(name) {
+        return Ok(record);
+    }
+    let mut found = state.runs.values().filter(|record| record.run.starts_with(name) || record.run.ends_with(name));
+    match (found.next(), found.next()) {
+        (Some(record), None) if !name.is_empty() => Ok(record),
+        (Some(_), Some(_)) => Err(Failure::one(
+            Diagnostic::error(codes::NO_SUCH_RUN, format!("several runs have `{name}` in their names"))
+                .hint("`retrue runs list` shows them in full"),
+        )),
+        _ => Err(no_such_run(name)),
+    }
+}
+
+fn no_such_run(name: &str) -> Failure {
+    Failure::one(
+        Diagnostic::error(codes::NO_SUCH_RUN, format!("there is no run `{name}`"))
+            .hint("`retrue runs list` shows them"),
+    )
+}
+
+/// The interrupted run that the next one goes on with.
+fn continued(state: &State) -> Option<String> {
+    let newest = state.runs.values().rev().find(|record| record.kind.can_be_compensated())?;
+    (newest.state == RunState::Interrupted && !newest.accepted).then(|| newest.run.clone())
+}
+
+fn planned_keep(_planned: &Planned) -> std::time::Duration {
+    crate::config::Settings::default().keep
+}
+
+/// A journal that cannot be written stops everything.
+pub fn journal_stop(error: &JournalError) -> Failure {
+    Failure::one(journal_failure(error))
+}
+
+fn settle_failure(error: SettleError) -> Failure {
+    match error {
+        SettleError::Journal(error) => journal_stop(&error),
+        SettleError::Other(diagnostic) => Failure::one(*diagnostic).kind(FailureKind::NeedsPerson),
+    }
+}
+
+/// Checks a plan file against what is there now: refused, by name, when its base has moved.
+pub fn check_base(plan: &Plan, state: &State, lineage: &str, directory: &Path) -> Result<(), Failure> {
+    let refused = |reason: String| {
+        Failure::one(
+            Diagnostic::error(crate::plan::codes::BASE_MOVED, format!("the plan is out of date: {reason}"))
+                .hint("make a new one with `retrue plan -o FILE`"),
+        )
+    };
+    if plan.base.lineage != lineage {
+        return Err(refused("it was made for another store".into()));
+    }
+    for (address, entry) in &plan.base.resources {
+        let now = state.generation(address);
+        if now != entry.generation {
+            return Err(refused(format!("`{address}` was changed by another run since")));
+        }
+    }
+    for (path, hash) in &plan.base.files {
+        let now = fs_err::read(directory.join(path)).map(|content| blake3::hash(&content).to_hex().to_string());
+        if now.as_deref().ok() != Some(hash.as_str()) {
+            return Err(refused(format!("the file `{path}` was changed since")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! A stack with its variables, and where its store is.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{self, Inputs, Schemas, Stack, Variables};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::engine::{Failure, FailureKind, Options};
+use crate::registry::BUILT_IN;
+use crate::store::{KeySource, StoreError};
+
+/// The environment that is meant where none is chosen.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
+
+/// A stack with its variables.
+pub struct Workspace {
+    /// The stack.
+    pub stack: Stack,
+    /// The values of its variables.
+    pub variables: Variables,
+    /// Its files, and those of values.
+    pub sources: Sources,
+}
+
+/// Loads the stack of a directory.
+pub fn load(options: &Options) -> Result<Stack, Failure> {
+    check_environment(options)?;
+    config::load(&options.directory).map_err(|failed| Failure::many(failed.diagnostics, failed.sources))
+}
+
+/// Loads the stack and gives its variables their values.
+pub fn workspace(options: &Options) -> Result<Workspace, Failure> {
+    let stack = load(options)?;
+    let mut sources = stack.sources.clone();
+    let inputs = Inputs {
+        var_files: options.var_files.clone(),
+        vars: options.vars.clone(),
+        environment: options.process_environment.clone(),
+    };
+    match config::resolve_variables(&stack, &inputs, &mut sources) {
+        Ok(variables) => Ok(Workspace { stack, variables, sources }),
+        Err(diagnostics) => Err(Failure::many(diagnostics, sources)),
+    }
+}
+
+fn check_environment(options: &Options) -> Result<(), Failure> {
+    let name = &options.environment;
+    let fits = !name.is_empty()
+        && !name.starts_with('.')
+        && name.len() <= 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if fits {
+        return Ok(());
+    }
+    let problem = Diagnostic::error(super::codes::ENVIRONMENT, format!("`{name}` cannot name an environment"))
+        .hint("use letters, digits, `-`, `_` and `.`");
+    Err(Failure::one(problem).kind(FailureKind::Usage))
+}
+
+/// The schemas of all providers.
+pub async fn schemas() -> Result<Schemas, Failure> {
+    let mut schemas = Vec::new();
+    for built_in in BUILT_IN {
+        let schema = (built_in.make)().schema().await.map_err(|error| {
+            Failure::one(Diagnostic::error(crate::plan::codes::PROVIDER, format!("{}: {error}", built_in.name)))
+        })?;
+        schemas.push((Arc::from(built_in.name), schema));
+    }
+    Ok(schemas.into_iter().collect())
+}
+
+/// Checks all that can be known without the world and the environment. Returns what is no error.
+pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), Failure> {
+    let stack = load(options)?;
+    let schemas = schemas().await?;
+    let found = config::check(&stack, &schemas);
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(Failure::many(found, stack.sources));
+    }
+    Ok((found, stack.sources))
+}
+
+/// The directory of the store of a stack and environment.
+pub fn store_directory(options: &Options, stack: Option<&Stack>) -> PathBuf {
+    let moved =
+        options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let chosen = moved.or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()));
+    let root = match chosen {
+        Some(path) => options.directory.join(path),
+        None => options.directory.join(".retrue"),
+    };
+    root.join("env").join(&options.environment)
+}
+
+/// Where the key comes from.
+pub fn key_source(options: &Options) -> Result<KeySource, Failure> {
+    KeySource::from_environment(|name| options.process_environment.get(OsStr::new(name)).cloned())
+        .map_err(store_failure)
+}
+
+/// What a store's error is for a person.
+pub fn store_failure(error: StoreError) -> Failure {
+    let kind = match &error {
+        StoreError::Locked(_) => FailureKind::Locked,
+        _ => FailureKind::Failed,
+    };
+    Failure::one(Diagnostic::error(error.code(), error.to_string()).hint(error.hint())).kind(kind)
+}
+
+/// The absolute form of the directory of a stack, for messages.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
