@@ -12,6 +12,7 @@ pub mod engine;
 pub mod expression;
 pub mod graph;
 pub mod plan;
+pub mod reconcile;
 pub mod registry;
 pub mod rest;
 pub mod saga;

@@ -1,5 +1,6 @@
 //! Applying: carries out the steps of a plan, each written down before and after.
 
+pub mod base;
 pub mod codes;
 pub mod context;
 mod execute;

@@ -10,7 +10,9 @@ pub mod look;
 mod observer;
 mod options;
 mod planning;
+mod reconciling;
 mod session;
+mod surgery;
 mod workspace;
 
 pub use compensation::{CompensateOptions, Compensated, Compensation};
@@ -19,5 +21,7 @@ pub use look::{Look, look, outputs};
 pub use observer::{Observer, RunEvent, RunEventKind, Silent, StepRef};
 pub use options::{Cancellation, OnFailure, Options, PlanOptions};
 pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
+pub use reconciling::reconcile;
 pub use session::{Applied, Session, check_base, find_run};
+pub use surgery::Answer;
 pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};

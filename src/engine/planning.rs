@@ -30,6 +30,8 @@ pub struct Planned {
     pub sources: Sources,
     /// How many recorded resources agree with the world.
     pub in_true: usize,
+    /// For how long runs are kept open for unwinding.
+    pub keep: std::time::Duration,
 }
 
 /// What a plan is made from.
@@ -79,7 +81,8 @@ pub async fn make(
         Ok(Surveyed { plan, providers, warnings, in_true }) => {
             let mut all = workspace.variables.warnings.clone();
             all.extend(warnings);
-            Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true })
+            let keep = workspace.stack.settings.keep;
+            Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true, keep })
         }
         Err(diagnostics) => Err(Failure::many(diagnostics, workspace.sources.clone())),
     }

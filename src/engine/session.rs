@@ -245,8 +245,33 @@ impl Session {
                 None => applied.compensated = Some(self.unwind_own(&applied, observer, cancellation).await?),
             }
         }
-        self.tidy(planned_keep(planned)).await?;
+        self.tidy(planned.keep).await?;
         Ok(applied)
+    }
+
+    /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
+    /// are configured. Nothing of the TOML is read.
+    pub async fn ready(&self, plan: Plan) -> Result<Planned, Failure> {
+        let state = self.state().await?;
+        check_base(&plan, &state, self.lineage(), &self.options.directory)?;
+        let mut providers = crate::survey::Providers::default();
+        for (name, instance) in &plan.providers {
+            providers
+                .configure(Arc::clone(name), instance.clone(), &self.options.directory)
+                .await
+                .map_err(Failure::one)?;
+        }
+        crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism)
+            .await
+            .map_err(|moved| base_moved(&moved))?;
+        Ok(Planned {
+            plan,
+            providers,
+            warnings: Vec::new(),
+            sources: Default::default(),
+            in_true: 0,
+            keep: crate::config::Settings::default().keep,
+        })
     }
 
     async fn unwind_own(
@@ -342,10 +367,6 @@ fn continued(state: &State) -> Option<String> {
     (newest.state == RunState::Interrupted && !newest.accepted).then(|| newest.run.clone())
 }
 
-fn planned_keep(_planned: &Planned) -> std::time::Duration {
-    crate::config::Settings::default().keep
-}
-
 /// A journal that cannot be written stops everything.
 pub fn journal_stop(error: &JournalError) -> Failure {
     Failure::one(journal_failure(error))
@@ -358,14 +379,16 @@ fn settle_failure(error: SettleError) -> Failure {
     }
 }
 
+fn base_moved(reason: &str) -> Failure {
+    Failure::one(
+        Diagnostic::error(crate::plan::codes::BASE_MOVED, format!("the plan is out of date: {reason}"))
+            .hint("make a new one with `retrue plan -o FILE`"),
+    )
+}
+
 /// Checks a plan file against what is there now: refused, by name, when its base has moved.
 pub fn check_base(plan: &Plan, state: &State, lineage: &str, directory: &Path) -> Result<(), Failure> {
-    let refused = |reason: String| {
-        Failure::one(
-            Diagnostic::error(crate::plan::codes::BASE_MOVED, format!("the plan is out of date: {reason}"))
-                .hint("make a new one with `retrue plan -o FILE`"),
-        )
-    };
+    let refused = |reason: String| base_moved(&reason);
     if plan.base.lineage != lineage {
         return Err(refused("it was made for another store".into()));
     }

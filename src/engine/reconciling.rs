@@ -1,0 +1,141 @@
+//! Reconcile: report, mend, accept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Address;
+use crate::diagnostic::Diagnostic;
+use crate::engine::look::look;
+use crate::engine::planning::{Basis, Planned, make};
+use crate::engine::session::journal_stop;
+use crate::engine::{Applied, Cancellation, Failure, Observer, OnFailure, Options, PlanOptions, Session, Workspace};
+use crate::plan::marks::mark_planned;
+use crate::plan::{DriftStatus, InDoubt, ObjectKey, PlanKind};
+use crate::reconcile::Report;
+use crate::saga::journal::{Entry, Journal};
+use crate::saga::state::object_key;
+use crate::saga::{Counts, Event, RestingObject, RunKind, RunStarted, RunState, State, codes};
+use crate::store::{Sealer, Write};
+use crate::survey::Calls;
+
+/// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
+pub async fn reconcile(options: &Options, workspace: &Workspace) -> Result<(Report, Planned), Failure> {
+    let looked = look(options, Some(&workspace.stack))?;
+    let empty = State::default();
+    let temporary = Sealer::new(&[0; 32]);
+    let (state, seal, lineage, in_doubt): (&State, &Sealer, &str, Vec<InDoubt>) = match &looked {
+        Some(look) => (&look.state, look.seal(), look.lineage(), look.in_doubt()?),
+        None => (&empty, &temporary, "", Vec::new()),
+    };
+    let basis = Basis {
+        workspace,
+        state,
+        seal,
+        lineage,
+        in_doubt,
+        calls: Calls::reading(CancellationToken::new()),
+        only: None,
+    };
+    // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
+    let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();
+    let basis = Basis { only: Some(&recorded), ..basis };
+    let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
+    Ok((Report::new(&planned.plan, planned.in_true), planned))
+}
+
+impl Session {
+    /// Plans to bring back what has drifted or is gone, and nothing else.
+    pub async fn plan_fix(
+        &self,
+        workspace: &Workspace,
+        mend: &BTreeSet<Address>,
+        in_doubt: Vec<InDoubt>,
+        cancellation: &Cancellation,
+    ) -> Result<Planned, Failure> {
+        // What is no longer declared is ended by an apply, not by mending.
+        let declared: BTreeSet<Address> =
+            mend.iter().filter(|address| workspace.stack.blocks.contains_key(&address.block)).cloned().collect();
+        let planning = PlanOptions::default();
+        self.plan_kind(workspace, &planning, PlanKind::Fix, in_doubt, Some(&declared), cancellation).await
+    }
+
+    /// Carries out what [`Session::plan_fix`] planned.
+    pub async fn fix(
+        &self,
+        planned: &Planned,
+        observer: &dyn Observer,
+        cancellation: &Cancellation,
+    ) -> Result<Applied, Failure> {
+        self.apply(planned, BTreeMap::new(), OnFailure::Continue, observer, cancellation).await
+    }
+
+    /// Takes what was found as the new record. What is gone is forgotten. Returns the addresses.
+    pub async fn accept_drift(
+        &self,
+        report: &Report,
+        wanted: Option<&BTreeSet<Address>>,
+    ) -> Result<Vec<Address>, Failure> {
+        let state = self.state().await?;
+        let mut entries = Vec::new();
+        let mut accepted = Vec::new();
+        for drift in &report.drift {
+            if wanted.is_some_and(|wanted| !wanted.contains(&drift.address)) || drift.status == DriftStatus::Unreadable
+            {
+                continue;
+            }
+            let key = object_key(&drift.address, &ObjectKey::Current);
+            let Some(resting) = state.object(&drift.address, &ObjectKey::Current) else { continue };
+            let (object, write) = if drift.status == DriftStatus::Missing {
+                (None, Write::Delete { key })
+            } else {
+                let mut object = resting
+                    .wake(self.seal())
+                    .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))?;
+                object.attributes = mark_planned(
+                    &retrue_provider_api::Block::default(),
+                    drift.observed.clone(),
+                    Some(&object.attributes),
+                );
+                let resting = RestingObject::new(&object, self.seal());
+                let value = serde_json::to_value(&resting).map_err(|error| journal_stop(&error.into()))?;
+                (Some(Box::new(resting)), Write::Put { key, value })
+            };
+            entries.push(Entry {
+                address: Some(drift.address.clone()),
+                step: None,
+                event: Event::Recorded { what: "what was found was accepted".into(), object },
+                writes: vec![write],
+            });
+            accepted.push(drift.address.clone());
+        }
+        if !entries.is_empty() {
+            self.surgery(entries).await?;
+        }
+        Ok(accepted)
+    }
+
+    /// Writes a run that changes only the record.
+    pub(super) async fn surgery(&self, entries: Vec<Entry>) -> Result<String, Failure> {
+        let started = RunStarted {
+            kind: RunKind::Surgery,
+            actor: self.options.actor.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: String::new(),
+            steps: entries.len(),
+            input: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            continues: None,
+            compensates: Vec::new(),
+        };
+        let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
+            .await
+            .map_err(|error| journal_stop(&error))?;
+        journal.had_effect();
+        journal.write(entries).await.map_err(|error| journal_stop(&error))?;
+        journal.finish(RunState::Succeeded, Counts::default(), None).await.map_err(|error| journal_stop(&error))?;
+        self.store.snapshot().await.map_err(super::workspace::store_failure)?;
+        Ok(journal.run().to_owned())
+    }
+}
