@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::Provider;
+use retrue_provider_api::{Provider, ProviderResult};
+
+use crate::config::Schemas;
 
 /// One built-in provider.
 #[derive(Clone, Copy)]
@@ -28,4 +30,16 @@ pub fn built_in(name: &str) -> Option<BuiltIn> {
 /// The name of the provider that a type belongs to: the part before the first `_`.
 pub fn provider_of(type_name: &str) -> &str {
     type_name.split_once('_').map_or(type_name, |(provider, _)| provider)
+}
+
+/// The schemas of all built-in providers.
+///
+/// # Errors
+/// A provider cannot tell its schema.
+pub async fn schemas() -> ProviderResult<Schemas> {
+    let mut schemas = Vec::new();
+    for built_in in BUILT_IN {
+        schemas.push((Arc::from(built_in.name), (built_in.make)().schema().await?));
+    }
+    Ok(schemas.into_iter().collect())
 }

@@ -16,6 +16,7 @@ mod check;
 pub mod codes;
 mod conditions;
 mod files;
+mod json_schema;
 mod load;
 mod moved;
 mod parse;
@@ -31,6 +32,7 @@ pub use body::evaluate_body;
 pub use check::{Schemas, check};
 pub use conditions::{check_conditions, truth};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE};
+pub use json_schema::json_schema;
 pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{

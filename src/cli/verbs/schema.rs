@@ -4,6 +4,10 @@ use clap::Args;
 
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::session::Session;
+use crate::config::json_schema;
+use crate::diagnostic::Diagnostic;
+use crate::plan::codes;
+use crate::registry;
 
 /// Write the JSON Schema of the stack format, for editors
 ///
@@ -20,5 +24,6 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
 
 /// The schema, with the types of every provider that is built in.
 pub(crate) async fn text() -> Result<String, Failure> {
-    Ok("{}\n".to_owned())
+    let schemas = registry::schemas().await.map_err(|error| Diagnostic::error(codes::PROVIDER, error.to_string()))?;
+    Ok(format!("{:#}\n", json_schema(&schemas)))
 }

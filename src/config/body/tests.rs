@@ -151,7 +151,7 @@ fn attributes() {
 fn attributes_that_are_written_like_blocks() {
     check(
         "name = 'x'\n[[resource.t.n.ingress]]\nfrom = 1\n[[resource.t.n.ingress]]\nto = 2",
-        "ingress=[{from:null,to:2},{from:1,to:null}] name=x",
+        "ingress=[{from:1,to:null},{from:null,to:2}] name=x",
     );
     check("name = 'x'\n[resource.t.n.ingress]\nfrom = 1", "ingress=[{from:1,to:null}] name=x");
     check(

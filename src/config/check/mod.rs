@@ -231,4 +231,4 @@ impl Checker<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

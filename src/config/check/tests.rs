@@ -5,7 +5,7 @@ use retrue_provider_api::{Attribute, NestedBlock, Nesting, ProviderSchema, TypeS
 use super::*;
 use crate::config::tests::{loaded, shown};
 
-fn schemas() -> Schemas {
+pub(crate) fn schemas() -> Schemas {
     let optional = |kind| Attribute::optional(kind, "");
     let rule =
         Block { attributes: [("port".into(), Attribute::required(Type::Number, ""))].into(), ..Block::default() };

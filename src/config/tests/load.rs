@@ -118,3 +118,35 @@ fn the_name_is_the_directorys_where_none_is_written() {
     fs_err::write(directory.path().join("retrue.toml"), "[stack]\nschema = 1\nname = \"x\"\n").unwrap();
     assert_eq!(load(directory.path()).unwrap().name.as_ref(), "x");
 }
+
+/// How long 10,000 resources take: `cargo test --release --lib config::tests::load::speed -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stderr, reason = "its result is for a person")]
+fn speed() {
+    let mut text = "[stack]\nschema = 1\n".to_owned();
+    for layer in 0..100 {
+        for item in 0..100 {
+            text += &format!("\n[resource.retrue_data.r{layer}_{item}]\ninput = {{ layer = {layer}, item = \"{item}\"");
+            for other in 0..3 {
+                if layer > 0 {
+                    text +=
+                        &format!(", d{other} = \"${{retrue_data.r{}_{}.id}}\"", layer - 1, (item + other * 7) % 100);
+                }
+            }
+            text += " }\n";
+        }
+    }
+    let start = std::time::Instant::now();
+    let stack = good(&text);
+    let loaded = start.elapsed();
+    let graph = crate::graph::Graph::new(&stack).unwrap();
+    let ordered = start.elapsed();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let schemas = runtime.block_on(crate::registry::schemas()).unwrap();
+    let before = start.elapsed();
+    let told = crate::config::check(&stack, &schemas);
+    assert_eq!(told, []);
+    let checked = start.elapsed() - before;
+    eprintln!("load {loaded:?}, graph {:?} ({} nodes), check {checked:?}", ordered - loaded, graph.nodes().len());
+}
