@@ -92,6 +92,9 @@ fn common_type(on_true: &Type, on_false: &Type) -> Option<Type> {
 
 /// The result while the condition is unknown: what holds whichever it will be.
 fn either(kind: Type, on_true: &Value, on_false: &Value) -> Value {
+    if on_true.is_null() && on_false.is_null() {
+        return Value::null(kind);
+    }
     let not_null = |value: &Value| match value.data() {
         Data::Null(_) => false,
         Data::Unknown(_, known) => known.as_deref().is_some_and(|known| known.not_null),

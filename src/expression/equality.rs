@@ -1,6 +1,6 @@
 //! `==`: by type and value, and as far as it can be told of what is unknown.
 
-use retrue_provider_api::{Data, Refinement, Value};
+use retrue_provider_api::{Data, Refinement, Type, Value};
 
 /// Whether two values are equal; `None` when that is not known yet. Marks do not count.
 ///
@@ -16,21 +16,41 @@ pub(super) fn equal(a: &Value, b: &Value) -> Option<bool> {
     if a.is_null() || b.is_null() {
         return None;
     }
+    let known = a.is_wholly_known() && b.is_wholly_known();
     let (kind_a, kind_b) = (a.kind(), b.kind());
-    if kind_a != kind_b {
-        let open = kind_a.has_dynamic() || kind_b.has_dynamic();
-        return if open { None } else { Some(false) };
+    // The type of something unknown may still be open.
+    let possible = if known { kind_a == kind_b } else { may_be_same(&kind_a, &kind_b) };
+    if !possible {
+        return Some(false);
     }
     match (a.data(), b.data()) {
         (Data::Unknown(_, Some(known)), _) if b.is_known() && excludes(known, b) => return Some(false),
         (_, Data::Unknown(_, Some(known))) if a.is_known() && excludes(known, a) => return Some(false),
         _ => {}
     }
-    if !a.is_wholly_known() || !b.is_wholly_known() {
+    if !known {
         return None;
     }
     // Nulls inside are equal whatever their types, and those are the same here.
     Some(a.same(b))
+}
+
+/// Whether two types can turn out to be the same, when what is `dynamic` in them is known.
+fn may_be_same(a: &Type, b: &Type) -> bool {
+    match (a, b) {
+        (Type::Dynamic, _) | (_, Type::Dynamic) => true,
+        (Type::List(a), Type::List(b)) | (Type::Set(a), Type::Set(b)) | (Type::Map(a), Type::Map(b)) => {
+            may_be_same(a, b)
+        }
+        (Type::Tuple(a), Type::Tuple(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| may_be_same(a, b))
+        }
+        (Type::Object(a), Type::Object(b)) => {
+            a.attributes.len() == b.attributes.len()
+                && a.attributes.iter().all(|(name, a)| b.attributes.get(name).is_some_and(|b| may_be_same(a, b)))
+        }
+        (a, b) => a == b,
+    }
 }
 
 fn is_surely_not_null(value: &Value) -> bool {
@@ -70,8 +90,6 @@ fn outside(known: &Refinement, length: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use retrue_provider_api::Type;
-
     use super::*;
 
     #[test]

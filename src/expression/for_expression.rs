@@ -18,14 +18,23 @@ impl Evaluator<'_> {
             return unknown();
         }
         let mut marks = collection.marks();
+        if matches!(collection.data(), Data::Unknown(Type::Dynamic, _)) {
+            return unknown().with_marks(marks);
+        }
         let elements = match elements(&collection, each.collection.span()) {
-            Ok(Some(elements)) => elements,
-            Ok(None) => return unknown().with_marks(marks),
+            Ok(elements) => elements,
             Err(error) => {
                 errors.push(error);
                 return unknown();
             }
         };
+        // A condition that is wrong whatever the elements are is told of even if there are none.
+        if let Some(condition) = &each.condition
+            && !self.condition_is_possible(each, condition, errors)
+        {
+            return unknown();
+        }
+        let Some(elements) = elements else { return unknown().with_marks(marks) };
         let mut sink = Sink::new(each);
         let mut known = true;
         for (key, value) in elements {
@@ -63,6 +72,19 @@ impl Evaluator<'_> {
         if known { sink.finish().with_marks(marks) } else { unknown().with_marks(marks) }
     }
 
+    fn condition_is_possible(&self, each: &ForLoop, condition: &Expression, errors: &mut Errors) -> bool {
+        let before = errors.len();
+        let bound = self.bindings(each, unknown(), unknown());
+        let frame = Frame { parent: self.frame, names: Names::Loop(&bound) };
+        let value = self.with(&frame).value(condition, errors);
+        if errors.len() == before
+            && let Err(error) = truth(&value, condition.span())
+        {
+            errors.push(error);
+        }
+        errors.len() == before
+    }
+
     fn bindings<'l>(&self, each: &'l ForLoop, key: Value, value: Value) -> Vec<(&'l str, Value)> {
         match &each.key_name {
             Some(name) => vec![(name, key), (&each.value_name, value)],
@@ -84,7 +106,7 @@ fn elements(collection: &Value, span: Span) -> Result<Option<Vec<(Value, Value)>
         Data::Map(_, entries) | Data::Object(entries) => {
             entries.iter().map(|(key, item)| (Value::from(Data::String(Arc::clone(key))), item.clone())).collect()
         }
-        Data::Unknown(kind, _) if kind.is_composite() || *kind == Type::Dynamic => return Ok(None),
+        Data::Unknown(kind, _) if kind.is_composite() => return Ok(None),
         _ => return wrong(format!("`for` cannot go through a {}", collection.kind().friendly_name())),
     }))
 }

@@ -247,10 +247,20 @@ fn same_type(
         if_empty
     } else {
         let kinds: Vec<Type> = items.iter().map(Value::kind).collect();
-        unify(&kinds).ok_or_else(|| ConversionError {
-            path: path.clone(),
-            message: "all elements must have the same type".into(),
-        })?
+        let different =
+            || ConversionError { path: path.clone(), message: "all elements must have the same type".into() };
+        match unify(&kinds).ok_or_else(different)? {
+            // Some have no type of their own, such as a plain null: they take that of the others.
+            Type::Dynamic => {
+                let mut typed = kinds.iter().filter(|kind| **kind != Type::Dynamic);
+                let first = typed.next().unwrap_or(&Type::Dynamic);
+                if typed.any(|kind| kind != first) {
+                    return Err(different());
+                }
+                first.clone()
+            }
+            kind => kind,
+        }
     };
     if kind == Type::Dynamic {
         return Ok((kind, items));
