@@ -25,3 +25,6 @@ pub use reconciling::reconcile;
 pub use session::{Applied, Session, check_base, find_run};
 pub use surgery::Answer;
 pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};
+
+#[cfg(test)]
+mod tests;
