@@ -1,8 +1,7 @@
 //! What every step is given: the run, the outside, and who is told.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError};
@@ -10,7 +9,7 @@ use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, Provid
 use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
-use crate::plan::ObjectKey;
+use crate::plan::{ObjectKey, StepId};
 use crate::rest::Seal;
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, StepFailure};
@@ -31,8 +30,6 @@ pub struct Caller<'a> {
     pub lineage: &'a str,
     /// The environment.
     pub environment: &'a str,
-    /// Processes that were started and must be in the journal.
-    pub children: Arc<JournaledChildren>,
 }
 
 impl<'a> Caller<'a> {
@@ -46,8 +43,7 @@ impl<'a> Caller<'a> {
         lineage: &'a str,
     ) -> Self {
         let blobs = journal.store().blobs();
-        let children = Arc::new(JournaledChildren::new(Arc::clone(&journal)));
-        Caller { journal, seal, blobs, cancellation, observer, lineage, environment, children }
+        Caller { journal, seal, blobs, cancellation, observer, lineage, environment }
     }
 
     /// Tells the observer.
@@ -78,7 +74,7 @@ impl<'a> Caller<'a> {
             deadline: Instant::now() + call.limit,
             cancellation: self.cancellation.hard.clone(),
             blobs: Arc::clone(&self.blobs),
-            children: Arc::clone(&self.children) as Arc<dyn Children>,
+            children: Arc::new(JournaledChildren::new(Arc::clone(&self.journal), call.address, call.id)),
         }
     }
 
@@ -119,6 +115,8 @@ pub struct Work<'w> {
 pub struct Call<'c> {
     /// The instance.
     pub address: &'c Address,
+    /// The step; `None` where an undo is carried out.
+    pub id: Option<&'c StepId>,
     /// The name of the step.
     pub step: &'c str,
     /// 1 for the first try.
@@ -132,35 +130,32 @@ pub struct Call<'c> {
 }
 
 /// Writes every process that is started into the journal before it does anything.
-pub struct JournaledChildren {
+struct JournaledChildren {
     journal: Arc<Journal>,
     handle: Option<tokio::runtime::Handle>,
-    started: Mutex<BTreeMap<i32, ChildProcess>>,
+    address: Address,
+    step: Option<StepId>,
 }
 
 impl JournaledChildren {
-    fn new(journal: Arc<Journal>) -> Self {
-        JournaledChildren {
-            journal,
-            handle: tokio::runtime::Handle::try_current().ok(),
-            started: Mutex::new(BTreeMap::new()),
-        }
-    }
-
-    /// All that were started.
-    pub fn all(&self) -> Vec<ChildProcess> {
-        self.started.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    fn new(journal: Arc<Journal>, address: &Address, step: Option<&StepId>) -> Self {
+        let handle = tokio::runtime::Handle::try_current().ok();
+        JournaledChildren { journal, handle, address: address.clone(), step: step.cloned() }
     }
 }
 
 impl Children for JournaledChildren {
     fn started(&self, child: &ChildProcess) -> io::Result<()> {
-        self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(child.pid, child.clone());
         let Some(handle) = self.handle.clone() else {
             return Err(io::Error::other("there is no runtime to write the journal with"));
         };
         let journal = Arc::clone(&self.journal);
-        let entry = Entry::run(Event::Child(child.clone()));
+        let entry = Entry {
+            address: Some(self.address.clone()),
+            step: self.step.clone(),
+            event: Event::Child(child.clone()),
+            writes: Vec::new(),
+        };
         // The provider may call from a task or from a thread of its own: a thread of ours waits.
         std::thread::scope(|scope| {
             scope.spawn(move || handle.block_on(async move { journal.write(vec![entry]).await })).join()

@@ -271,6 +271,7 @@ impl Executor<'_> {
         let step = ready.step;
         self.caller.context(Call {
             address: &step.id.address,
+            id: Some(&step.id),
             step: &step.id.to_string(),
             attempt,
             idempotency_key: key,

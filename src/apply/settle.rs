@@ -191,6 +191,9 @@ async fn close(
     if !record.state.may_become(next) {
         return Ok(());
     }
+    if counts.applied + counts.partial + counts.undone > 0 {
+        caller.journal.had_effect();
+    }
     crash_point!("settle/close/before");
     caller.journal.finish(next, counts, Some("it was interrupted".into())).await
 }
@@ -289,6 +292,13 @@ pub async fn examine(caller: &Caller<'_>, step: &StepHistory, providers: &Provid
     if let Err(error) = within(limit, "recover", scene.configured.provider.recover(&context, request)).await {
         return Verdict::CannotTell(format!("what it left behind cannot be removed: {error}"));
     }
+    if scene.capability.by_processes && !step.has_child {
+        return Verdict::Settled {
+            outcome: ResolvedOutcome::NotApplied,
+            object: None,
+            how: "its process was never started".into(),
+        };
+    }
     match step.id.effect {
         StepEffect::Create => examine_create(caller, &scene).await,
         StepEffect::Update => examine_update(caller, &scene).await,
@@ -330,6 +340,7 @@ fn context(caller: &Caller<'_>, scene: &Scene<'_>, limit: Duration) -> retrue_pr
     let begin = scene.step.begin.as_ref();
     caller.context(Call {
         address: &scene.step.id.address,
+        id: None,
         step: &scene.step.id.to_string(),
         attempt: begin.map_or(1, |begin| begin.attempt),
         idempotency_key: begin.map_or("", |begin| begin.idempotency_key.as_str()),
@@ -459,13 +470,6 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
         }
         Err(reason) => return Verdict::CannotTell(reason),
     };
-    if differing_known(&scene.planned, &observed.state).is_empty() {
-        return Verdict::Settled {
-            outcome: ResolvedOutcome::Applied,
-            object: found_object(scene, observed, ObjectStatus::Ok),
-            how: "it was read, and is as planned".into(),
-        };
-    }
     let before = scene
         .step
         .image
@@ -473,12 +477,31 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
         .and_then(|image| image.image.as_ref())
         .and_then(|image| image.image.state.wake(caller.seal).ok())
         .map(|state| state.unmark_deep().0);
+    let attribute = |path: &retrue_provider_api::Path| {
+        path.first_attribute().and_then(|name| scene.schema.block.attributes.get(name))
+    };
+    let visible = before.as_ref().is_none_or(|before| {
+        differing_attributes(before, &scene.planned)
+            .iter()
+            .any(|path| attribute(path).is_none_or(|attribute| attribute.settable() && !attribute.unobserved))
+    });
+    if !visible {
+        return Verdict::CannotTell(
+            "what was to be changed cannot be read back: look what became of it, and say so with `retrue resolve`"
+                .into(),
+        );
+    }
+    if differing_known(&scene.planned, &observed.state).is_empty() {
+        return Verdict::Settled {
+            outcome: ResolvedOutcome::Applied,
+            object: found_object(scene, observed, ObjectStatus::Ok),
+            how: "it was read, and is as planned".into(),
+        };
+    }
     let unchanged = before.is_some_and(|before| {
-        differing_attributes(&before, &observed.state).iter().all(|path| {
-            path.first_attribute()
-                .and_then(|name| scene.schema.block.attributes.get(name))
-                .is_some_and(|attribute| attribute.volatile)
-        })
+        differing_attributes(&before, &observed.state)
+            .iter()
+            .all(|path| attribute(path).is_some_and(|attribute| attribute.volatile))
     });
     if unchanged {
         return Verdict::Settled {

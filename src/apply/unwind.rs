@@ -484,6 +484,7 @@ impl Worker<'_> {
         let id = &scene.undo.step.id;
         self.caller.context(Call {
             address: &id.address,
+            id: None,
             step: &format!("undo/{id}"),
             attempt: 1,
             idempotency_key: &scene.key,

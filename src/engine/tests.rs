@@ -222,8 +222,7 @@ async fn drift_is_reported_and_mended() {
     let options = stage.options();
     let workspace = workspace(&options).unwrap();
     let (report, _) = reconcile(&options, &workspace).await.unwrap();
-    let found: Vec<String> =
-        report.drift.iter().map(|drift| format!("{} {:?}", drift.address, drift.status)).collect();
+    let found: Vec<String> = report.drift.iter().map(|drift| format!("{} {:?}", drift.address, drift.status)).collect();
     assert_eq!(found, ["local_file.page[\"a\"] Drifted", "local_symlink.current Missing"]);
     let session = Session::open(&options, "reconcile", Some(&workspace.stack)).await.unwrap();
     let cancellation = Cancellation::default();

@@ -45,6 +45,8 @@ pub struct StepHistory {
     pub object: Option<RestingObject>,
     /// What went wrong, at last.
     pub failure: Option<StepFailure>,
+    /// Whether a process was started since it began.
+    pub has_child: bool,
     /// Where in the journal its last effect is; it orders the unwinding.
     pub position: usize,
 }
@@ -119,7 +121,14 @@ pub fn read(bodies: &[Json]) -> Result<Option<RunHistory>, HistoryError> {
     let mut undos: BTreeMap<(String, StepId), usize> = BTreeMap::new();
     for (position, journaled) in events.iter().enumerate() {
         match &journaled.event {
-            Event::Child(child) => history.children.push(child.clone()),
+            Event::Child(child) => {
+                history.children.push(child.clone());
+                let step =
+                    journaled.step.as_ref().and_then(|id| steps.get(id)).and_then(|at| history.steps.get_mut(*at));
+                if let Some(step) = step.filter(|step| step.begin.is_some()) {
+                    step.has_child = true;
+                }
+            }
             Event::Outputs { before } => history.outputs = before.clone(),
             event => {
                 if let Some(id) = &journaled.step {
@@ -191,6 +200,7 @@ fn note_step(
             status: StepStatus::Planned,
             object: None,
             failure: None,
+            has_child: false,
             position,
         });
         steps.len() - 1
@@ -206,6 +216,7 @@ fn note_step(
         Event::Image(image) => step.image = Some(image.as_ref().clone()),
         Event::StepBegin(begin) => {
             step.begin = Some(begin.as_ref().clone());
+            step.has_child = false;
             step.position = position;
         }
         Event::StepNotApplied(failure) => step.failure = Some(failure.clone()),
