@@ -113,6 +113,8 @@ pub(super) struct View {
     pub(super) missing: Vec<String>,
     /// What is damaged, and how.
     pub(super) problems: Vec<(std::path::PathBuf, String)>,
+    /// Why there is no snapshot.
+    pub(super) unread: Option<&'static str>,
     base: u64,
 }
 
@@ -120,17 +122,10 @@ impl View {
     /// Looks at the snapshot and at what came after it. With `all`, at every record. Where there is
     /// no snapshot, the records after the serial `base` count as its tail.
     pub(super) fn read(layout: &Layout, lineage: &str, base: Option<u64>, all: bool) -> StoreResult<View> {
-        let mut problems = Vec::new();
-        let snapshot = match Snapshot::read(&layout.snapshot())? {
-            Ok(snapshot) if snapshot.header.lineage == lineage => Some(snapshot),
-            Ok(_) => {
-                problems.push((layout.snapshot(), "of another state".to_owned()));
-                None
-            }
-            Err(what) => {
-                problems.push((layout.snapshot(), what.to_owned()));
-                None
-            }
+        let (snapshot, unread) = match Snapshot::read(&layout.snapshot())? {
+            Ok(snapshot) if snapshot.header.lineage == lineage => (Some(snapshot), None),
+            Ok(_) => (None, Some("of another state")),
+            Err(what) => (None, Some(what)),
         };
         let base = snapshot.as_ref().map(|snapshot| snapshot.header.serial).or(base).unwrap_or(0);
         let mut view = View {
@@ -140,7 +135,8 @@ impl View {
             tails: BTreeMap::new(),
             torn: BTreeMap::new(),
             missing: Vec::new(),
-            problems,
+            problems: Vec::new(),
+            unread,
         };
         let known = view.snapshot.as_ref().map(|snapshot| snapshot.header.runs.clone()).unwrap_or_default();
         let files = runs(layout)?;
@@ -149,6 +145,12 @@ impl View {
             view.read_run(layout, lineage, &run, length, known.get(&run), all)?;
         }
         view.check_tails(layout);
+        // Without a snapshot, all records from the first on are as good.
+        if let Some(what) = view.unread
+            && !view.tails.contains_key(&1)
+        {
+            view.problems.insert(0, (layout.snapshot(), what.to_owned()));
+        }
         Ok(view)
     }
 
@@ -237,7 +239,6 @@ impl View {
     pub(super) fn state(&self, load: Load<'_>) -> StoreResult<Kepts> {
         let mut state = match &self.snapshot {
             Some(snapshot) => snapshot.state().map_err(|what| self.damaged(what))?,
-            // Without a snapshot, all records from the first on are as good.
             None if self.tails.contains_key(&1) => Kepts::new(),
             None => return Err(self.damaged("there is no snapshot, and the first records are gone")),
         };

@@ -283,9 +283,8 @@ impl<'a> Mender<'a> {
             rewritten.push(run.clone());
         }
         self.remove_unknown(&database, &content, &view)?;
-        let snapshot = self.layout.snapshot();
-        if let Some((_, what)) = view.problems.iter().find(|(path, _)| *path == snapshot) {
-            self.tell(format!("the snapshot was {what}, and written anew from the database"));
+        if let Some(what) = view.unread {
+            self.tell(format!("the snapshot was {what}, and written anew"));
         }
         if !rewritten.is_empty() {
             self.tell(format!(

@@ -22,7 +22,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs_err::File;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,10 @@ const CACHE: u64 = 64 * 1024 * 1024;
 
 /// How long the first reading of a database may take before it counts as damaged.
 const OPENING_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long the threads of a database that was closed may still hold its file.
+const CLOSING: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(1);
 
 const META: &[u8] = b"m";
 
@@ -216,7 +220,15 @@ impl Database {
     fn open(directory: &Path, faults: &Faults) -> StoreResult<Database> {
         // Without a thread that flushes: every write is flushed and synced at once.
         let config = sled::Config::default().path(directory).cache_capacity(CACHE).flush_every_ms(None);
-        let db = config.open().map_err(|error| wrong(directory, error))?;
+        let started = Instant::now();
+        let db = loop {
+            match config.open() {
+                // Threads of the database may hold its file for a moment after it was closed. Nobody
+                // else can have it: whoever opens it holds the lock of the store.
+                Err(error) if is_locked(&error) && started.elapsed() < CLOSING => std::thread::sleep(PAUSE),
+                db => break db.map_err(|error| wrong(directory, error))?,
+            }
+        };
         let path = directory.join("db");
         let file = File::open(&path).map_err(|error| StoreError::io(&path, "open the database", error))?;
         Ok(Database { db, file, directory: directory.to_owned(), faults: faults.clone() })
@@ -403,6 +415,11 @@ impl Failed {
             Failed::Other(what) => failed(directory, &what),
         }
     }
+}
+
+/// Whether the file of the database is locked: there is nothing but the text to tell.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 fn wrong(directory: &Path, error: sled::Error) -> StoreError {

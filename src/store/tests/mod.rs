@@ -1,7 +1,9 @@
 //! Tests of the room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod damage;
 mod memory;
+mod opening;
 mod sealing;
 mod usual;
 
@@ -19,8 +21,10 @@ struct Place {
 }
 
 impl Place {
+    /// In memory where there is such a place: what is tested is what is written, not the disk.
     fn new() -> Place {
-        Place { root: tempfile::tempdir().unwrap(), options: options() }
+        let memory = tempfile::Builder::new().prefix("retrue-test").tempdir_in("/dev/shm");
+        Place { root: memory.or_else(|_| tempfile::tempdir()).unwrap(), options: options() }
     }
 
     fn directory(&self) -> PathBuf {
