@@ -1,5 +1,7 @@
 //! Character encodings by their IANA names.
 
+use std::collections::HashMap;
+
 use encoding_rs::{self as rs, Encoding};
 
 /// A character encoding.
@@ -239,13 +241,12 @@ impl Charset {
                     rs::EncoderResult::OutputFull => Err("the text is too large".to_owned()),
                 }
             }
-            _ => text
-                .chars()
-                .map(|character| {
-                    let byte = (0..=u8::MAX).find(|byte| self.character(*byte) == Some(character));
-                    byte.ok_or_else(|| unencodable(character))
-                })
-                .collect(),
+            _ => {
+                let bytes: HashMap<char, u8> =
+                    (0..=u8::MAX).filter_map(|byte| Some((self.character(byte)?, byte))).collect();
+                let byte = |character| bytes.get(&character).copied().ok_or_else(|| unencodable(character));
+                text.chars().map(byte).collect()
+            }
         }
     }
 

@@ -44,7 +44,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// The content of the file that the first argument names.
 pub(super) fn read(call: &Call<'_>) -> Result<Vec<u8>, FunctionError> {
     let path = located(call)?;
-    call.host.read_file(&path).map_err(|error| unreadable(call, &error))
+    match call.host.file_kind(&path).map_err(|error| unreadable(call, &error))? {
+        // Reading a device or a pipe might never end.
+        Some(FileKind::Other) => Err(unreadable(call, &io::Error::other("it is a device, a pipe or a socket"))),
+        _ => call.host.read_file(&path).map_err(|error| unreadable(call, &error)),
+    }
 }
 
 fn unreadable(call: &Call<'_>, error: &io::Error) -> FunctionError {

@@ -214,22 +214,20 @@ fn distinct(call: &Call<'_>) -> Outcome {
 }
 
 fn element_type(arguments: &[Value]) -> Result<Type, FunctionError> {
-    let position = match arguments.get(1) {
-        Some(index) if index.is_known() => {
+    let index = arguments.get(1).filter(|index| index.is_known());
+    if index.and_then(Value::as_number).is_some_and(Number::is_negative) {
+        return Err(FunctionError::at(1, "the index must not be negative"));
+    }
+    match (kind(arguments, 0)?, index) {
+        (Type::List(element), _) => Ok(element.as_ref().clone()),
+        (Type::Tuple(_), None) => Ok(Type::Dynamic),
+        (Type::Tuple(elements), Some(index)) => {
             let position = integer(index).map_err(|error| FunctionError::at(1, error.message))?;
-            Some(u64::try_from(position).map_err(|_| FunctionError::at(1, "the index must not be negative"))?)
-        }
-        _ => None,
-    };
-    match kind(arguments, 0)? {
-        Type::List(element) => Ok(element.as_ref().clone()),
-        Type::Tuple(elements) => match position {
-            Some(position) => wrapped(position, elements.len())
+            wrapped(u64::try_from(position).unwrap_or(0), elements.len())
                 .and_then(|position| elements.get(position).cloned())
-                .ok_or_else(|| FunctionError::at(0, "an empty list has no elements")),
-            None => Ok(Type::Dynamic),
-        },
-        kind => Err(FunctionError::at(0, format!("a list or tuple is required, not {}", kind.friendly_name()))),
+                .ok_or_else(|| FunctionError::at(0, "an empty list has no elements"))
+        }
+        (kind, _) => Err(FunctionError::at(0, format!("a list or tuple is required, not {}", kind.friendly_name()))),
     }
 }
 

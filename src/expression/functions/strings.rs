@@ -136,8 +136,10 @@ fn substr(call: &Call<'_>) -> Outcome {
     let magnitude = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
     let start = if offset < 0 { total.saturating_sub(magnitude) } else { magnitude.min(total) };
     let end = match usize::try_from(length) {
+        // Counted from the end, no length means all of the rest: so it is in Terraform.
+        Ok(0) if offset < 0 => total,
         Ok(length) => start.saturating_add(length).min(total),
-        // A negative length means: to the end.
+        // So does a negative length.
         Err(_) => total,
     };
     Ok(clusters.get(start..end).unwrap_or_default().concat().into())

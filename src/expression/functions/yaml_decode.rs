@@ -2,7 +2,8 @@
 //!
 //! The parser tells the structure; what a plain text means is decided here, by the rules that
 //! Terraform has: YAML 1.2's numbers, but `yes`, `no`, `on`, `off`, `y` and `n` are truth values,
-//! and a date is brought to RFC 3339. Infinities are an error: there is no such number here.
+//! and a date is brought to RFC 3339. Infinities are an error: there is no such number here. A block
+//! (`|`, `>`) is text as it stands; Terraform makes `"false"` of a block that reads `no`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,7 +34,8 @@ pub(super) const FUNCTIONS: &[Function] = &[Function::new(
 
 fn decode(text: &str) -> Outcome {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Composer { parser: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 }
+    let unfinished = (!text.ends_with(['\n', '\r'])).then(|| text.chars().count());
+    Composer { parser: Parser::new_from_str(text), anchors: HashMap::new(), count: 0, unfinished }
         .document()
         .map_err(|message| FunctionError::at(0, format!("not valid YAML: {message}")))
 }
@@ -45,12 +47,23 @@ struct Composer<'t> {
     /// What each anchor stands for, with the number of values in it.
     anchors: HashMap<usize, (Value, usize)>,
     count: usize,
+    /// The length of a text whose last line has no line break.
+    unfinished: Option<usize>,
 }
 
 impl<'t> Composer<'t> {
     fn next(&mut self) -> Result<(Event<'t>, usize), String> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, span.start.line())),
+            Some(Ok((mut event, span))) => {
+                if let Event::Scalar(text, ScalarStyle::Literal | ScalarStyle::Folded, ..) = &mut event
+                    && self.unfinished.is_some_and(|length| span.end.index() >= length)
+                    && text.ends_with('\n')
+                {
+                    // A block ends with the break that its last line has, and that has none.
+                    text.to_mut().pop();
+                }
+                Ok((event, span.start.line()))
+            }
             Some(Err(error)) => Err(error.to_string()),
             None => Ok((Event::StreamEnd, 0)),
         }
