@@ -11,6 +11,7 @@ mod bench;
 mod broken;
 mod change;
 mod checks;
+mod deviations;
 mod judge;
 mod meta;
 mod subjects;
@@ -28,6 +29,8 @@ use judge::Verdict;
 use subjects::{SUBJECTS, Subject};
 
 fn main() -> ExitCode {
+    // First of all: this may be a process that watches over a command.
+    retrue_provider_api::process::guard_main_if_asked();
     let arguments = Arguments::from_args();
     let mut trials = meta::trials();
     for subject in SUBJECTS {
@@ -47,6 +50,9 @@ fn conforms(subject: &Subject, check: &Check) -> Result<Completion, Failed> {
         let bench = Bench::new(Arc::from(world), provider).await?;
         (check.run)(&bench).await
     });
+    if let Some(deviation) = deviations::of(subject.name, check.name) {
+        return deviation.confirm(verdict);
+    }
     match verdict {
         Ok(Verdict::Kept) => Ok(Completion::Completed),
         Ok(Verdict::DoesNotApply(reason)) => Ok(Completion::ignored_with(reason)),

@@ -24,6 +24,11 @@ pub trait World: Send + Sync {
     /// For each attribute that may be set, another value for it.
     fn alternatives(&self) -> Vec<(String, Value)>;
 
+    /// Attributes that say what is to be done one day: nothing outside shows them.
+    fn wishes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Configurations that must be refused, and the path of what is wrong with each.
     fn invalid(&self) -> Vec<(Value, String)> {
         Vec::new()

@@ -78,7 +78,7 @@ pub const BROKEN: &[Broken] = broken! {
     find_reports_a_foreign_marker: finding.HidesOwner on direct BUCKET says "and `find` tells None",
     find_is_refused_where_nothing_can_be_found: finding.SaysNone on direct TOKEN says "as if it had looked",
     adopts_what_exists: finding.FindsWhatItWants on direct BUCKET says "tells the configuration, not the world",
-    import_reads_it: finding.ImportsTheId on direct BUCKET says "something else than `read`: `versioning`",
+    import_reads_it: finding.ImportsTheId on direct BUCKET says "something else than a `read` of what it found: `versioning`",
     import_of_nothing_is_an_error: finding.ImportsAnything on direct BUCKET says "gives something",
     data_is_read: finding.WrongData on direct INSTANCE says "`id` is \"img-0\" instead of",
     data_that_is_missing_is_an_error: finding.MissingIsNull on direct INSTANCE says "`read_data` reads something",

@@ -15,7 +15,8 @@ pub async fn update_changes_each_attribute(bench: &Bench) -> Judged {
     let base = bench.world.config();
     let mut thing = bench.create(&base).await?;
     for (name, config) in alternatives {
-        let inert = bench.block().attributes.get(&name).is_some_and(|attribute| attribute.inert);
+        let inert = bench.block().attributes.get(&name).is_some_and(|attribute| attribute.inert)
+            || bench.world.wishes().contains(&name.as_str());
         for config in [&config, &base] {
             let (change, planned) = bench.change(Some(&thing), config).await?;
             demand(attribute(&planned.planned, &name) != attribute(&thing.state, &name), || {

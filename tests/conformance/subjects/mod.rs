@@ -1,6 +1,7 @@
 //! The types that go through the suite, each with worlds to live in.
 
 mod builtin;
+mod local;
 pub mod testcloud;
 
 use futures::future::BoxFuture;
@@ -22,6 +23,13 @@ macro_rules! subjects {
 
 /// Every type.
 pub const SUBJECTS: &[Subject] = subjects! {
+    "local_directory" => local::start(&local::cases::DIRECTORY),
+    "local_directory(recursive)" => local::start(&local::cases::DIRECTORY_WITH_ALL),
+    "local_file" => local::start(&local::cases::FILE),
+    "local_file(any mode)" => local::start(&local::cases::FILE_OF_ANY_MODE),
+    "local_file(sensitive)" => local::start(&local::cases::FILE_OF_SECRETS),
+    "local_file(source)" => local::start(&local::cases::FILE_OF_A_SOURCE),
+    "local_symlink" => local::start(&local::cases::SYMLINK),
     "testcloud_bucket" => testcloud::over_http(&testcloud::cases::BUCKET),
     "testcloud_bucket(late)" => testcloud::late(&testcloud::cases::BUCKET),
     "testcloud_database" => testcloud::over_http(&testcloud::cases::DATABASE),
