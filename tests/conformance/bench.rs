@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use retrue_provider_api::{
-    Block, Capability, Context, FindRequest, Findable, Found, Marker, Observed, Private, Provider, ReadRequest,
-    TypeSchema, Value, testing,
+    Block, Capability, Children, Context, FindRequest, Findable, Found, Marker, Observed, Private, Provider,
+    ReadRequest, TypeSchema, Value,
+    testing::{self, MemoryBlobs, RecordedChildren},
 };
 
 use crate::judge::{Violation, failed};
@@ -20,6 +21,8 @@ pub struct Bench {
     pub world: Arc<dyn World>,
     pub provider: Arc<dyn Provider>,
     pub schema: TypeSchema,
+    /// The processes that the provider told of.
+    pub children: Arc<RecordedChildren>,
     base: Context,
 }
 
@@ -38,7 +41,9 @@ impl Bench {
         let type_name = world.type_name();
         let schema = schema.resources.get(type_name).cloned();
         let schema = schema.ok_or_else(|| Violation(format!("the schema has no `{type_name}`")))?;
-        Ok(Bench { world, provider, schema, base: testing::context() })
+        let children = Arc::new(RecordedChildren::default());
+        let base = testing::context_with(Arc::new(MemoryBlobs::default()), Arc::clone(&children) as Arc<dyn Children>);
+        Ok(Bench { world, provider, schema, children, base })
     }
 
     pub fn block(&self) -> &Block {
@@ -156,6 +161,15 @@ impl Bench {
     /// Whether the engine can find the object again.
     pub fn is_findable(&self) -> bool {
         matches!(self.capability().findable, Findable::ByIdentity | Findable::ByMarker)
+    }
+
+    /// The thing as it is after somebody else had a hand in it, where an undo can bring that back.
+    pub async fn drifted(&self, thing: &Thing) -> Result<Thing, Violation> {
+        if !self.world.follows_commands() {
+            self.world.drift(&thing.state).await;
+        }
+        let observed = self.read_there(thing).await?;
+        Ok(self.thing(observed, &thing.config))
     }
 
     pub fn thing(&self, observed: Observed, config: &Value) -> Thing {

@@ -197,7 +197,10 @@ impl Bench {
     }
 
     fn alternatives(&self, replace: bool) -> Vec<(String, Value)> {
-        let forces = |name: &str| self.block().attributes.get(name).is_some_and(|found| found.replace_on_change);
+        let forces = |name: &str| {
+            self.world.replaced().contains(&name)
+                || self.block().attributes.get(name).is_some_and(|found| found.replace_on_change)
+        };
         let changed = |name: String, value: Value| {
             let config = self.world.config().with_attribute(&name, value);
             (name, config)

@@ -25,6 +25,11 @@ const DEVIATIONS: &[Deviation] = &[
         check: "image_of_what_changed_is_a_conflict",
         because: "the image keeps the mode that is there, and does not compare it with the one that was read",
     },
+    Deviation {
+        subject: "local_command(blind)",
+        check: "find_is_refused_where_nothing_can_be_found",
+        because: "`find` answers none where nothing says how to look; the engine does not ask there",
+    },
 ];
 
 /// The deviation of a type from a rule, if it is known.

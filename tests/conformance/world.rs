@@ -29,6 +29,17 @@ pub trait World: Send + Sync {
         &[]
     }
 
+    /// Attributes that force a replace in this world, whatever the schema says.
+    fn replaced(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What is outside is made by commands of a person's own: they bring back what they are asked for,
+    /// and know nothing of what others do.
+    fn follows_commands(&self) -> bool {
+        false
+    }
+
     /// Configurations that must be refused, and the path of what is wrong with each.
     fn invalid(&self) -> Vec<(Value, String)> {
         Vec::new()

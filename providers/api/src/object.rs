@@ -153,7 +153,8 @@ impl Reversibility {
 /// How an object whose fate is in doubt can be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Findable {
-    /// By the attributes that the schema calls identity.
+    /// By the attributes that the schema calls identity; where it calls none so, by what the
+    /// configuration says about looking.
     ByIdentity,
     /// By a marker that is put on it.
     ByMarker,

@@ -53,6 +53,9 @@ pub trait Provider: Send + Sync {
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>>;
 
     /// Looks for an object by its identity attributes, or by its marker. Changes nothing.
+    ///
+    /// Where the capability says that it cannot be found, this is an error: an answer of none would
+    /// mean that it is not there, and a create in doubt would be made again.
     async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found>;
 
     /// Decides what an object will look like. Changes nothing; called again when unknowns are known.

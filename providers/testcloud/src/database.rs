@@ -20,7 +20,10 @@ pub(crate) const DATABASE: Resource = Resource {
                 ("name", Attribute::required(Type::String, "The name, unique in the cloud.").identity()),
                 ("engine", Attribute::required(Type::String, "`postgres` or `mysql`.").replaces()),
                 ("size", Attribute::optional_computed(Type::Number, "Gigabytes; 10 if unset.")),
-                ("password", Attribute::optional(Type::String, "Taken, and never given back.").sensitive()),
+                (
+                    "password",
+                    Attribute::optional(Type::String, "Taken, and never given back.").sensitive().unobserved(),
+                ),
                 ("tags", Attribute::optional(Type::map(Type::String), "Labels.")),
                 ("endpoint", Attribute::computed(Type::String, "Where it answers.")),
                 ("rows", Attribute::computed(Type::Number, "How many rows it holds.").volatile()),

@@ -6,7 +6,9 @@ use futures::future::BoxFuture;
 use retrue_provider_api::Provider;
 
 use super::{Wrapper, changing, failing, finding, reading, saying, undoing, waiting};
-use crate::subjects::testcloud::{self, cases};
+use crate::subjects::local::command::{WHOLE, start as command};
+use crate::subjects::testcloud::cases::{BUCKET, DATABASE, INSTANCE, NETWORK, TOKEN};
+use crate::subjects::testcloud::{direct, late};
 use crate::world::World;
 
 /// A provider that breaks one rule.
@@ -29,7 +31,7 @@ macro_rules! broken {
             check: stringify!($check),
             breakage: stringify!($breakage),
             says: $says,
-            start: || Box::pin(async { Box::new(testcloud::$place(&cases::$case).await) as Box<dyn World> }),
+            start: || Box::pin(async { Box::new($place(&$case).await) as Box<dyn World> }),
             wrap: |good| Arc::new(Wrapper { good, breakage: $module::$breakage::default() }),
         },)*]
     };
@@ -71,6 +73,7 @@ pub const BROKEN: &[Broken] = broken! {
     replace_by_create_then_delete: changing.DeletesAll on direct TOKEN says "takes the new one away",
     delete_removes_it: changing.LyingDelete on direct BUCKET says "something is left",
     delete_again_is_applied: changing.DeletesOnce on direct BUCKET says "the second delete must be Applied",
+    processes_are_told: waiting.SecretProcesses on command WHOLE says "and nobody was told of it",
     find_none: finding.FindsAnything on direct BUCKET says "nothing is there, and `find` finds something",
     find_one: finding.FindsHalf on direct BUCKET says "something else than `read`: `locator`",
     find_many_is_many: finding.TakesTheFirst on direct INSTANCE says "`find` finds one",

@@ -1,8 +1,10 @@
-//! Broken in waiting.
+//! Broken in waiting, and in what is told of processes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use retrue_provider_api::testing::RecordedChildren;
 use retrue_provider_api::{Change, Context, Outcome, Provider};
 
 use super::Breakage;
@@ -42,5 +44,17 @@ impl Breakage for CancelledIsUndone {
             Outcome::Unknown { error, .. } => Outcome::NotApplied(error),
             other => other,
         }
+    }
+}
+
+/// Nobody is told of processes.
+#[derive(Default)]
+pub struct SecretProcesses;
+
+#[async_trait]
+impl Breakage for SecretProcesses {
+    async fn apply(&self, good: &dyn Provider, context: &Context, change: Change) -> Outcome {
+        let context = Context { children: Arc::new(RecordedChildren::default()), ..context.clone() };
+        good.apply(&context, change).await
     }
 }

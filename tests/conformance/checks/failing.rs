@@ -155,7 +155,8 @@ async fn settles(bench: &Bench, failure: &Failure, incident: &Incident, left: Op
 /// Where the world differs from a plan, as far as the plan is known and the world can be seen.
 fn set_difference(bench: &Bench, planned: &Value, found: &Value) -> Option<String> {
     // What is never given back cannot be compared.
-    let secret = bench.block().attributes.iter().filter(|(_, of)| of.sensitive || of.volatile);
+    let hidden = |of: &retrue_provider_api::Attribute| of.sensitive || of.volatile || of.unobserved;
+    let secret = bench.block().attributes.iter().filter(|(_, of)| hidden(of));
     let (planned, found) = secret.fold((planned.clone(), found.clone()), |(planned, found), (name, _)| {
         (planned.with_attribute(name, nothing()), found.with_attribute(name, nothing()))
     });

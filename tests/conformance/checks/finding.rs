@@ -27,8 +27,11 @@ pub async fn find_one(bench: &Bench) -> Judged {
     let read = bench.read_there(&thing).await?;
     let found = bench.find_there(&config).await?;
     let mut expected = read.state;
-    // A look by configuration cannot know what is never given back.
-    for (name, _) in bench.block().attributes.iter().filter(|(_, of)| of.sensitive && of.settable()) {
+    // A look by configuration cannot know what is never given back, nor what a command once wrote.
+    let hidden = |of: &retrue_provider_api::Attribute| {
+        of.unobserved || of.sensitive && of.settable() || of.computed && bench.world.follows_commands()
+    };
+    for (name, _) in bench.block().attributes.iter().filter(|(_, of)| hidden(of)) {
         if attribute(&found.state, name).is_null() {
             expected = expected.with_attribute(name, attribute(&found.state, name));
         }
@@ -134,7 +137,7 @@ pub async fn adopts_what_exists(bench: &Bench) -> Judged {
             )
         })?;
     }
-    if !bench.world.drift(&found.state).await {
+    if bench.world.follows_commands() || !bench.world.drift(&found.state).await {
         return Ok(Verdict::Kept);
     }
     let drifted = bench.find_there(&config).await?;

@@ -65,6 +65,7 @@ pub const CHECKS: &[Check] = checks! {
     changing::replace_by_create_then_delete: "a replace works with the create first, where identities do not collide",
     changing::delete_removes_it: "`Applied` after a delete means that it is gone",
     changing::delete_again_is_applied: "deleting what is already gone is `Applied`",
+    changing::processes_are_told: "where processes carry out effects, each is told before it begins",
     finding::find_none: "`find` of what is not there is none",
     finding::find_one: "`find` finds what a read shows",
     finding::find_many_is_many: "several objects with one marker are reported as many",

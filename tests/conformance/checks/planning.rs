@@ -156,9 +156,7 @@ pub async fn plan_tells_what_cannot_be_undone(bench: &Bench) -> Judged {
         return Ok(Verdict::DoesNotApply("nothing exists outside"));
     }
     let thing = bench.create(&bench.world.config()).await?;
-    bench.world.drift(&thing.state).await;
-    let observed = bench.read_there(&thing).await?;
-    let thing = bench.thing(observed, &thing.config);
+    let thing = bench.drifted(&thing).await?;
     let told = bench.reversibility_of_delete(&thing).await?;
     demand(!bench.capability().holds_data || told != Reversibility::Full, || {
         "it holds data, and the plan of a delete says that all can be undone".into()

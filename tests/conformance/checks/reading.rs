@@ -116,6 +116,9 @@ pub async fn image_of_what_changed_is_a_conflict(bench: &Bench) -> Judged {
     if !bench.observes() {
         return Ok(Verdict::DoesNotApply("it cannot be observed"));
     }
+    if bench.world.follows_commands() {
+        return Ok(Verdict::DoesNotApply("only attributes are brought back"));
+    }
     let observed = bench.read_there(&thing).await?;
     let stale = bench.thing(observed, &config);
     if !bench.world.drift(&stale.state).await {

@@ -1,16 +1,12 @@
 //! Rules about what a provider says of itself.
 
-use retrue_provider_api::{Attribute, AttributeKind, Block, Findable, Value, to_wire};
+use retrue_provider_api::{Attribute, AttributeKind, Block, Value, to_wire};
 
 use crate::bench::Bench;
 use crate::judge::{Judged, Verdict, Violation, demand, failed};
 
 pub async fn schema_is_sane(bench: &Bench) -> Judged {
     check_block(&bench.type_name(), bench.block())?;
-    let identity = bench.block().identity_attributes().count();
-    if bench.capability().findable == Findable::ByIdentity {
-        demand(identity > 0, || "it is found by identity, and no attribute is its identity".into())?;
-    }
     for (name, attribute) in &bench.block().attributes {
         demand(!attribute.identity || attribute.settable(), || {
             format!("`{name}` is identity, and cannot be set: nothing can be looked for by it")
@@ -49,6 +45,7 @@ fn check_attributes<'a>(
         not(attribute.required && (attribute.optional || attribute.computed), "is required and something else, too")?;
         not(attribute.write_only && attribute.computed, "is write-only, and computed")?;
         not(attribute.volatile && !attribute.computed, "changes by itself, and is not computed")?;
+        not(attribute.unobserved && attribute.identity, "is identity, and cannot be seen")?;
         not(attribute.volatile && attribute.identity, "is identity, and changes by itself")?;
         if let AttributeKind::Nested(_, inner) = &attribute.kind {
             check_attributes(&name, inner.iter())?;

@@ -9,13 +9,6 @@ use crate::judge::{Judged, Verdict, Violation, demand};
 
 const NOTHING_OUTSIDE: Verdict = Verdict::DoesNotApply("nothing exists outside");
 
-/// The thing as it is after somebody else had a hand in it.
-async fn drifted(bench: &Bench, thing: &Thing) -> Result<Thing, Violation> {
-    bench.world.drift(&thing.state).await;
-    let observed = bench.read_there(thing).await?;
-    Ok(bench.thing(observed, &thing.config))
-}
-
 async fn undo(bench: &Bench, what: &str, change: Change) -> Result<Thing, Violation> {
     let outcome = bench.provider.apply(&bench.context(), change).await;
     bench.world.settle().await;
@@ -44,7 +37,7 @@ pub async fn undo_of_update(bench: &Bench) -> Judged {
     }
     for (name, config) in alternatives {
         let made = bench.create(&bench.world.config()).await?;
-        let old = drifted(bench, &made).await?;
+        let old = bench.drifted(&made).await?;
         let before = bench.world.truth().await;
         let (change, planned) = bench.change(Some(&old), &config).await?;
         let image = bench.image(&old, Some(Effect::Update), &planned.planned).await?;
@@ -62,7 +55,7 @@ pub async fn undo_of_update(bench: &Bench) -> Judged {
 
 pub async fn undo_of_delete(bench: &Bench) -> Judged {
     let made = bench.create(&bench.world.config()).await?;
-    let old = drifted(bench, &made).await?;
+    let old = bench.drifted(&made).await?;
     let reversibility = bench.reversibility_of_delete(&old).await?;
     if let Reversibility::No(_) = reversibility {
         return Ok(Verdict::DoesNotApply("a delete cannot be undone"));

@@ -1,7 +1,7 @@
 //! The types that go through the suite, each with worlds to live in.
 
 mod builtin;
-mod local;
+pub mod local;
 pub mod testcloud;
 
 use futures::future::BoxFuture;
@@ -23,6 +23,9 @@ macro_rules! subjects {
 
 /// Every type.
 pub const SUBJECTS: &[Subject] = subjects! {
+    "local_command" => local::command::start(&local::command::WHOLE),
+    "local_command(blind)" => local::command::start(&local::command::BLIND),
+    "local_command(guarded)" => local::command::start(&local::command::GUARDED),
     "local_directory" => local::start(&local::cases::DIRECTORY),
     "local_directory(recursive)" => local::start(&local::cases::DIRECTORY_WITH_ALL),
     "local_file" => local::start(&local::cases::FILE),

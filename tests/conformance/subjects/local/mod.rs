@@ -1,6 +1,7 @@
 //! The types of this machine.
 
 pub mod cases;
+pub mod command;
 mod tree;
 
 use std::path::PathBuf;
@@ -8,11 +9,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use retrue_provider_api::{Block, Category, ConfigureRequest, Effect, Provider, Value};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::values::value_of;
-use crate::world::{Failure, FailureKind, World};
+use crate::world::{DataCase, Failure, FailureKind, World};
 use cases::Case;
 
 /// A directory of its own, with what is found by a path in it.
@@ -21,6 +22,7 @@ pub struct PathWorld {
     directory: TempDir,
     provider: Arc<dyn Provider>,
     block: Block,
+    data: Block,
 }
 
 /// A fresh directory for a type.
@@ -29,7 +31,8 @@ pub async fn start(case: &'static Case) -> PathWorld {
     let provider = provider_in(directory.path().to_owned()).await;
     let schema = provider.schema().await.expect("a schema");
     let block = schema.resources[case.type_name].block.clone();
-    let world = PathWorld { case, directory, provider, block };
+    let data = schema.data["local_file"].block.clone();
+    let world = PathWorld { case, directory, provider, block, data };
     // Beside the objects, and no part of the truth.
     let sources = world.directory.path().join(tree::BESIDE);
     std::fs::create_dir(&sources).expect("a directory");
@@ -149,5 +152,15 @@ impl World for PathWorld {
     fn secrets(&self) -> Vec<String> {
         let config = (self.case.config)();
         config.get("sensitive_content").and_then(Json::as_str).map(str::to_owned).into_iter().collect()
+    }
+
+    fn data(&self) -> Option<DataCase> {
+        let at = |path: &str| value_of(&self.data, &json!({ "path": path }));
+        (self.case.type_name == "local_file").then(|| DataCase {
+            type_name: "local_file".into(),
+            config: at("beside/one"),
+            expected: ("size".into(), Value::from(15i64)),
+            missing: at("beside/nothing"),
+        })
     }
 }
