@@ -68,6 +68,7 @@ fn types_and_attributes() {
         "[resource.local_file.a]\npaht = 'x'\nsize = 'many'\nid = 'x'\nold = 'y'\n",
         "[resource.local_file.a]\npath = 'x'\n[resource.local_file.a.tags]\na.b = 1\nc = 2\n[[resource.local_file.a.rule]]\nprot = 1\n",
         "[provider.local]\numsk = '022'\n[provider.cloud]\n[provider.other]\ntype = 'lcoal'\n[resource.local_file.a]\npath = 'x'\n",
+        "[provider.third]\ntype = 'retrue'\n[resource.local_file.a]\nprovider = 'third'\npath = 'x'\n",
         "[provider.second]\ntype = 'local'\n[resource.local_file.a]\nprovider = 'second'\npath = 'x'\n[resource.local_file.b]\nprovider = 'retrue'\npath = 'x'\n",
         "[resource.local_file.a]\npath = 'x'\n[resource.local_file.a.lifecycle]\nignore_changes = ['tags[\"x\"]', 'tag', 'rule[0].prot']\nreplace_triggered_by = ['local_link.b.sizes', 'local_link.b']\n[resource.local_link.b]\npath = 'x'\n",
     ]);

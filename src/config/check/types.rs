@@ -49,6 +49,11 @@ impl Schemas {
         let diagnostic =
             Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no {what} of the type `{type_name}`"));
         let diagnostic = diagnostic.at(span);
+        let elsewhere = self.0.iter().find(|(_, schema)| types(schema, mode).contains_key(type_name));
+        if let Some((owner, _)) = elsewhere {
+            let message = format!("the provider `{provider}` has no {what} of the type `{type_name}`");
+            return Diagnostic { message, ..diagnostic }.hint(format!("it is one of the provider `{owner}`"));
+        }
         let other = if mode == Mode::Data { Mode::Managed } else { Mode::Data };
         if self.0.values().any(|schema| types(schema, other).contains_key(type_name)) {
             let (is, table) = if mode == Mode::Data { ("a resource", "resource") } else { ("a data source", "data") };

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{loaded, shown, table};
+use crate::config::load;
 
 #[test]
 fn one_error_for_each_broken_statement() {
@@ -57,6 +58,13 @@ proptest! {
     fn no_text_panics(text in "[\\[\\]{}=.\"'#\\\\a-c1-3,$% \n\u{e9}]{0,80}") {
         let _ = loaded(&text);
         let _ = loaded(&format!("stack.schema = 1\n[resource.a.b]\n{text}"));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::write(directory.path().join("retrue.toml"), bytes).unwrap();
+        let _ = load(directory.path());
     }
 
     #[test]
