@@ -53,10 +53,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// Compiles a pattern in RE2's syntax.
 fn compile(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern)?;
-    RegexBuilder::new(&translated)
-        .size_limit(MAXIMUM_PATTERN)
-        .build()
-        .map_err(|error| format!("`{pattern}` is not a valid regular expression: {error}"))
+    RegexBuilder::new(&translated).size_limit(MAXIMUM_PATTERN).build().map_err(|error| {
+        // It draws the pattern on several lines; the last one says what is wrong.
+        let error = error.to_string();
+        let what = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("`{pattern}` is not a valid regular expression: {what}")
+    })
 }
 
 /// Text without capture groups, a tuple with unnamed ones, an object with named ones.
