@@ -25,17 +25,24 @@ pub(crate) struct Progress {
     seen: Mutex<Seen>,
 }
 
-/// What happened so far.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// The run.
+/// One run: an apply may be followed by its compensation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeenRun {
+    /// Its id.
     pub(crate) run: String,
     /// What kind it is.
-    pub(crate) kind: Option<RunKind>,
+    pub(crate) kind: RunKind,
     /// How it ended.
     pub(crate) ended: Option<(RunState, Counts)>,
     /// How many steps of each action ended how.
     pub(crate) tally: Tally,
+}
+
+/// What happened so far.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// The runs, in the order in which they started.
+    pub(crate) runs: Vec<SeenRun>,
     /// What failed, in the order in which it did.
     pub(crate) failed: Vec<(Address, &'static str, StepFailure)>,
     /// What is in doubt.
@@ -85,10 +92,11 @@ impl Observer for Progress {
     fn event(&self, event: &RunEvent) {
         let settings = self.console.settings();
         let mut seen = self.lock();
-        event::count(&mut seen.tally, event);
         seen.remember(event);
         if settings.json {
-            if let Ok(line) = serde_json::to_string(&event::wire(event, &seen.tally)) {
+            let none = Tally::new();
+            let tally = seen.runs.last().map_or(&none, |run| &run.tally);
+            if let Ok(line) = serde_json::to_string(&event::wire(event, tally)) {
                 self.console.line(&line);
             }
             return;
@@ -103,11 +111,16 @@ impl Observer for Progress {
 
 impl Seen {
     fn remember(&mut self, event: &RunEvent) {
-        match &event.kind {
-            RunEventKind::RunStarted { kind, .. } => {
-                self.run.clone_from(&event.run);
-                self.kind = Some(*kind);
+        if let RunEventKind::RunStarted { kind, .. } = &event.kind {
+            self.runs.push(SeenRun { run: event.run.clone(), kind: *kind, ended: None, tally: Tally::new() });
+        }
+        if let Some(run) = self.runs.last_mut() {
+            event::count(&mut run.tally, event);
+            if let RunEventKind::RunFinished { state, counts } = &event.kind {
+                run.ended = Some((*state, *counts));
             }
+        }
+        match &event.kind {
             RunEventKind::StepFailed { step, error, .. } => {
                 self.failed.push((step.address.clone(), step.action, error.clone()));
             }
@@ -123,7 +136,6 @@ impl Seen {
             RunEventKind::Verified { address, differing } if !differing.is_empty() => {
                 self.differing.push((address.clone(), differing.clone()));
             }
-            RunEventKind::RunFinished { state, counts } => self.ended = Some((*state, *counts)),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! What is said when a run has ended.
 
 use super::exit::Exit;
-use super::progress::{Seen, done};
+use super::progress::{Seen, SeenRun, done};
 use super::render::text::{bold, red, visible, yellow};
 use crate::address::Address;
 use crate::saga::{RunKind, RunState, StepFailure};
@@ -26,9 +26,22 @@ pub(crate) fn report(seen: &Seen) -> Report {
             errors.push_str(&error(address, action, what, failure));
         }
     }
-    let Some((state, counts)) = seen.ended else { return Report { errors, ..Report::default() } };
+    let summary: String = seen.runs.iter().filter_map(summary).collect();
+    let mut advice = String::new();
+    for (address, lost) in &seen.lost {
+        advice.push_str(&format!("{} {address}: did not come back: {}\n", yellow("note:"), visible(lost)));
+    }
+    for text in what_next(seen) {
+        advice.push_str(&format!("{} {text}\n", bold("hint:")));
+    }
+    Report { errors, summary, advice }
+}
+
+/// What came of one run.
+fn summary(run: &SeenRun) -> Option<String> {
+    let (state, counts) = run.ended?;
     let mut parts: Vec<String> = Vec::new();
-    for (action, outcomes) in &seen.tally {
+    for (action, outcomes) in &run.tally {
         let number = outcomes.get("applied").copied().unwrap_or(0);
         if number > 0 && !matches!(action.as_str(), "depose" | "record") {
             parts.push(format!("{number} {}", done(action)));
@@ -43,20 +56,8 @@ pub(crate) fn report(seen: &Seen) -> Report {
         (counts.stuck, "stuck"),
     ];
     parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")));
-    let head = headline(seen.kind, state);
-    let summary = if parts.is_empty() {
-        format!("{}.\n", bold(head))
-    } else {
-        format!("{}: {}.\n", bold(head), parts.join(", "))
-    };
-    let mut advice = String::new();
-    for (address, lost) in &seen.lost {
-        advice.push_str(&format!("{} {address}: did not come back: {}\n", yellow("note:"), visible(lost)));
-    }
-    for text in what_next(seen, state) {
-        advice.push_str(&format!("{} {text}\n", bold("hint:")));
-    }
-    Report { errors, summary, advice }
+    let head = bold(headline(run.kind, state));
+    Some(if parts.is_empty() { format!("{head}.\n") } else { format!("{head}: {}.\n", parts.join(", ")) })
 }
 
 fn error(address: &Address, action: &str, what: &str, failure: &StepFailure) -> String {
@@ -69,11 +70,11 @@ fn error(address: &Address, action: &str, what: &str, failure: &StepFailure) -> 
     format!("{}\n{rest}", red(&head))
 }
 
-fn headline(kind: Option<RunKind>, state: RunState) -> &'static str {
+fn headline(kind: RunKind, state: RunState) -> &'static str {
     match (state, kind) {
-        (RunState::Succeeded, Some(RunKind::Destroy)) => "Destroyed",
-        (RunState::Succeeded, Some(RunKind::Fix)) => "Fixed",
-        (RunState::Succeeded, Some(RunKind::Compensate)) | (RunState::Compensated, _) => "Compensated",
+        (RunState::Succeeded, RunKind::Destroy) => "Destroyed",
+        (RunState::Succeeded, RunKind::Fix) => "Fixed",
+        (RunState::Succeeded, RunKind::Compensate) | (RunState::Compensated, _) => "Compensated",
         (RunState::Succeeded, _) => "Applied",
         (RunState::CompensatedPartly, _) => "Compensated in part",
         (RunState::Cancelled, _) => "Cancelled",
@@ -84,7 +85,7 @@ fn headline(kind: Option<RunKind>, state: RunState) -> &'static str {
     }
 }
 
-fn what_next(seen: &Seen, state: RunState) -> Vec<String> {
+fn what_next(seen: &Seen) -> Vec<String> {
     let mut advice = Vec::new();
     if !seen.doubtful.is_empty() {
         advice.push(
@@ -95,20 +96,22 @@ fn what_next(seen: &Seen, state: RunState) -> Vec<String> {
     if !seen.stuck.is_empty() {
         advice.push("mend the cause and run `retrue compensate` again; `--skip ADDR` leaves one as it is".to_owned());
     }
-    if advice.is_empty()
-        && matches!(state, RunState::FailedTransient | RunState::FailedPermanent | RunState::Cancelled)
-        && seen.kind != Some(RunKind::Compensate)
-    {
+    let stays = |run: &SeenRun| {
+        let ended = run.ended.map(|(state, _)| state);
+        run.kind != RunKind::Compensate
+            && matches!(ended, Some(RunState::FailedTransient | RunState::FailedPermanent | RunState::Cancelled))
+    };
+    if advice.is_empty() && seen.runs.last().is_some_and(stays) {
         advice.push("what was done stays: `retrue apply` goes on, `retrue compensate` unwinds it".to_owned());
     }
     advice
 }
 
 /// What the exit status says about how a run ended.
-pub(crate) fn exit(kind: Option<RunKind>, state: RunState) -> Exit {
+pub(crate) fn exit(kind: RunKind, state: RunState) -> Exit {
     match state {
         RunState::Succeeded => Exit::Done,
-        RunState::Compensated if kind == Some(RunKind::Compensate) => Exit::Done,
+        RunState::Compensated if kind == RunKind::Compensate => Exit::Done,
         RunState::Compensated => Exit::Compensated,
         RunState::NeedsReview | RunState::CompensatedPartly => Exit::NeedsPerson,
         RunState::Cancelled => Exit::Cancelled,

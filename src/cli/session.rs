@@ -8,6 +8,7 @@ use super::command::{Common, Planning};
 use super::console::Console;
 use super::exit::{Ending, Exit, Failure};
 use super::later::LATER;
+use super::render::Detail;
 use super::signals;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::{self, Cancellation, FailureKind, Options, PlanOptions};
@@ -52,6 +53,12 @@ impl Session {
             process_environment: std::env::vars_os().collect(),
             actor: actor(),
         }
+    }
+
+    /// How much a screen on standard output may show.
+    pub(crate) fn detail(&self) -> Detail {
+        let settings = self.console.settings();
+        Detail { width: settings.width_out, all: settings.verbose > 0 }
     }
 
     /// From now on a signal stops softly, and a second one cancels.

@@ -3,4 +3,5 @@
 pub(crate) mod diagnostics;
 pub(crate) mod event;
 pub(crate) mod plan;
+pub(crate) mod state;
 pub(crate) mod value;

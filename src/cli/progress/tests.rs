@@ -120,6 +120,6 @@ fn endings_have_their_exit_status() {
         (RunKind::Apply, RunState::CompensatedPartly, Exit::NeedsPerson),
         (RunKind::Apply, RunState::Cancelled, Exit::Cancelled),
     ] {
-        assert_eq!(report::exit(Some(kind), state), exit, "{kind:?} {state:?}");
+        assert_eq!(report::exit(kind, state), exit, "{kind:?} {state:?}");
     }
 }

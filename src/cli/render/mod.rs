@@ -5,8 +5,12 @@
 
 mod diagnostics;
 pub(crate) mod difference;
-mod plan;
+pub(crate) mod plan;
+pub(crate) mod runs;
+pub(crate) mod state;
+pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod types;
 pub(crate) mod value;
 
 pub use diagnostics::diagnostics;

@@ -114,6 +114,18 @@ impl Screen {
         self.text
     }
 
+    /// The columns of the screen.
+    pub(crate) fn width(&self) -> usize {
+        self.detail.width
+    }
+
+    /// An empty line, unless nothing is above it.
+    pub(crate) fn separate(&mut self) {
+        if self.lines > 0 {
+            self.blank();
+        }
+    }
+
     /// A line; where it is too wide it is broken, colours and all.
     pub(crate) fn line(&mut self, line: &str) {
         for line in break_styled(line, self.detail.width) {

@@ -1,9 +1,18 @@
 //! `retrue runs`.
 
-use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
 
-use crate::cli::exit::Ending;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::address::Address;
+use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::session::Session;
+use crate::cli::{json, render};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Look, look};
+use crate::plan::StepEffect;
+use crate::saga::StepFailure;
 
 /// Look at the history
 #[derive(Clone, Debug, Subcommand)]
@@ -63,9 +72,116 @@ pub(crate) struct Replay {
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     match verb {
+        Verb::List(_) => list(session),
+        Verb::Show(one) => show(session, &one.run),
+        Verb::Events(one) => events(session, &one.run),
         Verb::Review(_) => session.later("runs review"),
         Verb::Replay(_) => session.later("runs replay"),
         Verb::DeadLetters(_) => session.later("runs dead-letters"),
-        _ => session.later("runs"),
+        Verb::Note(_) | Verb::Accept(_) => session.later("runs"),
     }
+}
+
+fn list(session: &Session) -> Ending {
+    let looked = look(&session.options())?;
+    let nothing = crate::saga::State::default();
+    let state = looked.as_ref().map_or(&nothing, |look| &look.state);
+    let console = &session.console;
+    if console.settings().json {
+        return session.document(&state.runs.values().rev().map(json::state::run).collect::<Vec<_>>());
+    }
+    if state.runs.is_empty() {
+        console.hint("no runs are recorded\n");
+    } else {
+        console.data(&render::runs::list(state.runs.values().rev(), console.settings().width_out));
+    }
+    Ok(Exit::Done)
+}
+
+/// The view, for verbs that need a run.
+fn looked(session: &Session) -> Result<Look, Failure> {
+    let looked = look(&session.options())?;
+    looked.ok_or_else(|| {
+        let diagnostic = Diagnostic::error(crate::store::NO_STORE, "there is no state, and so there are no runs");
+        diagnostic.hint("`retrue apply` makes it; `-C` and `--env` choose another stack or environment").into()
+    })
+}
+
+fn gone(run: &str) -> Failure {
+    Diagnostic::error(crate::saga::codes::NO_SUCH_RUN, format!("the journal of `{run}` is gone"))
+        .hint("closed runs are removed after a while; `retrue runs list` still knows how it ended")
+        .into()
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    run: json::state::WireRun<'a>,
+    input: &'a BTreeMap<String, String>,
+    steps: Vec<WireStep<'a>>,
+    undos: Vec<WireUndo<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireStep<'a> {
+    address: &'a Address,
+    action: StepEffect,
+    step: String,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a StepFailure>,
+}
+
+#[derive(Serialize)]
+struct WireUndo<'a> {
+    address: &'a Address,
+    action: StepEffect,
+    step: String,
+    of: &'a str,
+    status: String,
+}
+
+fn show(session: &Session, wanted: &str) -> Ending {
+    let look = looked(session)?;
+    let record = look.run(wanted)?;
+    let history = look.history(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    if !session.console.settings().json {
+        session.console.data(&render::runs::run(record, &history, session.detail()));
+        return Ok(Exit::Done);
+    }
+    let steps = history.steps.iter().map(|step| WireStep {
+        address: &step.id.address,
+        action: step.id.effect,
+        step: step.id.to_string(),
+        status: render::runs::step_status(step.status).1.replace(' ', "_"),
+        error: step.failure.as_ref(),
+    });
+    let undos = history.undos.iter().map(|undo| WireUndo {
+        address: &undo.id.address,
+        action: undo.id.effect,
+        step: undo.id.to_string(),
+        of: &undo.of,
+        status: render::runs::undo_status(undo.status).1.replace(' ', "_"),
+    });
+    session.document(&Document {
+        run: json::state::run(record),
+        input: &history.started.input,
+        steps: steps.collect(),
+        undos: undos.collect(),
+    })
+}
+
+fn events(session: &Session, wanted: &str) -> Ending {
+    let look = looked(session)?;
+    let record = look.run(wanted)?;
+    let history = look.history(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    if !session.console.settings().json {
+        session.console.data(&render::runs::events(&history.events, session.detail()));
+        return Ok(Exit::Done);
+    }
+    // One event a line: journals are long. Secrets in them are sealed.
+    for event in &history.events {
+        session.document(event)?;
+    }
+    Ok(Exit::Done)
 }

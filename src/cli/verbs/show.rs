@@ -1,9 +1,18 @@
 //! `retrue show`.
 
+use std::path::Path;
+
 use clap::Args;
 
-use crate::cli::exit::Ending;
+use crate::address::Address;
+use crate::cli::codes;
+use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::json;
+use crate::cli::render;
 use crate::cli::session::Session;
+use crate::diagnostic::Diagnostic;
+use crate::engine::look;
+use crate::saga::State;
 
 /// Show the state, one resource, or a plan file
 #[derive(Args, Clone, Debug)]
@@ -15,6 +24,71 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("show")
+    if let Some(subject) = &arguments.subject {
+        let path = session.directory().join(subject);
+        // A name that could be both is an address, unless only a file has it.
+        match subject.parse::<Address>() {
+            Ok(address) => return one(session, &address, &path),
+            Err(_) => return plan_file(session, subject, &path),
+        }
+    }
+    let looked = look(&session.options())?;
+    let console = &session.console;
+    if console.settings().json {
+        let nothing = State::default();
+        let (lineage, state) = looked.as_ref().map_or(("", &nothing), |look| (look.lineage(), &look.state));
+        return session.document(&json::state::state(lineage, state));
+    }
+    match &looked {
+        Some(look) => {
+            if let Some(owner) = &look.owner {
+                console.hint(&format!("note: a run is going on: {owner}\n"));
+            }
+            console.data(&render::state::state(&look.state, session.detail()));
+            if look.state.current().next().is_none() {
+                console.hint("nothing is recorded\n");
+            }
+        }
+        None => console.hint("nothing is recorded; `retrue apply` makes what is declared\n"),
+    }
+    Ok(Exit::Done)
+}
+
+fn one(session: &Session, address: &Address, path: &Path) -> Ending {
+    let looked = look(&session.options())?;
+    let state = looked.as_ref().map(|look| &look.state);
+    let entry = state.and_then(|state| state.addresses.get(address));
+    let recorded = entry.filter(|entry| entry.current.is_some() || !entry.deposed.is_empty());
+    let (Some(state), Some(entry)) = (state, recorded) else {
+        return if path.is_file() {
+            plan_file(session, &address.to_string(), path)
+        } else {
+            Err(nothing(&address.to_string()))
+        };
+    };
+    if session.console.settings().json {
+        let objects = json::state::shown(state, Some(address));
+        return match objects.as_slice() {
+            [only] => session.document(only),
+            all => session.document(&all),
+        };
+    }
+    session.console.data(&render::state::resource(address, entry, session.detail()));
+    Ok(Exit::Done)
+}
+
+fn plan_file(session: &Session, subject: &str, path: &Path) -> Ending {
+    if !path.exists() {
+        return Err(nothing(subject));
+    }
+    session.later("show PLANFILE")
+}
+
+fn nothing(subject: &str) -> Failure {
+    Diagnostic::error(
+        codes::NOTHING_RECORDED,
+        format!("nothing is recorded at `{subject}`, and no plan file has that name"),
+    )
+    .hint("`retrue state list` shows what is recorded")
+    .into()
 }

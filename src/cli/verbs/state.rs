@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::exit::Ending;
+use crate::cli::exit::{Ending, Exit};
+use crate::cli::json;
+use crate::cli::render::table::table;
+use crate::cli::render::text::visible;
 use crate::cli::session::Session;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, look};
 
 /// Look at the state, and mend it by hand
 #[derive(Clone, Debug, Subcommand)]
@@ -65,6 +70,48 @@ pub(crate) struct Recover {}
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
-    let _ = verb;
-    session.later("state")
+    match verb {
+        Verb::List(_) => list(session),
+        Verb::Export(_) => export(session),
+        _ => session.later("state"),
+    }
+}
+
+fn list(session: &Session) -> Ending {
+    let looked = look(&session.options())?;
+    let nothing = crate::saga::State::default();
+    let state = looked.as_ref().map_or(&nothing, |look| &look.state);
+    let console = &session.console;
+    if console.settings().json {
+        return session.document(&json::state::list(state));
+    }
+    let mut rows = Vec::new();
+    for (address, entry) in &state.addresses {
+        let current = entry.current.iter().map(|object| (String::new(), object));
+        let deposed = entry.deposed.iter().map(|(key, object)| (format!(" (set aside, {key})"), object));
+        for (remark, object) in current.chain(deposed) {
+            rows.push(vec![
+                visible(&format!("{address}{remark}")),
+                visible(&json::state::id(object).unwrap_or_else(|| "-".to_owned())),
+                visible(&object.provider().instance),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        console.hint("nothing is recorded\n");
+    } else {
+        console.data(&table(&["ADDRESS", "ID", "PROVIDER"], &rows, console.settings().width_out));
+    }
+    Ok(Exit::Done)
+}
+
+fn export(session: &Session) -> Ending {
+    match look(&session.options())? {
+        Some(look) => session.document(&look.export()?),
+        None => Err(engine::Failure::one(
+            Diagnostic::error(crate::store::NO_STORE, "there is no state to export")
+                .hint("`retrue apply` makes one; `-C` and `--env` choose another stack or environment"),
+        )
+        .into()),
+    }
 }

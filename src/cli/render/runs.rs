@@ -1,0 +1,163 @@
+//! The history: runs, their steps, their journals.
+
+use super::plan::{Detail, Screen};
+use super::table::table;
+use super::text::{bold, count, dim, green, red, visible, yellow};
+use crate::saga::history::{RunHistory, StepHistory};
+use crate::saga::{Counts, Event, Journaled, RunRecord, RunState, StepStatus, UndoStatus};
+
+/// A table of runs, newest first.
+pub(crate) fn list<'a>(runs: impl Iterator<Item = &'a RunRecord>, columns: usize) -> String {
+    let rows: Vec<Vec<String>> = runs
+        .map(|run| {
+            vec![
+                visible(&run.run),
+                run.kind.word().to_owned(),
+                if run.accepted { format!("{}, accepted", run.state.word()) } else { run.state.word().to_owned() },
+                run.started.clone(),
+                counts(&run.counts),
+                visible(&run.actor),
+            ]
+        })
+        .collect();
+    table(&["RUN", "KIND", "STATE", "STARTED", "STEPS", "ACTOR"], &rows, columns)
+}
+
+/// `3 applied, 1 not applied`; `-` where nothing happened.
+pub(crate) fn counts(counts: &Counts) -> String {
+    let parts = [
+        (counts.applied, "applied"),
+        (counts.partial, "partial"),
+        (counts.not_applied, "not applied"),
+        (counts.unknown, "in doubt"),
+        (counts.skipped, "not started"),
+        (counts.undone, "undone"),
+        (counts.stuck, "stuck"),
+    ];
+    let words: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+/// One run, step by step.
+pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    screen.line(&format!("{}  {}  {}", bold(&visible(&record.run)), record.kind.word(), state(record.state)));
+    let finished = record.finished.as_deref().unwrap_or("-");
+    screen.words(&dim("  by        "), &visible(&record.actor));
+    screen.words(&dim("  started   "), &record.started);
+    screen.words(&dim("  finished  "), finished);
+    screen.words(&dim("  steps     "), &counts(&record.counts));
+    if let Some(run) = &record.continues {
+        screen.words(&dim("  continues "), run);
+    }
+    for run in &record.compensates {
+        screen.words(&dim("  unwinds   "), run);
+    }
+    for (name, source) in &history.started.input {
+        screen.words(&dim("  input     "), &format!("{} from {}", visible(name), visible(source)));
+    }
+    if record.accepted {
+        screen.words(&dim("  closed    "), "it can no longer be unwound");
+    }
+    if !history.steps.is_empty() {
+        screen.blank();
+    }
+    for step in &history.steps {
+        show_step(&mut screen, step);
+    }
+    for undo in &history.undos {
+        let (sign, word) = undo_status(undo.status);
+        let address = visible(&undo.id.address.to_string());
+        screen.line(&format!("{sign} {}  undo of {}: {word}", bold(&address), undo.id.effect.word()));
+        for lost in undo.end.iter().flat_map(|end| &end.lost) {
+            screen.words(&format!("    {} ", yellow("did not come back:")), &visible(lost));
+        }
+    }
+    for event in &history.events {
+        if let Event::Note { actor, text } | Event::Review { actor, decision: text } = &event.event {
+            screen.words(&format!("{} {} {}: ", dim("note"), event.time, visible(actor)), &visible(text));
+        }
+    }
+    screen.finish()
+}
+
+fn show_step(screen: &mut Screen, step: &StepHistory) {
+    let (sign, word) = step_status(step.status);
+    let address = visible(&step.id.address.to_string());
+    screen.line(&format!("{sign} {}  {}: {word}", bold(&address), step.id.effect.word()));
+    if let Some(failure) = &step.failure {
+        screen.words(&format!("    {} ", dim(&visible(&failure.code))), &visible(&failure.message));
+    }
+}
+
+/// The sign and the word of a status.
+pub(crate) fn step_status(status: StepStatus) -> (String, &'static str) {
+    match status {
+        StepStatus::Applied | StepStatus::Verified => (green("✓"), "applied"),
+        StepStatus::Mismatched => (yellow("!"), "applied, and read back differently"),
+        StepStatus::Partial => (yellow("!"), "partial"),
+        StepStatus::NotApplied => (red("✗"), "not applied"),
+        StepStatus::Begun | StepStatus::Unknown => (yellow("?"), "in doubt"),
+        StepStatus::Planned | StepStatus::Imaged => (dim("-"), "not started"),
+    }
+}
+
+/// The sign and the word of a status.
+pub(crate) fn undo_status(status: UndoStatus) -> (String, &'static str) {
+    match status {
+        UndoStatus::Undone => (green("↩"), "undone"),
+        UndoStatus::Stuck => (red("✗"), "stuck"),
+        UndoStatus::Skipped => (dim("-"), "left as it is"),
+        _ => (yellow("?"), "in doubt"),
+    }
+}
+
+/// A state in the colour of what it asks for.
+pub(crate) fn state(state: RunState) -> String {
+    match state {
+        RunState::Succeeded | RunState::Compensated => green(state.word()),
+        RunState::FailedTransient | RunState::FailedPermanent | RunState::NeedsReview => red(state.word()),
+        _ => yellow(state.word()),
+    }
+}
+
+/// The journal of a run, one event a line.
+pub(crate) fn events(events: &[Journaled], detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    for event in events {
+        let address = event.address.as_ref().map(|address| visible(&address.to_string())).unwrap_or_default();
+        let more = about(&event.event);
+        let line = format!("{}  {:<20} {}  {}", dim(&event.time), event.event.word(), bold(&address), visible(&more));
+        screen.line(line.trim_end());
+    }
+    screen.finish()
+}
+
+/// What is worth a word about an event.
+fn about(event: &Event) -> String {
+    match event {
+        Event::RunStarted(started) => {
+            format!("{} by {}, {}", started.kind.word(), started.actor, count(started.steps, "step", "steps"))
+        }
+        Event::RunFinished(finished) => format!("{}: {}", finished.state.word(), counts(&finished.counts)),
+        Event::RunAccepted { reason } => reason.clone(),
+        Event::Child(child) => format!("process {}", child.pid),
+        Event::StepBegin(begin) => format!("attempt {}, generation {}", begin.attempt, begin.generation),
+        Event::StepNotApplied(failure) => format!("{}: {}", failure.code, failure.message),
+        Event::StepPartial(end) | Event::StepUnknown(end) | Event::StepApplied(end) => {
+            end.error.as_ref().map(|failure| format!("{}: {}", failure.code, failure.message)).unwrap_or_default()
+        }
+        Event::StepVerifyMismatch { attributes } => super::plan::names(attributes, 8),
+        Event::StepResolved(resolution) => resolution.how.clone(),
+        Event::UndoStuck(stuck) => format!("{}: {}", stuck.failure.code, stuck.failure.message),
+        Event::UndoSkipped { reason, .. } => reason.clone(),
+        Event::Undone(end) => end.lost.join("; "),
+        Event::Recorded { what, .. } => what.clone(),
+        Event::Note { actor, text } => format!("{actor}: {text}"),
+        Event::Review { actor, decision } => format!("{actor}: {decision}"),
+        Event::Image(_) | Event::StepVerified | Event::Deposed(_) | Event::UndoBegin(_) | Event::Outputs { .. } => {
+            String::new()
+        }
+    }
+}
