@@ -20,20 +20,11 @@ pub const NOTHING_RECORDED: &str = "RT0808";
 pub const NO_SUCH_TYPE: &str = "RT0809";
 /// The program cannot start working.
 pub const CANNOT_START: &str = "RT0810";
+/// A file could not be read.
+pub const CANNOT_READ: &str = "RT0811";
+/// A value is known only after an apply.
+pub const NOT_KNOWN: &str = "RT0812";
+/// A value holds a secret.
+pub const SECRET: &str = "RT0813";
 /// A verb that belongs to later work.
-pub const LATER_VERB: &str = "RT0901";
-
-/// All of them, for the table of codes.
-pub const ALL: &[&str] = &[
-    USAGE,
-    OUTPUT_LOST,
-    NOBODY_TO_ASK,
-    DECLINED,
-    ALREADY_THERE,
-    CANNOT_WRITE,
-    NO_SUCH_OUTPUT,
-    NOTHING_RECORDED,
-    NO_SUCH_TYPE,
-    CANNOT_START,
-    LATER_VERB,
-];
+pub const LATER_VERB: &str = "RT0950";

@@ -6,6 +6,7 @@
 pub mod codes;
 mod command;
 pub mod console;
+mod converge;
 pub mod exit;
 mod json;
 pub mod later;

@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::progress::{Seen, SeenRun, done};
 use super::render::text::{bold, red, visible, yellow};
 use crate::address::Address;
+use crate::apply::unwind::UnwindReport;
 use crate::saga::{RunKind, RunState, StepFailure};
 
 /// The report of a run: errors for standard error, the summary for standard output, advice.
@@ -107,14 +108,42 @@ fn what_next(seen: &Seen) -> Vec<String> {
     advice
 }
 
-/// What the exit status says about how a run ended.
-pub(crate) fn exit(kind: RunKind, state: RunState) -> Exit {
+/// What the exit status says about how an apply, destroy or fix ended.
+pub(crate) fn exit(state: RunState) -> Exit {
     match state {
         RunState::Succeeded => Exit::Done,
-        RunState::Compensated if kind == RunKind::Compensate => Exit::Done,
         RunState::Compensated => Exit::Compensated,
         RunState::NeedsReview | RunState::CompensatedPartly => Exit::NeedsPerson,
         RunState::Cancelled => Exit::Cancelled,
         _ => Exit::Failed,
     }
+}
+
+/// What the exit status says about how an unwinding ended; `full` when all was unwound.
+pub(crate) fn unwound_exit(unwound: &UnwindReport, full: Exit) -> Exit {
+    if !unwound.stuck.is_empty() || !unwound.behind_pivot.is_empty() {
+        return Exit::NeedsPerson;
+    }
+    match unwound.state {
+        _ if unwound.cancelled => Exit::Cancelled,
+        RunState::Compensated | RunState::Succeeded => full,
+        // Something was left out because a person said so: that is what was asked for.
+        RunState::CompensatedPartly => full,
+        _ => Exit::NeedsPerson,
+    }
+}
+
+/// What was left as it is, and how to go on.
+pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
+    let mut advice = String::new();
+    for (address, reason) in &unwound.skipped {
+        advice.push_str(&format!("{} {address}: left as it is: {}\n", yellow("note:"), visible(reason)));
+    }
+    for (address, reason) in &unwound.behind_pivot {
+        advice.push_str(&format!("{} {address}: not unwound: {}\n", yellow("note:"), visible(reason)));
+    }
+    if !unwound.behind_pivot.is_empty() {
+        advice.push_str(&format!("{} `retrue compensate --past ADDR` goes on behind what cannot be undone\n", bold("hint:")));
+    }
+    advice
 }

@@ -9,9 +9,12 @@ use super::console::Console;
 use super::exit::{Ending, Exit, Failure};
 use super::later::LATER;
 use super::render::Detail;
+use super::render::text::visible;
 use super::signals;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::Stack;
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::engine::{self, Cancellation, FailureKind, Options, PlanOptions};
+use crate::engine::{self, Cancellation, FailureKind, Look, Options, PlanOptions};
 
 /// The options that every verb has, and the streams.
 pub(crate) struct Session {
@@ -59,6 +62,45 @@ impl Session {
     pub(crate) fn detail(&self) -> Detail {
         let settings = self.console.settings();
         Detail { width: settings.width_out, all: settings.verbose > 0 }
+    }
+
+    /// The store of the stack, without a lock; `None` when nothing was ever recorded.
+    ///
+    /// It works with a stack that is broken, too, unless nothing is found then.
+    pub(crate) fn look(&self) -> Result<Option<Look>, Failure> {
+        let options = self.options();
+        let stack = engine::load(&options);
+        match (engine::look(&options, stack.as_ref().ok())?, stack) {
+            (None, Err(failure)) => Err(failure.into()),
+            (looked, _) => Ok(looked),
+        }
+    }
+
+    /// Takes the lock and opens the store. What was repaired is told.
+    pub(crate) async fn open(
+        &self,
+        options: &Options,
+        verb: &str,
+        stack: Option<&Stack>,
+    ) -> Result<engine::Session, Failure> {
+        let store = engine::Session::open(options, verb, stack).await?;
+        for notice in &store.notices {
+            self.console.hint(&format!("note: {}\n", visible(notice)));
+        }
+        Ok(store)
+    }
+
+    /// Gives the lock back, however the work ended.
+    pub(crate) async fn close(&self, store: &engine::Session, ending: Ending) -> Ending {
+        let closed = store.close().await;
+        let exit = ending?;
+        closed?;
+        Ok(exit)
+    }
+
+    /// Now, as documents have it.
+    pub(crate) fn now(&self) -> String {
+        SystemClock.now()
     }
 
     /// From now on a signal stops softly, and a second one cancels.

@@ -16,7 +16,7 @@ pub(crate) type Tally = BTreeMap<String, BTreeMap<String, usize>>;
 pub(crate) struct WireEvent<'a> {
     ts: &'a str,
     event: &'static str,
-    run_id: &'a str,
+    run_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,9 +96,22 @@ pub(crate) fn count(tally: &mut Tally, event: &RunEvent) {
     *tally.entry(action.to_owned()).or_default().entry(outcome.to_owned()).or_default() += 1;
 }
 
+/// The last line where there was nothing to do, and so no run.
+pub(crate) fn nothing<'a>(now: &'a str, message: &'a str) -> WireEvent<'a> {
+    WireEvent {
+        ts: now,
+        event: "run_finished",
+        state: Some(RunState::Succeeded),
+        counts: Some(Tally::new()),
+        outcomes: Some(Counts::default()),
+        message: Some(message),
+        ..WireEvent::default()
+    }
+}
+
 /// The wire form of an event. `tally` is what was counted until then.
 pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
-    let line = |name| WireEvent { ts: &event.time, event: name, run_id: &event.run, ..WireEvent::default() };
+    let line = |name| WireEvent { ts: &event.time, event: name, run_id: Some(&event.run), ..WireEvent::default() };
     match &event.kind {
         RunEventKind::RunStarted { kind, steps } => {
             WireEvent { kind: Some(*kind), steps: Some(*steps), ..line("run_started") }

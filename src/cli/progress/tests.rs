@@ -109,17 +109,15 @@ fn lines_for_programs() {
 #[test]
 fn endings_have_their_exit_status() {
     use crate::cli::exit::Exit;
-    for (kind, state, exit) in [
-        (RunKind::Apply, RunState::Succeeded, Exit::Done),
-        (RunKind::Apply, RunState::Compensated, Exit::Compensated),
-        (RunKind::Compensate, RunState::Compensated, Exit::Done),
-        (RunKind::Compensate, RunState::Succeeded, Exit::Done),
-        (RunKind::Apply, RunState::FailedPermanent, Exit::Failed),
-        (RunKind::Apply, RunState::FailedTransient, Exit::Failed),
-        (RunKind::Apply, RunState::NeedsReview, Exit::NeedsPerson),
-        (RunKind::Apply, RunState::CompensatedPartly, Exit::NeedsPerson),
-        (RunKind::Apply, RunState::Cancelled, Exit::Cancelled),
+    for (state, exit) in [
+        (RunState::Succeeded, Exit::Done),
+        (RunState::Compensated, Exit::Compensated),
+        (RunState::FailedPermanent, Exit::Failed),
+        (RunState::FailedTransient, Exit::Failed),
+        (RunState::NeedsReview, Exit::NeedsPerson),
+        (RunState::CompensatedPartly, Exit::NeedsPerson),
+        (RunState::Cancelled, Exit::Cancelled),
     ] {
-        assert_eq!(report::exit(kind, state), exit, "{kind:?} {state:?}");
+        assert_eq!(report::exit(state), exit, "{state:?}");
     }
 }

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::command::Planning;
+use crate::cli::converge::{Request, converge};
 use crate::cli::exit::Ending;
 use crate::cli::session::Session;
+use crate::engine::{self, PlanOptions};
 
 /// Make the world what the stack declares
+///
+/// Plans, shows the plan, asks, and carries it out. After an interruption it first settles what is in
+/// doubt. A plan file is carried out just as it was shown, or refused when the world has moved.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// A plan kept by `plan -o`; without one, plan, show and ask
@@ -40,8 +45,24 @@ pub(crate) enum OnFailure {
     Compensate,
 }
 
+impl From<OnFailure> for engine::OnFailure {
+    fn from(way: OnFailure) -> Self {
+        match way {
+            OnFailure::Halt => engine::OnFailure::Halt,
+            OnFailure::Continue => engine::OnFailure::Continue,
+            OnFailure::Compensate => engine::OnFailure::Compensate,
+        }
+    }
+}
+
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("apply")
+    let request = Request {
+        verb: "apply",
+        plan_file: arguments.plan.as_deref(),
+        planning: PlanOptions { destroy: arguments.destroy, ..PlanOptions::from(&arguments.planning) },
+        on_failure: arguments.on_failure.into(),
+        yes: arguments.yes,
+    };
+    converge(session, request).await
 }

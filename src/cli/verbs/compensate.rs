@@ -2,10 +2,22 @@
 
 use clap::Args;
 
-use crate::cli::exit::Ending;
+use crate::cli::converge::address;
+use crate::cli::exit::{Ending, Exit};
+use crate::cli::json::event;
+use crate::cli::progress::Progress;
+use crate::cli::question::agree;
+use crate::cli::render::plan::Screen;
+use crate::cli::render::text::{bold, dim, visible};
+use crate::cli::report::{self, Report};
 use crate::cli::session::Session;
+use crate::engine::{self, CompensateOptions, Compensated, Compensation};
+use crate::address::Address;
 
 /// Unwind a run until the world is as it was
+///
+/// Takes the newest apply or fix that had effects and is not unwound yet, with the interrupted runs
+/// that it continued. It can be interrupted and repeated. A valid stack is not needed.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// The run; without one, the newest that had effects
@@ -15,11 +27,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RUN")]
     pub(crate) through: Option<String>,
     /// Go on behind this irreversible step
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) past: Vec<String>,
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) past: Vec<Address>,
     /// Leave this one as it is
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) skip: Vec<String>,
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) skip: Vec<Address>,
     /// Agree beforehand
     #[arg(long)]
     pub(crate) yes: bool,
@@ -27,6 +39,69 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("compensate")
+    session.listen();
+    if session.look()?.is_none() {
+        return nothing(session);
+    }
+    let options = session.options();
+    let stack = engine::load(&options).ok();
+    let store = session.open(&options, "compensate", stack.as_ref()).await?;
+    let ending = with_store(session, &store, arguments).await;
+    session.close(&store, ending).await
+}
+
+fn nothing(session: &Session) -> Ending {
+    if session.console.settings().json {
+        return session.document(&event::nothing(&session.now(), "nothing to compensate"));
+    }
+    session.console.line("nothing to compensate");
+    Ok(Exit::Done)
+}
+
+async fn with_store(session: &Session, store: &engine::Session, arguments: Arguments) -> Ending {
+    let progress = Progress::new(session.console.clone());
+    let doubtful = store.settle(&progress, &session.cancellation).await?;
+    let texts = |addresses: Vec<Address>| addresses.iter().map(ToString::to_string).collect();
+    let chosen = CompensateOptions {
+        run: arguments.run,
+        through: arguments.through,
+        past: texts(arguments.past),
+        skip: texts(arguments.skip),
+    };
+    let Some(compensation) = store.compensation(&chosen).await? else {
+        let exit = nothing(session)?;
+        return Ok(if doubtful.is_empty() { exit } else { Exit::NeedsPerson });
+    };
+    let console = &session.console;
+    if !console.settings().json {
+        console.data(&screen(&compensation, session));
+    }
+    agree(console, &session.cancellation, arguments.yes, "Unwind this?").await?;
+    if !console.settings().json {
+        console.hint("\n");
+    }
+    let unwound = store.unwind(compensation, &progress, &session.cancellation).await?;
+    let Compensated::Unwound(unwound) = unwound else { return nothing(session) };
+    let Report { errors, summary, advice } = report::report(&progress.finish());
+    console.tell(&errors);
+    if !console.settings().json {
+        console.data(&summary);
+    }
+    console.hint(&format!("{advice}{}", report::unwound_advice(&unwound)));
+    let exit = report::unwound_exit(&unwound, Exit::Done);
+    Ok(if doubtful.is_empty() { exit } else { Exit::NeedsPerson })
+}
+
+/// What is about to be undone.
+fn screen(compensation: &Compensation, session: &Session) -> String {
+    let mut screen = Screen::new(session.detail());
+    for run in &compensation.runs {
+        let what = format!("{}, {}, started {} by {}", run.kind.word(), run.state.word(), run.started, visible(&run.actor));
+        screen.words(&format!("{} ", bold(&format!("Unwind {}:", run.run))), &what);
+    }
+    screen.blank();
+    for (address, what) in &compensation.steps {
+        screen.line(&format!("  {:<7} {}", dim(what), visible(&address.to_string())));
+    }
+    screen.finish()
 }

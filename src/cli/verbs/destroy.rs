@@ -3,11 +3,15 @@
 use clap::Args;
 
 use crate::cli::command::Planning;
+use crate::cli::converge::{Request, converge};
 use crate::cli::exit::Ending;
 use crate::cli::session::Session;
 use crate::cli::verbs::apply::OnFailure;
+use crate::engine::PlanOptions;
 
 /// End everything that the stack manages
+///
+/// What we created is deleted; what we adopted is brought back to what it was then, or left as it is.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Agree beforehand
@@ -23,6 +27,12 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("destroy")
+    let request = Request {
+        verb: "destroy",
+        plan_file: None,
+        planning: PlanOptions { destroy: true, ..PlanOptions::from(&arguments.planning) },
+        on_failure: arguments.on_failure.into(),
+        yes: arguments.yes,
+    };
+    converge(session, request).await
 }

@@ -10,7 +10,7 @@ use crate::cli::render::state::{marked, outputs};
 use crate::cli::render::value::{block, veil};
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, look};
+use crate::engine;
 use crate::rest::RestingValue;
 use crate::saga::State;
 
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     let nothing = State::default();
     let state = looked.as_ref().map_or(&nothing, |look| &look.state);
     let console = &session.console;

@@ -10,7 +10,7 @@ use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{Look, look};
+use crate::engine::{self, Look};
 use crate::plan::StepEffect;
 use crate::saga::StepFailure;
 
@@ -83,7 +83,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
 }
 
 fn list(session: &Session) -> Ending {
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     let nothing = crate::saga::State::default();
     let state = looked.as_ref().map_or(&nothing, |look| &look.state);
     let console = &session.console;
@@ -100,7 +100,7 @@ fn list(session: &Session) -> Ending {
 
 /// The view, for verbs that need a run.
 fn looked(session: &Session) -> Result<Look, Failure> {
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     looked.ok_or_else(|| {
         let diagnostic = Diagnostic::error(crate::store::NO_STORE, "there is no state, and so there are no runs");
         diagnostic.hint("`retrue apply` makes it; `-C` and `--env` choose another stack or environment").into()
@@ -143,8 +143,8 @@ struct WireUndo<'a> {
 
 fn show(session: &Session, wanted: &str) -> Ending {
     let look = looked(session)?;
-    let record = look.run(wanted)?;
-    let history = look.history(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    let record = engine::find_run(&look.state, wanted)?;
+    let history = look.journal(&record.run)?.ok_or_else(|| gone(&record.run))?;
     if !session.console.settings().json {
         session.console.data(&render::runs::run(record, &history, session.detail()));
         return Ok(Exit::Done);
@@ -173,8 +173,8 @@ fn show(session: &Session, wanted: &str) -> Ending {
 
 fn events(session: &Session, wanted: &str) -> Ending {
     let look = looked(session)?;
-    let record = look.run(wanted)?;
-    let history = look.history(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    let record = engine::find_run(&look.state, wanted)?;
+    let history = look.journal(&record.run)?.ok_or_else(|| gone(&record.run))?;
     if !session.console.settings().json {
         session.console.data(&render::runs::events(&history.events, session.detail()));
         return Ok(Exit::Done);

@@ -11,7 +11,6 @@ use crate::cli::json;
 use crate::cli::render;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
-use crate::engine::look;
 use crate::saga::State;
 
 /// Show the state, one resource, or a plan file
@@ -32,7 +31,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
             Err(_) => return plan_file(session, subject, &path),
         }
     }
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     let console = &session.console;
     if console.settings().json {
         let nothing = State::default();
@@ -55,7 +54,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
 }
 
 fn one(session: &Session, address: &Address, path: &Path) -> Ending {
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     let state = looked.as_ref().map(|look| &look.state);
     let entry = state.and_then(|state| state.addresses.get(address));
     let recorded = entry.filter(|entry| entry.current.is_some() || !entry.deposed.is_empty());

@@ -10,7 +10,7 @@ use crate::cli::render::table::table;
 use crate::cli::render::text::visible;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, look};
+use crate::engine;
 
 /// Look at the state, and mend it by hand
 #[derive(Clone, Debug, Subcommand)]
@@ -78,7 +78,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
 }
 
 fn list(session: &Session) -> Ending {
-    let looked = look(&session.options())?;
+    let looked = session.look()?;
     let nothing = crate::saga::State::default();
     let state = looked.as_ref().map_or(&nothing, |look| &look.state);
     let console = &session.console;
@@ -106,7 +106,7 @@ fn list(session: &Session) -> Ending {
 }
 
 fn export(session: &Session) -> Ending {
-    match look(&session.options())? {
+    match session.look()? {
         Some(look) => session.document(&look.export()?),
         None => Err(engine::Failure::one(
             Diagnostic::error(crate::store::NO_STORE, "there is no state to export")

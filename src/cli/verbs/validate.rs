@@ -2,8 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::exit::Ending;
+use crate::cli::exit::{Ending, Exit};
+use crate::cli::json::diagnostics::wire;
 use crate::cli::session::Session;
+use crate::engine;
 
 /// Check all that can be known without the world
 ///
@@ -13,7 +15,20 @@ use crate::cli::session::Session;
 pub(crate) struct Arguments {}
 
 /// Runs the verb.
-pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("validate")
+pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
+    let checked = engine::validate(&session.options()).await;
+    if session.console.settings().json {
+        // Mistakes are what was asked for: they are the document.
+        return match checked {
+            Ok((warnings, sources)) => session.document(&wire(&warnings, &sources)),
+            Err(failure) => {
+                session.document(&wire(&failure.diagnostics, &failure.sources))?;
+                Ok(Exit::Failed)
+            }
+        };
+    }
+    let (warnings, sources) = checked?;
+    session.warn(&warnings, &sources);
+    session.console.line("The stack is valid.");
+    Ok(Exit::Done)
 }

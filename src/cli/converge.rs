@@ -1,0 +1,189 @@
+//! From a plan to a report: what `apply`, `destroy` and `reconcile --fix` share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use retrue_provider_api::{Path as ValuePath, Value};
+
+use super::codes;
+use super::exit::{Ending, Exit, Failure};
+use super::json::event;
+use super::progress::Progress;
+use super::question::agree;
+use super::render;
+use super::render::text::{bold, visible};
+use super::render::value::named;
+use super::report::{self, Report};
+use super::session::Session;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, Applied, Compensated, OnFailure, PlanOptions, Planned, Workspace};
+use crate::plan::InDoubt;
+use crate::saga::RunState;
+
+/// What is to be done.
+pub(crate) struct Request<'a> {
+    /// The verb, as others see it who meet the lock.
+    pub(crate) verb: &'static str,
+    /// A plan that was kept; without one, planning is done now.
+    pub(crate) plan_file: Option<&'a Path>,
+    /// What to plan.
+    pub(crate) planning: PlanOptions,
+    /// What happens when a step fails.
+    pub(crate) on_failure: OnFailure,
+    /// Agreement was given beforehand.
+    pub(crate) yes: bool,
+}
+
+/// Plans, or takes a plan; shows it, asks, applies it, and reports.
+pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending {
+    session.listen();
+    let options = session.options();
+    let mut loaded = None;
+    let workspace = match request.plan_file {
+        // A plan is the whole program; of the stack only the place of the store is of interest.
+        Some(_) => {
+            loaded = engine::load(&options).ok();
+            None
+        }
+        None => Some(engine::workspace(&options)?),
+    };
+    let stack = workspace.as_ref().map(|workspace| &workspace.stack).or(loaded.as_ref());
+    let store = session.open(&options, request.verb, stack).await?;
+    let ending = with_store(session, &store, workspace.as_ref(), &request).await;
+    session.close(&store, ending).await
+}
+
+async fn with_store(
+    session: &Session,
+    store: &engine::Session,
+    workspace: Option<&Workspace>,
+    request: &Request<'_>,
+) -> Ending {
+    let progress = Progress::new(session.console.clone());
+    let doubtful = store.settle(&progress, &session.cancellation).await?;
+    let planned = match (request.plan_file, workspace) {
+        (None, Some(workspace)) => {
+            store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
+        }
+        (Some(path), _) => {
+            if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
+                return Err(super::exit::usage("a plan file carries its variables and takes no others"));
+            }
+            let path = session.directory().join(path);
+            store.ready(engine::read_plan(&path, store.seal())?).await?
+        }
+        (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
+    };
+    session.warn(&planned.warnings, &planned.sources);
+    let question = match request.verb {
+        "destroy" => "Destroy all this?",
+        _ => "Apply this?",
+    };
+    if !approve(session, &planned, request.yes, question).await? {
+        return Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson });
+    }
+    let inputs = workspace.map(inputs).unwrap_or_default();
+    let applied = store.apply(&planned, inputs, request.on_failure, &progress, &session.cancellation).await?;
+    Ok(conclude(session, &progress, &applied, &doubtful))
+}
+
+/// Shows a plan and asks; `false` when there is nothing to do.
+pub(crate) async fn approve(
+    session: &Session,
+    planned: &Planned,
+    yes: bool,
+    question: &str,
+) -> Result<bool, Failure> {
+    let console = &session.console;
+    if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() {
+        if console.settings().json {
+            session.document(&event::nothing(&session.now(), "nothing to do"))?;
+        } else {
+            console.data(&render::plan(&planned.plan, session.detail()));
+        }
+        return Ok(false);
+    }
+    if !console.settings().json {
+        console.data(&render::plan(&planned.plan, session.detail()));
+    }
+    if planned.plan.is_empty() {
+        if console.settings().json {
+            session.document(&event::nothing(&session.now(), "nothing to do but what is in doubt"))?;
+        }
+        return Ok(false);
+    }
+    agree(console, &session.cancellation, yes, question).await?;
+    if !console.settings().json {
+        console.hint("\n");
+    }
+    Ok(true)
+}
+
+/// By variable, where its value came from.
+fn inputs(workspace: &Workspace) -> BTreeMap<String, String> {
+    workspace.variables.origins.iter().map(|(name, origin)| (name.to_string(), origin.to_string())).collect()
+}
+
+/// Reports a run and, where there is one, its unwinding.
+pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied, doubtful: &[InDoubt]) -> Exit {
+    let seen = progress.finish();
+    let Report { errors, summary, mut advice } = report::report(&seen);
+    let console = &session.console;
+    console.tell(&errors);
+    if !console.settings().json {
+        console.data(&summary);
+        if applied.report.state == RunState::Succeeded {
+            outputs(session, &applied.report.outputs);
+        }
+    }
+    let mut exit = match &applied.compensated {
+        Some(Compensated::Unwound(unwound)) => {
+            advice.push_str(&report::unwound_advice(unwound));
+            report::unwound_exit(unwound, Exit::Compensated)
+        }
+        // Nothing had any effect, so all is as it was before.
+        Some(Compensated::Nothing) => Exit::Compensated,
+        None => report::exit(applied.report.state),
+    };
+    if let Some(held) = &applied.held {
+        let diagnostic = Diagnostic::error(crate::saga::codes::PIVOT, format!("not unwound: {held}"))
+            .hint("`retrue compensate` unwinds what it does not rest on; `--past ADDR` goes on behind it");
+        console.tell(&render::diagnostics(&[diagnostic], &Default::default(), console.settings().width_err));
+        exit = Exit::NeedsPerson;
+    }
+    if !doubtful.is_empty() || !applied.report.in_doubt.is_empty() && applied.compensated.is_none() {
+        exit = Exit::NeedsPerson;
+    }
+    console.hint(&advice);
+    exit
+}
+
+/// Shows the outputs of a run.
+fn outputs(session: &Session, outputs: &BTreeMap<String, Value>) {
+    if outputs.is_empty() {
+        return;
+    }
+    let columns = session.detail().width.saturating_sub(2);
+    let padding = outputs.keys().map(String::len).max().unwrap_or(0).min(columns / 3);
+    session.console.line(&format!("\n{}", bold("Outputs:")));
+    for (name, value) in outputs {
+        for line in named(&visible(name), padding, value, columns) {
+            session.console.line(&format!("  {line}"));
+        }
+    }
+}
+
+/// The address that a person typed.
+pub(crate) fn address(text: &str) -> Result<crate::address::Address, String> {
+    text.parse().map_err(|error: crate::address::AddressError| error.to_string())
+}
+
+/// A path for messages; kept here so that verbs agree on it.
+pub(crate) fn shown(path: &ValuePath) -> String {
+    visible(&path.to_string())
+}
+
+/// Reads a file that a person named.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs_err::read(path).map_err(|error| Diagnostic::error(codes::CANNOT_READ, error.to_string()).into())
+}
