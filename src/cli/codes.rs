@@ -26,5 +26,7 @@ pub const CANNOT_READ: &str = "RT0811";
 pub const NOT_KNOWN: &str = "RT0812";
 /// A value holds a secret.
 pub const SECRET: &str = "RT0813";
+/// Nothing differs from the record.
+pub const NO_DRIFT: &str = "RT0814";
 /// A verb that belongs to later work.
 pub const LATER_VERB: &str = "RT0950";

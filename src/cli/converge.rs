@@ -88,12 +88,7 @@ async fn with_store(
 }
 
 /// Shows a plan and asks; `false` when there is nothing to do.
-pub(crate) async fn approve(
-    session: &Session,
-    planned: &Planned,
-    yes: bool,
-    question: &str,
-) -> Result<bool, Failure> {
+pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, question: &str) -> Result<bool, Failure> {
     let console = &session.console;
     if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() {
         if console.settings().json {

@@ -143,7 +143,10 @@ pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
         advice.push_str(&format!("{} {address}: not unwound: {}\n", yellow("note:"), visible(reason)));
     }
     if !unwound.behind_pivot.is_empty() {
-        advice.push_str(&format!("{} `retrue compensate --past ADDR` goes on behind what cannot be undone\n", bold("hint:")));
+        advice.push_str(&format!(
+            "{} `retrue compensate --past ADDR` goes on behind what cannot be undone\n",
+            bold("hint:")
+        ));
     }
     advice
 }

@@ -1,6 +1,7 @@
 //! Documents for programs: wire forms of their own, beside what they show.
 
 pub(crate) mod diagnostics;
+pub(crate) mod drift;
 pub(crate) mod event;
 pub(crate) mod plan;
 pub(crate) mod state;

@@ -5,6 +5,7 @@
 
 mod diagnostics;
 pub(crate) mod difference;
+pub(crate) mod drift;
 pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod state;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::address::Address;
 use crate::cli::converge::address;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::json::event;
@@ -12,7 +13,6 @@ use crate::cli::render::text::{bold, dim, visible};
 use crate::cli::report::{self, Report};
 use crate::cli::session::Session;
 use crate::engine::{self, CompensateOptions, Compensated, Compensation};
-use crate::address::Address;
 
 /// Unwind a run until the world is as it was
 ///
@@ -96,7 +96,8 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: Argum
 fn screen(compensation: &Compensation, session: &Session) -> String {
     let mut screen = Screen::new(session.detail());
     for run in &compensation.runs {
-        let what = format!("{}, {}, started {} by {}", run.kind.word(), run.state.word(), run.started, visible(&run.actor));
+        let what =
+            format!("{}, {}, started {} by {}", run.kind.word(), run.state.word(), run.started, visible(&run.actor));
         screen.words(&format!("{} ", bold(&format!("Unwind {}:", run.run))), &what);
     }
     screen.blank();

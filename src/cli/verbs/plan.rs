@@ -43,7 +43,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     } else {
         session.console.data(&render::plan(plan, session.detail()));
         match &arguments.output {
-            Some(output) => session.console.hint(&format!("\nhint: `retrue apply {}` does just this\n", output.display())),
+            Some(output) => {
+                session.console.hint(&format!("\nhint: `retrue apply {}` does just this\n", output.display()))
+            }
             None if !plan.is_empty() => session.console.hint("\nhint: `retrue apply` plans again, asks, and does it\n"),
             None => {}
         }

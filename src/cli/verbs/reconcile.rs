@@ -1,13 +1,25 @@
 //! `retrue reconcile`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::exit::Ending;
+use crate::address::Address;
+use crate::cli::codes;
+use crate::cli::converge::{address, approve, conclude};
+use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::progress::Progress;
 use crate::cli::session::Session;
+use crate::cli::{json, render};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, Options, Planned, Workspace};
+use crate::reconcile::Report;
 
 /// Compare the world with what is recorded and desired
+///
+/// Ends with 0 when all is in true, with 2 when something has drifted or is gone. It needs no lock,
+/// unless it is to change something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Bring what is drifted or missing back
@@ -17,8 +29,8 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "fix")]
     pub(crate) yes: bool,
     /// Take what was found as the new record
-    #[arg(long, value_name = "ADDR", conflicts_with = "accept_all")]
-    pub(crate) accept: Vec<String>,
+    #[arg(long, value_name = "ADDR", conflicts_with = "accept_all", value_parser = address)]
+    pub(crate) accept: Vec<Address>,
     /// Take all that was found as the new record
     #[arg(long)]
     pub(crate) accept_all: bool,
@@ -38,6 +50,129 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("reconcile")
+    session.listen();
+    let Some(pause) = arguments.every else { return once(session, &arguments).await };
+    if arguments.fix && !arguments.yes && !session.console.settings().interactive {
+        // It would fail each time, for ever.
+        let diagnostic = Diagnostic::error(codes::NOBODY_TO_ASK, "`--every` with `--fix` needs `--yes` here");
+        return Err(Failure::new(Exit::Failed, diagnostic.hint("this is no terminal: nobody can be asked")));
+    }
+    loop {
+        // One after the other, so that two never overlap; an error is told, and the next one tries again.
+        if let Err(failure) = once(session, &arguments).await {
+            super::super::report(&session.console, &failure);
+        }
+        tokio::select! {
+            () = session.cancellation.soft.cancelled() => return Ok(Exit::Cancelled),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn once(session: &Session, arguments: &Arguments) -> Ending {
+    let options = session.options();
+    let workspace = engine::workspace(&options)?;
+    if arguments.fix || arguments.accept_all || !arguments.accept.is_empty() {
+        let store = session.open(&options, "reconcile", Some(&workspace.stack)).await?;
+        let ending = changing(session, &store, &options, &workspace, arguments).await;
+        return session.close(&store, ending).await;
+    }
+    let (report, planned) = engine::reconcile(&options, &workspace).await?;
+    session.warn(&planned.warnings, &planned.sources);
+    show(session, &report, &planned)?;
+    Ok(standing(&report, &planned))
+}
+
+/// What the exit status says about what was found.
+fn standing(report: &Report, planned: &Planned) -> Exit {
+    match report.is_true() {
+        _ if !planned.plan.in_doubt.is_empty() => Exit::NeedsPerson,
+        true => Exit::Done,
+        false => Exit::Changes,
+    }
+}
+
+fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Failure> {
+    if session.console.settings().json {
+        let now = session.now();
+        for drift in &report.drift {
+            session.document(&json::drift::event(&now, drift))?;
+        }
+        session.document(&json::drift::finished(&now, report, &planned.plan.in_doubt))?;
+    } else {
+        session.console.data(&render::drift::report(report, &planned.plan.in_doubt, session.detail()));
+        if !report.is_true() {
+            session.console.hint("\nhint: `--fix` brings it back, `--accept ADDR` takes it as it is\n");
+        }
+    }
+    Ok(())
+}
+
+async fn changing(
+    session: &Session,
+    store: &engine::Session,
+    options: &Options,
+    workspace: &Workspace,
+    arguments: &Arguments,
+) -> Ending {
+    let progress = Progress::new(session.console.clone());
+    let doubtful = store.settle(&progress, &session.cancellation).await?;
+    let (report, planned) = engine::reconcile(options, workspace).await?;
+    session.warn(&planned.warnings, &planned.sources);
+    show(session, &report, &planned)?;
+    if !arguments.fix {
+        return accept(session, store, &report, arguments).await;
+    }
+    if report.to_mend().is_empty() {
+        return Ok(match report.is_true() {
+            _ if !doubtful.is_empty() => Exit::NeedsPerson,
+            true => Exit::Done,
+            // Something cannot even be read.
+            false => Exit::Failed,
+        });
+    }
+    let fix = store.plan_fix(workspace, &report.to_mend(), doubtful.clone(), &session.cancellation).await?;
+    if !session.console.settings().json {
+        session.console.data("\n");
+    }
+    if approve(session, &fix, arguments.yes, "Fix this?").await? {
+        let applied = store.fix(&fix, &progress, &session.cancellation).await?;
+        let exit = conclude(session, &progress, &applied, &doubtful);
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    let (after, _) = engine::reconcile(options, workspace).await?;
+    if after.is_true() {
+        return Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson });
+    }
+    session.console.tell(&crate::cli::console::plain(&render::drift::report(&after, &[], session.detail())));
+    Ok(Exit::Failed)
+}
+
+/// Takes what was found for the record, and shows what the TOML should say.
+async fn accept(session: &Session, store: &engine::Session, report: &Report, arguments: &Arguments) -> Ending {
+    let wanted: BTreeSet<Address> = arguments.accept.iter().cloned().collect();
+    for address in &wanted {
+        if !report.drift.iter().any(|drift| drift.address == *address) {
+            return Err(Diagnostic::error(codes::NO_DRIFT, format!("nothing differs from the record at `{address}`"))
+                .hint("nothing was accepted; `retrue reconcile` shows what differs")
+                .into());
+        }
+    }
+    let wanted = (!arguments.accept_all).then_some(&wanted);
+    let accepted = store.accept_drift(report, wanted).await?;
+    if session.console.settings().json {
+        for address in &accepted {
+            session.document(&json::drift::accepted(&session.now(), address))?;
+        }
+    } else {
+        let drift = report.drift.iter().filter(|drift| accepted.contains(&drift.address));
+        session.console.data(&render::drift::accepted(drift, session.detail()));
+    }
+    let left = report
+        .drift
+        .iter()
+        .any(|drift| !accepted.contains(&drift.address) && drift.status != crate::plan::DriftStatus::ChangedOutside);
+    Ok(if left { Exit::Changes } else { Exit::Done })
 }

@@ -78,8 +78,42 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
         Verb::Review(_) => session.later("runs review"),
         Verb::Replay(_) => session.later("runs replay"),
         Verb::DeadLetters(_) => session.later("runs dead-letters"),
-        Verb::Note(_) | Verb::Accept(_) => session.later("runs"),
+        Verb::Note(note) => change(session, Change::Note(note)).await,
+        Verb::Accept(one) => change(session, Change::Accept(one)).await,
     }
+}
+
+/// What is to be written into a run's journal.
+enum Change {
+    Note(Note),
+    Accept(One),
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    run_id: &'a str,
+    done: &'a str,
+}
+
+async fn change(session: &Session, change: Change) -> Ending {
+    // Nothing is made just to say that it has no runs.
+    looked(session)?;
+    let options = session.options();
+    let stack = engine::load(&options).ok();
+    let store = session.open(&options, "runs", stack.as_ref()).await?;
+    let changed = match &change {
+        Change::Note(note) => store.note(&note.run, &note.text).await.map(|run| (run, "noted")),
+        Change::Accept(one) => store.accept_run(&one.run).await.map(|run| (run, "accepted")),
+    };
+    let ending = match changed {
+        Ok((run, done)) if session.console.settings().json => session.document(&Changed { run_id: &run, done }),
+        Ok((run, done)) => {
+            session.console.line(&format!("{done}: {run}"));
+            Ok(Exit::Done)
+        }
+        Err(failure) => Err(failure.into()),
+    };
+    session.close(&store, ending).await
 }
 
 fn list(session: &Session) -> Ending {

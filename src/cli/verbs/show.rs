@@ -11,6 +11,7 @@ use crate::cli::json;
 use crate::cli::render;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
+use crate::engine;
 use crate::saga::State;
 
 /// Show the state, one resource, or a plan file
@@ -80,7 +81,12 @@ fn plan_file(session: &Session, subject: &str, path: &Path) -> Ending {
     if !path.exists() {
         return Err(nothing(subject));
     }
-    session.later("show PLANFILE")
+    let plan = engine::open_plan(&session.options(), path)?;
+    if session.console.settings().json {
+        return session.document(&json::plan::wire(&plan));
+    }
+    session.console.data(&render::plan(&plan, session.detail()));
+    Ok(Exit::Done)
 }
 
 fn nothing(subject: &str) -> Failure {

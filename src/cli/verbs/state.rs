@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use crate::cli::exit::{Ending, Exit};
+use crate::address::Address;
+use crate::cli::converge::{address, read};
+use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::json;
 use crate::cli::render::table::table;
-use crate::cli::render::text::visible;
+use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
@@ -37,19 +40,19 @@ pub(crate) struct List {}
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Move {
     /// The address that it has
-    #[arg(value_name = "FROM")]
-    pub(crate) from: String,
+    #[arg(value_name = "FROM", value_parser = address)]
+    pub(crate) from: Address,
     /// The address that it gets
-    #[arg(value_name = "TO")]
-    pub(crate) to: String,
+    #[arg(value_name = "TO", value_parser = address)]
+    pub(crate) to: Address,
 }
 
 /// What to forget.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Remove {
     /// What to forget
-    #[arg(value_name = "ADDR", required = true)]
-    pub(crate) addresses: Vec<String>,
+    #[arg(value_name = "ADDR", required = true, value_parser = address)]
+    pub(crate) addresses: Vec<Address>,
 }
 
 /// Nothing to choose.
@@ -70,11 +73,90 @@ pub(crate) struct Recover {}
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
-    match verb {
-        Verb::List(_) => list(session),
-        Verb::Export(_) => export(session),
-        _ => session.later("state"),
+    let verb = match verb {
+        Verb::List(_) => return list(session),
+        Verb::Export(_) => return export(session),
+        Verb::Recover(_) => return recover(session).await,
+        changing => changing,
+    };
+    let options = session.options();
+    let stack = engine::load(&options).ok();
+    if !matches!(verb, Verb::Restore(_)) && session.look()?.is_none() {
+        return Err(no_state("there is no state to change"));
     }
+    let store = session.open(&options, "state", stack.as_ref()).await?;
+    let ending = change(session, &store, verb).await;
+    session.close(&store, ending).await
+}
+
+#[derive(Serialize)]
+struct Moved {
+    from: Address,
+    to: Address,
+}
+
+async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Ending {
+    let console = &session.console;
+    let json = console.settings().json;
+    match verb {
+        Verb::Mv(arguments) => {
+            let moved = store.state_mv(&arguments.from, &arguments.to).await?;
+            if json {
+                let moved: Vec<Moved> = moved.into_iter().map(|(from, to)| Moved { from, to }).collect();
+                return session.document(&moved);
+            }
+            for (from, to) in moved {
+                console.line(&format!("{from} is now {to}"));
+            }
+        }
+        Verb::Rm(arguments) => {
+            let mut removed = Vec::new();
+            for address in &arguments.addresses {
+                removed.extend(store.state_rm(address).await?);
+            }
+            if json {
+                return session.document(&removed);
+            }
+            for address in removed {
+                console.line(&format!("{address} is no longer recorded; what it stood for was not touched"));
+            }
+        }
+        Verb::Restore(arguments) => {
+            let bytes = read(&arguments.file)?;
+            let document: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| {
+                Diagnostic::error(crate::store::EXPORT, format!("{} is not JSON: {error}", arguments.file.display()))
+                    .hint("`retrue state export` writes a state that can be restored")
+            })?;
+            let changed = store.state_restore(&document).await?;
+            if json {
+                return session.document(&serde_json::json!({ "changed": changed }));
+            }
+            console.line(&format!("restored: {} changed", count(changed, "record was", "records were")));
+        }
+        Verb::List(_) | Verb::Export(_) | Verb::Recover(_) => {}
+    }
+    Ok(Exit::Done)
+}
+
+/// Opens the store in a way that mends what can be mended, and tells what that was.
+async fn recover(session: &Session) -> Ending {
+    let notices = engine::recover(&session.options()).await?;
+    if session.console.settings().json {
+        return session.document(&notices);
+    }
+    for notice in &notices {
+        session.console.line(&visible(notice));
+    }
+    if notices.is_empty() {
+        session.console.line("The state is whole; nothing had to be mended.");
+    }
+    Ok(Exit::Done)
+}
+
+fn no_state(message: &str) -> Failure {
+    Diagnostic::error(crate::store::NO_STORE, message)
+        .hint("`retrue apply` makes one; `-C` and `--env` choose another stack or environment")
+        .into()
 }
 
 fn list(session: &Session) -> Ending {
@@ -108,10 +190,6 @@ fn list(session: &Session) -> Ending {
 fn export(session: &Session) -> Ending {
     match session.look()? {
         Some(look) => session.document(&look.export()?),
-        None => Err(engine::Failure::one(
-            Diagnostic::error(crate::store::NO_STORE, "there is no state to export")
-                .hint("`retrue apply` makes one; `-C` and `--env` choose another stack or environment"),
-        )
-        .into()),
+        None => Err(no_state("there is no state to export")),
     }
 }

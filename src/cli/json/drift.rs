@@ -1,0 +1,100 @@
+//! `reconcile --json`: a line for each difference, and a last one that counts.
+
+use std::collections::BTreeSet;
+
+use retrue_provider_api::{Path, Type, Value};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::value::Shown;
+use crate::address::Address;
+use crate::plan::{Drift, DriftStatus, InDoubt};
+use crate::reconcile::Report;
+
+/// One difference.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireDrift<'a> {
+    ts: &'a str,
+    event: &'static str,
+    run_id: Option<&'a str>,
+    address: &'a Address,
+    status: DriftStatus,
+    attributes: &'a [Path],
+    recorded: Json,
+    desired: Json,
+    observed: Json,
+    sensitive: BTreeSet<Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+/// The last line.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireFinished<'a> {
+    ts: &'a str,
+    event: &'static str,
+    run_id: Option<&'a str>,
+    in_true: usize,
+    drifted: usize,
+    missing: usize,
+    unreadable: usize,
+    changed_outside: usize,
+    in_doubt: &'a [InDoubt],
+}
+
+/// One difference that was taken for the record.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireAccepted<'a> {
+    ts: &'a str,
+    event: &'static str,
+    address: &'a Address,
+}
+
+/// The line of a difference. Only the attributes that differ are in it.
+pub(crate) fn event<'a>(now: &'a str, drift: &'a Drift) -> WireDrift<'a> {
+    let mut shown = Shown::default();
+    let mut side = |value: &Value| shown.json(&only(value, &drift.attributes));
+    WireDrift {
+        ts: now,
+        event: "drift",
+        run_id: None,
+        address: &drift.address,
+        status: drift.status,
+        attributes: &drift.attributes,
+        recorded: side(&drift.recorded),
+        desired: side(&drift.desired),
+        observed: side(&drift.observed),
+        sensitive: shown.sensitive,
+        error: drift.error.as_deref(),
+    }
+}
+
+/// The top-level attributes that paths begin with.
+fn only(value: &Value, paths: &[Path]) -> Value {
+    let Some(entries) = value.as_entries().filter(|_| !paths.is_empty()) else {
+        return if value.is_null() { Value::null(Type::Dynamic) } else { value.clone() };
+    };
+    let names: BTreeSet<&str> = paths.iter().filter_map(Path::first_attribute).collect();
+    let kept = entries.iter().filter(|(name, _)| names.contains(name.as_ref()));
+    Value::object(kept.map(|(name, value)| (name.clone(), value.clone()))).with_marks(value.marks())
+}
+
+/// The line that ends it.
+pub(crate) fn finished<'a>(now: &'a str, report: &Report, in_doubt: &'a [InDoubt]) -> WireFinished<'a> {
+    WireFinished {
+        ts: now,
+        event: "run_finished",
+        run_id: None,
+        in_true: report.in_true,
+        drifted: report.count(DriftStatus::Drifted),
+        missing: report.count(DriftStatus::Missing),
+        unreadable: report.count(DriftStatus::Unreadable),
+        changed_outside: report.count(DriftStatus::ChangedOutside),
+        in_doubt,
+    }
+}
+
+/// The line of something accepted.
+pub(crate) fn accepted<'a>(now: &'a str, address: &'a Address) -> WireAccepted<'a> {
+    WireAccepted { ts: now, event: "accepted", address }
+}

@@ -1,0 +1,152 @@
+//! How the world stands to the record: the screen of `reconcile`.
+
+use retrue_provider_api::{Data, Path, Value};
+
+use super::difference::{Difference, shown_at};
+use super::plan::{Detail, Screen};
+use super::text::{bold, count, dim, green, red, visible, yellow};
+use super::value::{key, quoted, veil};
+use crate::plan::{Drift, DriftStatus, InDoubt};
+use crate::reconcile::Report;
+
+/// The whole report.
+pub(crate) fn report(report: &Report, in_doubt: &[InDoubt], detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    screen.line(&summary(report, in_doubt));
+    for doubt in in_doubt {
+        screen.separate();
+        screen.line(&format!("{} {}  {}", yellow("?"), bold(&visible(&doubt.address.to_string())), yellow("in doubt")));
+        screen.words("    ", &visible(&doubt.reason));
+    }
+    for drift in &report.drift {
+        show(&mut screen, drift);
+    }
+    screen.finish()
+}
+
+fn summary(report: &Report, in_doubt: &[InDoubt]) -> String {
+    let parts = [
+        (report.count(DriftStatus::Drifted), "drifted"),
+        (report.count(DriftStatus::Missing), "missing"),
+        (report.count(DriftStatus::Unreadable), "unreadable"),
+        (report.count(DriftStatus::ChangedOutside), "changed outside"),
+        (in_doubt.len(), "in doubt"),
+    ];
+    let others: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| yellow(&format!("{number} {word}")))
+        .collect();
+    let good = format!("{} in true", count(report.in_true, "resource is", "resources are"));
+    if others.is_empty() {
+        return format!("All in true: {}.", green(&good));
+    }
+    format!("{good}, {}.", others.join(", "))
+}
+
+fn show(screen: &mut Screen, drift: &Drift) {
+    let (sign, word) = match drift.status {
+        DriftStatus::InTrue => return,
+        DriftStatus::Drifted => (yellow("~"), yellow("drifted")),
+        DriftStatus::ChangedOutside => (dim("·"), dim("changed outside, where nothing of ours depends on it")),
+        DriftStatus::Missing => (red("-"), red("missing")),
+        DriftStatus::Unreadable => (red("!"), red("unreadable")),
+    };
+    screen.separate();
+    screen.line(&format!("{sign} {}  {word}", bold(&visible(&drift.address.to_string()))));
+    if let Some(error) = &drift.error {
+        screen.words("    ", &visible(error));
+    }
+    if drift.status == DriftStatus::Missing {
+        return;
+    }
+    let columns = screen.width().saturating_sub(4).max(16);
+    for path in &drift.attributes {
+        let (before, after) = (path.get(&drift.recorded), path.get(&drift.observed));
+        for line in (Difference { path: path.clone(), before, after }).lines(None, columns) {
+            screen.line(&format!("    {line}"));
+        }
+        if let Some(line) = third_side(path, drift) {
+            screen.line(&dim(&format!("        {line}")));
+        }
+    }
+}
+
+/// What is desired, where that is neither what was recorded nor what was found.
+fn third_side(path: &Path, drift: &Drift) -> Option<String> {
+    let plain = |value: &Value| value.clone().unmark_deep().0;
+    let desired = path.get(&drift.desired)?;
+    if !desired.is_wholly_known() {
+        return None;
+    }
+    let wanted = plain(desired);
+    let same = |side: Option<&Value>| side.map(plain).is_some_and(|side| side.same(&wanted));
+    if same(path.get(&drift.recorded)) {
+        return None;
+    }
+    Some(match same(path.get(&drift.observed)) {
+        true => "and this is what is declared now".to_owned(),
+        false => format!("declared: {}", shown_at(path, &drift.desired)),
+    })
+}
+
+/// What was taken for the record, and what the TOML should say so that the next apply agrees.
+pub(crate) fn accepted<'a>(drift: impl Iterator<Item = &'a Drift>, detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    let mut none = true;
+    for drift in drift {
+        none = false;
+        screen.separate();
+        let address = visible(&drift.address.to_string());
+        if drift.status == DriftStatus::Missing {
+            screen.line(&format!("{}  accepted: it is gone, and no longer recorded", bold(&address)));
+            screen.words("    ", "remove its block, or the next apply makes it anew");
+            continue;
+        }
+        screen.line(&format!("{}  accepted", bold(&address)));
+        let lines: Vec<String> = drift.attributes.iter().filter_map(|path| assignment(path, drift)).collect();
+        if !lines.is_empty() {
+            screen.line(&dim("    so that the next apply agrees, write in its block:"));
+            for line in lines {
+                screen.line(&format!("    {line}"));
+            }
+        }
+    }
+    if none {
+        screen.line("Nothing to accept.");
+    }
+    screen.finish()
+}
+
+/// `mode = "0600"`, where the configuration says something else.
+fn assignment(path: &Path, drift: &Drift) -> Option<String> {
+    let observed = path.get(&drift.observed)?;
+    let plain = |value: &Value| value.clone().unmark_deep().0;
+    if path.get(&drift.desired).is_some_and(|desired| plain(desired).same(&plain(observed))) {
+        return None;
+    }
+    Some(format!("{path} = {}", toml(observed)?))
+}
+
+/// A value as TOML; `None` for what may not be shown or cannot be written.
+fn toml(value: &Value) -> Option<String> {
+    if veil(value).is_some() {
+        return None;
+    }
+    Some(match value.data() {
+        Data::Null(_) | Data::Unknown(..) => return None,
+        Data::Bool(value) => value.to_string(),
+        Data::Number(number) => number.to_string(),
+        // What would be a template is kept from being one.
+        Data::String(text) => quoted(&text.replace("${", "$${").replace("%{", "%%{")),
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+            format!("[{}]", items.iter().map(toml).collect::<Option<Vec<_>>>()?.join(", "))
+        }
+        Data::Map(_, entries) | Data::Object(entries) => {
+            let entries = entries.iter().filter(|(_, value)| !value.is_null());
+            let parts: Option<Vec<String>> =
+                entries.map(|(name, value)| Some(format!("{} = {}", key(name), toml(value)?))).collect();
+            format!("{{ {} }}", parts?.join(", "))
+        }
+    })
+}
