@@ -202,7 +202,7 @@ fn style(template: &str) -> ProgressStyle {
 
 fn doing(event: &RunEvent, step: &StepRef) -> String {
     match event.kind {
-        RunEventKind::UndoStarted(_) => format!("undo of {}", step.action),
+        RunEventKind::UndoStarted(_) => undoing(step.action),
         _ => step.action.to_owned(),
     }
 }
@@ -219,9 +219,7 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
     match &event.kind {
         RunEventKind::RunStarted { kind, .. } => verbose.then(|| dim(&format!("run {} ({})", event.run, kind.word()))),
         RunEventKind::StepStarted(step) if verbose => named(dim(">"), &step.address, dim(step.action)),
-        RunEventKind::UndoStarted(step) if verbose => {
-            named(dim(">"), &step.address, dim(&format!("undo of {}", step.action)))
-        }
+        RunEventKind::UndoStarted(step) if verbose => named(dim(">"), &step.address, dim(&undoing(step.action))),
         RunEventKind::StepRetrying { step, error, after } => named(
             yellow("!"),
             &step.address,
@@ -258,12 +256,12 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
         }
         RunEventKind::UndoFinished { step, duration, lost } => {
             let lost = if lost.is_empty() { String::new() } else { format!(", but for {}", visible(&lost.join("; "))) };
-            named(green("↩"), &step.address, format!("{} undone{lost}{}", step.action, took(duration)))
+            named(green("↩"), &step.address, format!("{}{lost}{}", undone(step.action), took(duration)))
         }
         RunEventKind::UndoStuck { step, error } => named(
             red("✗"),
             &step.address,
-            format!("{} {}", red(&format!("undo of {} is stuck:", step.action)), first_line(&error.message)),
+            format!("{} {}", red(&format!("{} is stuck:", undoing(step.action))), first_line(&error.message)),
         ),
         RunEventKind::Verified { address, differing } if !differing.is_empty() => {
             named(yellow("!"), address, yellow(&format!("reads back differently: {}", differing.join(", "))))
@@ -288,6 +286,21 @@ pub(crate) fn done(action: &str) -> &str {
         "record" => "recorded",
         "read" => "read",
         other => other,
+    }
+}
+
+/// What an undo does: `delete, to undo`.
+fn undoing(action: &str) -> String {
+    format!("undo by {action}")
+}
+
+/// What an undo did: `undone: deleted`.
+fn undone(action: &str) -> String {
+    match action {
+        "record" => "undone".to_owned(),
+        "create" => "undone: made again".to_owned(),
+        "update" => "undone: put back".to_owned(),
+        other => format!("undone: {}", done(other)),
     }
 }
 

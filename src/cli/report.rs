@@ -21,7 +21,7 @@ pub(crate) struct Report {
 /// Puts a report together.
 pub(crate) fn report(seen: &Seen) -> Report {
     let mut errors = String::new();
-    let groups = [("failed", &seen.failed), ("is in doubt", &seen.doubtful), ("could not be undone", &seen.stuck)];
+    let groups = [("failed", &seen.failed), ("is in doubt", &seen.doubtful), ("", &seen.stuck)];
     for (what, failures) in groups {
         for (address, action, failure) in failures {
             errors.push_str(&error(address, action, what, failure));
@@ -62,11 +62,10 @@ fn summary(run: &SeenRun) -> Option<String> {
 }
 
 fn error(address: &Address, action: &str, what: &str, failure: &StepFailure) -> String {
-    let action = if what == "could not be undone" { format!("the {action}") } else { action.to_owned() };
+    let what = if what.is_empty() { format!("undo by {action} failed") } else { format!("{action} {what}") };
     let mut lines = failure.message.lines().map(visible);
     let first = lines.next().unwrap_or_default();
-    let head =
-        format!("error[{}]: {}: {action} {what}: {first}", visible(&failure.code), visible(&address.to_string()));
+    let head = format!("error[{}]: {}: {what}: {first}", visible(&failure.code), visible(&address.to_string()));
     let rest: String = lines.map(|line| format!("  {line}\n")).collect();
     format!("{}\n{rest}", red(&head))
 }

@@ -98,7 +98,8 @@ fn screen(compensation: &Compensation, session: &Session) -> String {
     for run in &compensation.runs {
         let what =
             format!("{}, {}, started {} by {}", run.kind.word(), run.state.word(), run.started, visible(&run.actor));
-        screen.words(&format!("{} ", bold(&format!("Unwind {}:", run.run))), &what);
+        screen.line(&bold(&format!("Unwind {}", visible(&run.run))));
+        screen.words("  ", &what);
     }
     screen.blank();
     for (address, what) in &compensation.steps {

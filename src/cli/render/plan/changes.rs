@@ -64,7 +64,9 @@ fn title(screen: &mut Screen, change: &Change) {
     if let Some(from) = &change.moved_from {
         screen.words("    ", &format!("moved from {from}"));
     }
-    for reason in &change.reasons {
+    // That something declared is made needs no reason.
+    let told = change.action != Action::Create || screen.detail.all;
+    for reason in change.reasons.iter().filter(|_| told) {
         screen.words(&format!("    {} ", dim("because")), &visible(reason));
     }
     if let Some(reason) = change.reversible.reason() {
