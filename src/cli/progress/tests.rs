@@ -86,7 +86,7 @@ fn lines_for_people() {
 fn more_detail_shows_what_begins() {
     let (_, err, _) = watch(Settings { verbose: 1, ..Settings::PLAIN }, eventful());
     assert!(err.starts_with("run r1 (apply)\n"), "{err}");
-    assert!(err.contains("\n> a.two  undo of update\n"), "{err}");
+    assert!(err.contains("\n> a.two  undo by update\n"), "{err}");
 }
 
 #[test]
