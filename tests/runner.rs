@@ -1,6 +1,7 @@
 //! All end-to-end tests, in one program.
 
 mod environment;
+mod house;
 
 mod scenarios {
     mod tools;
