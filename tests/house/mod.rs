@@ -5,6 +5,7 @@ mod arrows;
 mod pages;
 mod sizes;
 mod stacks;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
