@@ -100,12 +100,7 @@ fn effects() -> String {
 }
 
 fn step_of(effect: StepEffect) -> StepHistory {
-    let id = StepId {
-        address: "a_b.c".parse().unwrap(),
-        object: ObjectKey::Current,
-        effect,
-        plan: String::new(),
-    };
+    let id = StepId { address: "a_b.c".parse().unwrap(), object: ObjectKey::Current, effect, plan: String::new() };
     StepHistory {
         id,
         image: None,
@@ -113,6 +108,7 @@ fn step_of(effect: StepEffect) -> StepHistory {
         status: StepStatus::Applied,
         object: None,
         failure: None,
+        has_child: false,
         position: 0,
     }
 }
@@ -131,12 +127,8 @@ fn words(status: &dyn std::fmt::Debug) -> String {
 
 /// One event of each kind that is about a step.
 fn events() -> Vec<(String, Event)> {
-    let failure = || StepFailure {
-        code: String::new(),
-        category: Category::Unknown,
-        message: String::new(),
-        retryable: false,
-    };
+    let failure =
+        || StepFailure { code: String::new(), category: Category::Unknown, message: String::new(), retryable: false };
     let end = || Box::new(StepEnd { object: None, error: None });
     let resolved = |outcome| {
         Event::StepResolved(Box::new(Resolution { of: String::new(), outcome, how: String::new(), object: None }))
