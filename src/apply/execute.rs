@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use retrue_provider_api::{
-    Applied, Capability, Category, Change, Effect, FindRequest, Findable, Found, Image, ImageRequest, Observed,
+    Applied, Block, Capability, Category, Change, Effect, FindRequest, Findable, Found, Image, ImageRequest, Observed,
     Outcome, Path, PlanRequest, Private, ProviderError, ReadRequest, Type, TypeSchema, Value, canonical_bytes,
     proposed_state,
 };
@@ -17,7 +17,7 @@ use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::decide::{differing_attributes, fingerprint};
 use crate::plan::marks::mark_planned;
-use crate::plan::{ExistingObject, ObjectKey, Plan, Step, StepEffect};
+use crate::plan::{ExistingObject, ObjectKey, Step, StepEffect};
 use crate::rest::{RestingValue, Seal};
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::object::RestingImage;
@@ -54,8 +54,6 @@ pub enum StepResult {
 pub struct Executor<'a> {
     /// What is the same for all steps.
     pub caller: &'a Caller<'a>,
-    /// The plan.
-    pub plan: &'a Plan,
     /// The providers.
     pub providers: &'a Providers,
     /// The values of instances, as they are now.
@@ -405,7 +403,10 @@ impl Executor<'_> {
             Entry::of(&step.id, done).with(writes),
         ];
         crash_point!("apply/record/before");
-        self.caller.journal.had_effect();
+        // A record that is only brought up to date is nothing that anybody would want to unwind.
+        if step.id.effect != StepEffect::Record || step.moved_from.is_some() {
+            self.caller.journal.had_effect();
+        }
         self.caller.journal.write(entries).await?;
         crash_point!("apply/record/after");
         if matches!(step.id.effect, StepEffect::Adopt | StepEffect::Record) {
@@ -554,7 +555,7 @@ impl Executor<'_> {
                 let check = match effect {
                     Effect::Delete => None,
                     _ if ready.capability.reads_back => {
-                        let differing = differing_known(planned, &applied.state);
+                        let differing = differing_known(&ready.schema.block, planned, &applied.state);
                         entries.push(Entry::of(&step.id, verdict(&differing)));
                         Some(differing)
                     }
@@ -638,7 +639,7 @@ impl Executor<'_> {
             let limit = ready.capability.time_limits.read;
             let context = self.call(ready, 1, "", limit);
             let differing = match within(limit, "read", ready.configured.provider.read(&context, request)).await {
-                Ok(Some(observed)) => differing_known(planned, &observed.state),
+                Ok(Some(observed)) => differing_known(&ready.schema.block, planned, &observed.state),
                 Ok(None) => vec![Path::root()],
                 // What cannot be read now is seen by the next reconcile.
                 Err(_) => return Ok(None),
@@ -868,10 +869,16 @@ fn verdict(differing: &[Path]) -> Event {
     }
 }
 
-/// The attributes that were planned, were known, and turned out different.
-pub fn differing_known(planned: &Value, found: &Value) -> Vec<Path> {
+/// The attributes that were planned, were known, and turned out different. What changes by itself,
+/// or is never given back, does not count.
+pub fn differing_known(block: &Block, planned: &Value, found: &Value) -> Vec<Path> {
     differing_attributes(planned, found)
         .into_iter()
+        .filter(|path| {
+            path.first_attribute()
+                .and_then(|name| block.attributes.get(name))
+                .is_none_or(|attribute| !attribute.volatile && !attribute.write_only)
+        })
         .filter(|path| match (path.get(planned), path.get(found)) {
             (Some(planned), Some(found)) => first_broken(planned, found, &Path::root()).is_some(),
             (Some(planned), None) => !planned.is_null() && planned.is_known(),

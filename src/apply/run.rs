@@ -67,7 +67,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let seal = caller.seal;
     let recorded = recorded_values(state, seal);
     let values = Values::new(recorded, plan, request.directory.clone());
-    let executor = Executor { caller, plan, providers, values: &values };
+    let executor = Executor { caller, providers, values: &values };
     let mut schedule = Schedule::new(plan);
     let mut live = Live { objects: recorded_objects(state, seal) };
     let mut report = RunReport {

@@ -415,7 +415,7 @@ async fn examine_create(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
             how: "it was looked for, and is not there".into(),
         },
         Ok(Some(observed)) => {
-            let differing = differing_known(&scene.planned, &observed.state);
+            let differing = differing_known(&scene.schema.block, &scene.planned, &observed.state);
             let (outcome, status, how) = if differing.is_empty() {
                 (ResolvedOutcome::Applied, ObjectStatus::Ok, "it was found, and is as planned".to_owned())
             } else {
@@ -491,7 +491,7 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
                 .into(),
         );
     }
-    if differing_known(&scene.planned, &observed.state).is_empty() {
+    if differing_known(&scene.schema.block, &scene.planned, &observed.state).is_empty() {
         return Verdict::Settled {
             outcome: ResolvedOutcome::Applied,
             object: found_object(scene, observed, ObjectStatus::Ok),

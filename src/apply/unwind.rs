@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use retrue_provider_api::{
     Applied, BlobId, Capability, Category, Change, Effect, FindRequest, Findable, Found, Image, Observed, Outcome,
-    Path, Private, ProviderError, ReadRequest, Reversibility, Type, TypeSchema, Value,
+    Path, PathStep, Private, ProviderError, Reversibility, Type, TypeSchema, Value,
 };
 
 use crate::address::Address;
@@ -628,6 +628,10 @@ impl Worker<'_> {
         let (Some(image), Some(prior)) = (&scene.image, &scene.prior) else {
             return Err(stuck(codes::RECORD, Category::Unknown, "there is no image to go back to"));
         };
+        // What was never finished is not made again.
+        if prior.status == ObjectStatus::Tainted {
+            return Ok((None, Vec::new()));
+        }
         // A create is never sent before a look.
         if let Some(observed) = self.look(scene, image).await? {
             let differing = settable_difference(scene, &image.state, &observed.state);
@@ -739,9 +743,24 @@ fn overlay(schema: &TypeSchema, config: &Value, observed: &Value) -> Value {
 /// Puts the new values of what was made again where the old ones stood.
 fn follow(state: Value, provenance: Option<&BTreeMap<Path, (Address, Path)>>, remade: &Remade) -> Value {
     let Some(provenance) = provenance.filter(|_| !remade.is_empty()) else { return state };
-    let new: BTreeMap<&Path, &Value> =
-        provenance.iter().filter_map(|(path, (address, from))| Some((path, from.get(remade.get(address)?)?))).collect();
-    state.map_parts(&mut |path, part| new.get(path).map_or(part, |new| (*new).clone()))
+    let new: BTreeMap<Path, &Value> = provenance
+        .iter()
+        .filter_map(|(path, (address, from))| Some((alike(path), from.get(remade.get(address)?)?)))
+        .collect();
+    state.map_parts(&mut |path, part| new.get(&alike(path)).map_or(part, |new| (*new).clone()))
+}
+
+/// A path in one form: the configuration has tables where the value has maps.
+fn alike(path: &Path) -> Path {
+    Path(
+        path.0
+            .iter()
+            .map(|step| match step {
+                PathStep::Attribute(name) => PathStep::Key(name.clone()),
+                other => other.clone(),
+            })
+            .collect(),
+    )
 }
 
 /// All payloads that unwinding the runs would need.

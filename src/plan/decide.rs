@@ -252,6 +252,10 @@ fn create_step(instance: &Instance<'_>, response: &PlanResponse) -> Step {
 
 /// The reversibility of a delete: what the provider says, and that data does not come back.
 fn delete_reversibility(instance: &Instance<'_>, response: Option<&PlanResponse>) -> Reversibility {
+    // What was never finished holds nothing that is worth bringing back.
+    if instance.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted) {
+        return Reversibility::Full;
+    }
     let said = response.map_or(Reversibility::Full, |response| response.reversibility.clone());
     match said {
         Reversibility::Full if instance.capability.holds_data => Reversibility::Lossy("its data is gone".into()),
@@ -409,7 +413,9 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
         change.reasons = update_reasons(instance.block, recorded, &observed, &update.planned);
         change.warnings.extend(response.warnings.iter().cloned());
         decision.steps.push(update);
-    } else if record_is_stale(desired, recorded, &observed, &response.planned) || instance.moved_from.is_some() {
+    } else if record_is_stale(instance.block, desired, recorded, &observed, &response.planned)
+        || instance.moved_from.is_some()
+    {
         let mut record = step_to(instance, StepEffect::Record, response);
         record.reversibility = Reversibility::Full;
         record.moved_from.clone_from(&instance.moved_from);
@@ -608,9 +614,22 @@ fn update_reasons(block: &Block, recorded: &RecordedObject, observed: &Value, pl
         .collect()
 }
 
-fn record_is_stale(desired: &Desired, recorded: &RecordedObject, observed: &Value, planned: &Value) -> bool {
-    !recorded.attributes.same(planned) && !recorded.attributes.same(observed)
-        || !observed.same(planned)
+fn record_is_stale(
+    block: &Block,
+    desired: &Desired,
+    recorded: &RecordedObject,
+    observed: &Value,
+    planned: &Value,
+) -> bool {
+    let lasting = |from: &Value, to: &Value| {
+        differing_attributes(from, to).iter().any(|path| {
+            path.first_attribute()
+                .and_then(|name| block.attributes.get(name))
+                .is_none_or(|attribute| !attribute.volatile && !attribute.write_only)
+        })
+    };
+    lasting(&recorded.attributes, planned)
+        || lasting(observed, planned)
         || !recorded.config.same(&desired.config.value)
         || recorded.lifecycle != desired.lifecycle
         || recorded.dependencies != desired.dependencies

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{ObjectKey, StepEffect, StepId};
+use crate::address::{Address, BlockAddress};
+use crate::plan::{StepEffect, StepId};
 use crate::saga::history::{RunHistory, StepHistory};
 
 /// One step to be undone.
@@ -41,36 +42,50 @@ pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -
 }
 
 /// Finds what each undo waits for. An undo comes after those of later steps, which stand before it.
+///
+/// One thing is the other way round: where something was ended (or replaced) and is made again with
+/// a new id, what was merely changed to do without it is changed back after that, so that it can
+/// refer to the new id.
 fn link(undos: &mut [Undo]) {
-    // By block, the latest undo whose step depends on the block; later ones wait for it, so that
-    // waiting for the whole set so far is one list per block, not one edge per pair.
-    let mut depending: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut touching: BTreeMap<String, usize> = BTreeMap::new();
-    let mut of_block: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut remade: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
+    for (index, undo) in undos.iter().enumerate() {
+        if undo.step.id.effect == StepEffect::Delete {
+            remade.entry(undo.step.id.address.block.clone()).or_default().push(index);
+        }
+    }
+    let mut depending: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
+    let mut touching: BTreeMap<Address, usize> = BTreeMap::new();
+    let mut of_block: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
     for index in 0..undos.len() {
         let Some(undo) = undos.get(index) else { continue };
-        let address = undo.step.id.address.to_string();
-        let block = undo.step.id.address.block.to_string();
-        let dependencies: Vec<String> = undo
+        let id = &undo.step.id;
+        let block = id.address.block.clone();
+        let dependencies: BTreeSet<BlockAddress> = undo
             .step
             .begin
             .iter()
             .flat_map(|begin| &begin.dependencies)
-            .map(ToString::to_string)
-            .filter(|dependency| *dependency != block)
+            .filter(|dependency| **dependency != block)
+            .cloned()
             .collect();
+        let follows = matches!(id.effect, StepEffect::Update | StepEffect::Record);
         let mut after: BTreeSet<usize> = BTreeSet::new();
-        after.extend(touching.get(&address));
+        after.extend(touching.get(&id.address));
         after.extend(depending.get(&block).into_iter().flatten());
-        if ends(undo.step.id.effect) {
-            for dependency in &dependencies {
+        for dependency in &dependencies {
+            if ends(id.effect) {
                 after.extend(of_block.get(dependency).into_iter().flatten());
             }
+            if follows {
+                after.extend(remade.get(dependency).into_iter().flatten());
+            }
         }
-        touching.insert(address, index);
+        touching.insert(id.address.clone(), index);
         of_block.entry(block).or_default().push(index);
         for dependency in dependencies {
-            depending.entry(dependency).or_default().push(index);
+            if !(follows && remade.contains_key(&dependency)) {
+                depending.entry(dependency).or_default().push(index);
+            }
         }
         if let Some(undo) = undos.get_mut(index) {
             undo.after = after.into_iter().collect();
@@ -90,9 +105,4 @@ pub fn inverse(step: &StepHistory) -> Option<StepEffect> {
         StepEffect::Delete => Some(StepEffect::Create),
         StepEffect::Adopt | StepEffect::Depose | StepEffect::Forget | StepEffect::Read | StepEffect::Record => None,
     }
-}
-
-/// Where the object of a step is recorded while it is undone.
-pub fn object_of(step: &StepHistory) -> ObjectKey {
-    step.id.object.clone()
 }

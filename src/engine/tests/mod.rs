@@ -10,6 +10,8 @@ use super::*;
 use crate::plan::{Action, Summary};
 use crate::saga::RunState;
 
+mod cloud;
+
 struct Stage {
     directory: tempfile::TempDir,
 }
