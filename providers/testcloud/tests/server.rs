@@ -178,3 +178,52 @@ async fn a_process_is_killed_at_its_nth_effect() {
         assert_eq!(server.cloud().truth().len() - before, objects);
     }
 }
+
+#[tokio::test]
+async fn somebody_else_comes_in_between() {
+    let server = Server::start().unwrap();
+    let http = HttpTransport::new(&server.url()).unwrap();
+    http.send(&post("networks", json!({"name": "n", "cidr": "10.0.0.0/8"}))).await.unwrap();
+    let change = Call::new(Method::Patch, "/v1/networks/net-1").with_body(json!({"description": "ours"}));
+    let meddle = |set| Action::Meddle { collection: "networks".into(), id: "net-1".into(), set };
+    server.cloud().add_fault(Fault::at(Method::Patch, "networks", meddle(json!({"tags": {"by": "hand"}}))));
+    let answer = http.send(&change).await.unwrap();
+    assert_eq!((answer.status, &answer.body["tags"]["by"]), (200, &json!("hand")));
+    server.cloud().add_fault(Fault::at(Method::Patch, "networks", meddle(json!(null))));
+    assert_eq!(http.send(&change).await.unwrap().status, 404);
+    let by_other: Vec<bool> = server.cloud().audit().iter().map(|entry| entry.by_other).collect();
+    assert_eq!(by_other, [false, true, false, true]);
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_carried_out_even_when_the_caller_is_gone() {
+    let server = Server::start().unwrap();
+    let http = HttpTransport::new(&server.url()).unwrap();
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::Delay { milliseconds: 500 }));
+    let call = post("tokens", json!({"scope": "late"}));
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let poll = async |done: &dyn Fn() -> bool| {
+        while !done() && std::time::Instant::now() < until {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    let arrived = || server.cloud().arrived() == 1;
+    tokio::select! {
+        answer = http.send(&call) => panic!("{answer:?}"),
+        () = poll(&arrived) => {}
+    }
+    poll(&|| !server.cloud().truth().is_empty()).await;
+    assert_eq!(server.cloud().truth().len(), 1);
+}
+
+#[tokio::test]
+async fn rows_are_data_that_no_attribute_holds() {
+    let server = Server::start().unwrap();
+    let http = HttpTransport::new(&server.url()).unwrap();
+    http.send(&post("databases", json!({"name": "d", "engine": "mysql", "password": "p"}))).await.unwrap();
+    let rows = Call::new(Method::Post, "/v1/databases/d/rows").with_body(json!([{"a": 1}, {"a": 2}]));
+    assert_eq!(http.send(&rows).await.unwrap().status, 200);
+    let shown = http.send(&get("/v1/databases/d")).await.unwrap().body;
+    assert_eq!((&shown["rows"], shown.get("password")), (&json!(2), None));
+    assert_eq!(server.cloud().truth()[0].rows.len(), 2);
+}

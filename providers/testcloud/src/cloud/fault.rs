@@ -131,8 +131,14 @@ impl Cloud {
         self.released.send_modify(|count| *count += 1);
     }
 
+    /// How many calls of the API have arrived, whatever became of them.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
     /// Counts a call against every fault and tells what shall happen at it.
     pub(crate) fn next_action(&mut self, call: &Call) -> Option<Action> {
+        self.arrived += 1;
         let mut due = None;
         for armed in &mut self.faults {
             if !armed.fault.matches(call) {
