@@ -116,7 +116,7 @@ fn either(kind: Type, on_true: &Value, on_false: &Value) -> Value {
         }
         _ => {}
     }
-    Value::unknown_refined(kind, refinement)
+    Value::refined(kind, refinement)
 }
 
 fn lengths(a: usize, b: usize) -> (Option<u64>, Option<u64>) {

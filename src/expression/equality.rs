@@ -13,7 +13,8 @@ pub(super) fn equal(a: &Value, b: &Value) -> Option<bool> {
     if a.is_null() && b.is_null() {
         return Some(true);
     }
-    if a.is_null() || b.is_null() {
+    // Two unknown values may both become null, which is equal whatever the types are.
+    if a.is_null() || b.is_null() || (!a.is_known() && !b.is_known()) {
         return None;
     }
     let known = a.is_wholly_known() && b.is_wholly_known();

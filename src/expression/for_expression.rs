@@ -61,13 +61,16 @@ impl Evaluator<'_> {
                         continue;
                     }
                     Err(error) => {
-                        errors.push(error);
+                        // Once something is unknown, what is wrong may only be a consequence.
+                        if known {
+                            errors.push(error);
+                        }
                         known = false;
                         continue;
                     }
                 }
             }
-            known &= sink.add(&inside, each, &mut marks, errors);
+            known = sink.add(&inside, each, &mut marks, known, errors) && known;
         }
         if known { sink.finish().with_marks(marks) } else { unknown().with_marks(marks) }
     }
@@ -138,8 +141,16 @@ impl Sink {
         }
     }
 
-    /// Evaluates one round; `false` when the result as a whole cannot be known.
-    fn add(&mut self, inside: &Evaluator<'_>, each: &ForLoop, marks: &mut Marks, errors: &mut Errors) -> bool {
+    /// Evaluates one round; `false` when the result as a whole cannot be known. `known` is whether
+    /// it could so far.
+    fn add(
+        &mut self,
+        inside: &Evaluator<'_>,
+        each: &ForLoop,
+        marks: &mut Marks,
+        known: bool,
+        errors: &mut Errors,
+    ) -> bool {
         let Some(key_expression) = &each.key else {
             let value = inside.value(&each.value, errors);
             if let Sink::Tuple(items) = self {
@@ -149,9 +160,21 @@ impl Sink {
         };
         let before = errors.len();
         let key = inside.value(key_expression, errors);
-        let key = if errors.len() > before { None } else { self.key(&key, key_expression, marks, errors) };
+        if errors.len() > before {
+            return false;
+        }
+        *marks = marks.union(key.marks());
+        let key = match key_text(key, key_expression.span()) {
+            Ok(Some(key)) => key,
+            Ok(None) => return false,
+            Err(error) => {
+                if known {
+                    errors.push(error);
+                }
+                return false;
+            }
+        };
         let value = inside.value(&each.value, errors);
-        let Some(key) = key else { return false };
         match self {
             Sink::Object(entries) => {
                 if entries.contains_key(&key) {
@@ -172,25 +195,6 @@ impl Sink {
         true
     }
 
-    fn key(&self, key: &Value, expression: &Expression, marks: &mut Marks, errors: &mut Errors) -> Option<Arc<str>> {
-        *marks = marks.union(key.marks());
-        if key.is_null() {
-            errors.push(EvalError::new(codes::FOR_KEY, "a key of a `for` expression is null", expression.span()));
-            return None;
-        }
-        match convert(key, &Type::String) {
-            Ok(text) => match text.into_data() {
-                Data::String(text) => Some(text),
-                _ => None,
-            },
-            Err(error) => {
-                let message = format!("a key of a `for` expression is no text: {error}");
-                errors.push(EvalError::new(codes::FOR_KEY, message, expression.span()));
-                None
-            }
-        }
-    }
-
     fn finish(self) -> Value {
         match self {
             Sink::Tuple(items) => Value::tuple(items),
@@ -198,4 +202,21 @@ impl Sink {
             Sink::Groups(groups) => Value::object(groups.into_iter().map(|(key, items)| (key, Value::tuple(items)))),
         }
     }
+}
+
+/// The text of a key; `None` where it is not known.
+fn key_text(key: Value, span: Span) -> Result<Option<Arc<str>>, EvalError> {
+    if key.is_null() {
+        return Err(EvalError::new(codes::FOR_KEY, "a key of a `for` expression is null", span));
+    }
+    if !key.is_known() {
+        return Ok(None);
+    }
+    let text = convert(&key, &Type::String).map_err(|error| {
+        EvalError::new(codes::FOR_KEY, format!("a key of a `for` expression is no text: {error}"), span)
+    })?;
+    Ok(match text.into_data() {
+        Data::String(text) => Some(text),
+        _ => None,
+    })
 }

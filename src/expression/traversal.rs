@@ -206,7 +206,7 @@ impl Evaluator<'_> {
             other => {
                 let element = result_of(other.element().unwrap_or(&Type::Dynamic));
                 (refinement.minimum_length, refinement.maximum_length) = length.unwrap_or_default();
-                Value::unknown_refined(Type::list(element), refinement)
+                Value::refined(Type::list(element), refinement)
             }
         }
     }

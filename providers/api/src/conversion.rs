@@ -295,7 +295,7 @@ fn still_unknown(from: &Type, known: Option<&Refinement>, to: &Type) -> Value {
         }
         _ => {}
     }
-    Value::unknown_refined(to, refinement)
+    Value::refined(to, refinement)
 }
 
 /// The type `to`, with what is `dynamic` in it replaced by what `from` has there.

@@ -12,6 +12,7 @@ mod path;
 pub mod process;
 mod proposed;
 mod provider;
+mod refinement;
 mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
