@@ -176,7 +176,7 @@ pub fn write(plan: &Plan, seal: &dyn Seal) -> Vec<u8> {
     bytes
 }
 
-/// Reads what [`write`] wrote. Whatever was changed in between is an error.
+/// Reads what [`write()`] wrote. Whatever was changed in between is an error.
 pub fn read(bytes: &[u8], seal: &dyn Seal) -> Result<Plan, PlanFileError> {
     let damaged = |error: serde_json::Error| PlanFileError::Damaged(error.to_string());
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(damaged)?;

@@ -11,17 +11,17 @@ pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value 
     let mut paths: Vec<Path> = Vec::new();
     collect_block(block, &state, &Path::root(), &mut paths);
     let mut state = state.with_marked_paths(paths.iter().map(|path| (path, Marks::SENSITIVE)));
-    if let Some(like) = like {
-        if !like.marks_deep().is_empty() {
-            let (_, marked) = like.clone().unmark_with_paths();
-            // Ephemeral values are kept by no provider but in write-only attributes, which are null.
-            let marked: Vec<(Path, Marks)> = marked
-                .into_iter()
-                .map(|(path, marks)| (path, Marks { ephemeral: false, ..marks }))
-                .filter(|(_, marks)| !marks.is_empty())
-                .collect();
-            state = state.with_marked_paths(marked.iter().map(|(path, marks)| (path, *marks)));
-        }
+    if let Some(like) = like
+        && !like.marks_deep().is_empty()
+    {
+        let (_, marked) = like.clone().unmark_with_paths();
+        // Ephemeral values are kept by no provider but in write-only attributes, which are null.
+        let marked: Vec<(Path, Marks)> = marked
+            .into_iter()
+            .map(|(path, marks)| (path, Marks { ephemeral: false, ..marks }))
+            .filter(|(_, marks)| !marks.is_empty())
+            .collect();
+        state = state.with_marked_paths(marked.iter().map(|(path, marks)| (path, *marks)));
     }
     mark_derived(block, state)
 }

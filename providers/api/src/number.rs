@@ -69,10 +69,11 @@ impl Number {
         if bits.saturating_add(exponent as i64).abs() > 70_000 {
             return Err(NumberError::Range);
         }
-        if exponent >= 0 && bits + (exponent as i64) <= 64 {
-            if let Ok(small) = i64::try_from(significand.clone() << (exponent as usize)) {
-                return Ok(Number(Repr::Small(small)));
-            }
+        if exponent >= 0
+            && bits + (exponent as i64) <= 64
+            && let Ok(small) = i64::try_from(significand.clone() << (exponent as usize))
+        {
+            return Ok(Number(Repr::Small(small)));
         }
         Ok(Number(Repr::Large(value)))
     }

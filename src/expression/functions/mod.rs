@@ -1,7 +1,7 @@
 //! The functions that expressions may call.
 //!
 //! Each function is a row in a table: its parameters, the type of its result, and a body. What all
-//! of them share is done once, in [`specification`]: the number of arguments, their conversion, the
+//! of them share is done once, in `specification`: the number of arguments, their conversion, the
 //! refusal of null, unknown arguments, and marks. The names, types and results are those of
 //! Terraform's functions, with `tomlencode` and `tomldecode` besides.
 //!
