@@ -3,7 +3,8 @@
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::decide::{World, fingerprint};
+use crate::plan::compare::fingerprint;
+use crate::plan::decide::World;
 use crate::plan::{ObjectKey, Plan};
 use crate::rest::Seal;
 use crate::saga::State;

@@ -7,7 +7,7 @@ use crate::plan::{Dependency, Plan};
 
 /// What became of a step, for what waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(super) enum Ended {
     /// Dependents may start.
     Done,
     /// Dependents will never start.
@@ -16,7 +16,7 @@ pub enum Ended {
 
 /// The progress through a plan.
 #[derive(Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     /// What each step still waits for.
     open: Vec<usize>,
     /// By step, the steps that wait for it.
@@ -41,7 +41,7 @@ enum Position {
 
 impl Schedule {
     /// All steps of a plan, none of them started.
-    pub fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let count = plan.steps.len();
         let mut schedule = Schedule {
             open: vec![0; count],
@@ -81,7 +81,7 @@ impl Schedule {
     /// The next step that may start, if there is one: the first in the order of the plan.
     ///
     /// Steps of a later stage wait until all of the earlier ones have ended.
-    pub fn start(&mut self) -> Option<usize> {
+    pub(super) fn start(&mut self) -> Option<usize> {
         let stage = *self.unfinished.keys().next()?;
         let Reverse(next) = *self.ready.peek()?;
         if self.stages.get(next).is_none_or(|of| *of > stage) {
@@ -93,7 +93,7 @@ impl Schedule {
     }
 
     /// Takes the end of a step. Returns the steps that will never start because of it.
-    pub fn end(&mut self, index: usize, how: Ended) -> Vec<usize> {
+    pub(super) fn end(&mut self, index: usize, how: Ended) -> Vec<usize> {
         let mut skipped = Vec::new();
         let mut ended = vec![(index, how)];
         while let Some((index, how)) = ended.pop() {
@@ -138,7 +138,7 @@ impl Schedule {
     }
 
     /// The steps that were never started, in order.
-    pub fn never_started(&self) -> Vec<usize> {
+    pub(super) fn never_started(&self) -> Vec<usize> {
         self.state
             .iter()
             .enumerate()

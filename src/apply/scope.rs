@@ -15,7 +15,7 @@ use crate::survey::FileHost;
 use crate::survey::pending::WHOLE;
 
 /// The values of all instances, as they are now.
-pub struct Values {
+pub(super) struct Values {
     values: Mutex<BTreeMap<Address, Value>>,
     /// What will be gone when the run is over: it is no part of its block any more.
     leaving: BTreeSet<Address>,
@@ -24,7 +24,7 @@ pub struct Values {
 
 impl Values {
     /// What is recorded, and what the plan says of instances that have no step.
-    pub fn new(recorded: BTreeMap<Address, Value>, plan: &Plan, directory: PathBuf) -> Self {
+    pub(super) fn new(recorded: BTreeMap<Address, Value>, plan: &Plan, directory: PathBuf) -> Self {
         let mut values = recorded;
         let mut leaving = BTreeSet::new();
         for change in &plan.changes {
@@ -43,7 +43,7 @@ impl Values {
     }
 
     /// Remembers what a step returned; null means that it is gone.
-    pub fn put(&self, address: &Address, value: Value) {
+    pub(super) fn put(&self, address: &Address, value: Value) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if value.is_null() {
             values.remove(address);
@@ -84,13 +84,13 @@ impl Values {
     }
 
     /// Evaluates what was pending.
-    pub fn evaluate(&self, pending: &Pending, itself: Option<&Value>) -> Result<Value, Vec<EvalError>> {
+    pub(super) fn evaluate(&self, pending: &Pending, itself: Option<&Value>) -> Result<Value, Vec<EvalError>> {
         let expression = Expression::from_portable(&pending.expression).map_err(|error| vec![error])?;
         evaluate(&expression, &PendingScope { values: self, pending, itself })
     }
 
     /// The whole value: what was known, with what was pending in its place.
-    pub fn complete(&self, planned: &PlannedValue, itself: Option<&Value>) -> Result<Value, Vec<EvalError>> {
+    pub(super) fn complete(&self, planned: &PlannedValue, itself: Option<&Value>) -> Result<Value, Vec<EvalError>> {
         let mut value = planned.value.clone();
         let mut errors = Vec::new();
         for (name, pending) in &planned.pending {

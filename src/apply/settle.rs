@@ -10,12 +10,12 @@ use retrue_provider_api::{
 };
 
 use crate::apply::context::{Call, Caller};
-use crate::apply::execute::differing_known;
+use crate::apply::execute::compare::differing_known;
 use crate::apply::writes::{drop_object, put_generation, put_object, set_object};
 use crate::crash_point;
 use crate::diagnostic::Diagnostic;
 use crate::engine::RunEventKind;
-use crate::plan::decide::differing_attributes;
+use crate::plan::compare::differing_attributes;
 use crate::plan::marks::mark_planned;
 use crate::plan::{InDoubt, ObjectKey, PlannedValue, ProviderInstance, StepEffect};
 use crate::rest::Seal;

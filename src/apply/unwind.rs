@@ -16,7 +16,7 @@ use crate::apply::context::{Call, Caller, Work, failure};
 use crate::apply::writes::{put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
-use crate::plan::decide::differing_attributes;
+use crate::plan::compare::differing_attributes;
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, StepEffect, StepId};
 use crate::saga::compensation::{Undo, inverse, undos};

@@ -9,17 +9,21 @@ use crate::saga::state::{generation_key, object_key};
 use crate::store::Write;
 
 /// Records an object.
-pub fn put_object(address: &Address, object: &ObjectKey, resting: &RestingObject) -> Result<Write, serde_json::Error> {
+pub(super) fn put_object(
+    address: &Address,
+    object: &ObjectKey,
+    resting: &RestingObject,
+) -> Result<Write, serde_json::Error> {
     Ok(Write::Put { key: object_key(address, object), value: serde_json::to_value(resting)? })
 }
 
 /// Drops the record of an object.
-pub fn drop_object(address: &Address, object: &ObjectKey) -> Write {
+pub(super) fn drop_object(address: &Address, object: &ObjectKey) -> Write {
     Write::Delete { key: object_key(address, object) }
 }
 
 /// Records the object, or drops it where there is none.
-pub fn set_object(
+pub(super) fn set_object(
     address: &Address,
     object: &ObjectKey,
     resting: Option<&RestingObject>,
@@ -31,6 +35,6 @@ pub fn set_object(
 }
 
 /// Moves the counter of an address on. It never goes back.
-pub fn put_generation(address: &Address, generation: u64) -> Write {
+pub(super) fn put_generation(address: &Address, generation: u64) -> Write {
     Write::Put { key: generation_key(address), value: Json::from(generation) }
 }

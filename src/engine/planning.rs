@@ -35,7 +35,7 @@ pub struct Planned {
 }
 
 /// What a plan is made from.
-pub struct Basis<'a> {
+pub(super) struct Basis<'a> {
     /// The stack and its variables.
     pub workspace: &'a Workspace,
     /// What is recorded.
@@ -53,7 +53,7 @@ pub struct Basis<'a> {
 }
 
 /// Makes a plan.
-pub async fn make(
+pub(super) async fn make(
     options: &Options,
     planning: &PlanOptions,
     kind: PlanKind,
@@ -89,7 +89,7 @@ pub async fn make(
 }
 
 /// The kind of plan that the options ask for.
-pub fn kind_of(planning: &PlanOptions) -> PlanKind {
+pub(super) fn kind_of(planning: &PlanOptions) -> PlanKind {
     if planning.destroy { PlanKind::Destroy } else { PlanKind::Apply }
 }
 

@@ -368,7 +368,7 @@ fn continued(state: &State) -> Option<String> {
 }
 
 /// A journal that cannot be written stops everything.
-pub fn journal_stop(error: &JournalError) -> Failure {
+pub(super) fn journal_stop(error: &JournalError) -> Failure {
     Failure::one(journal_failure(error))
 }
 

@@ -94,13 +94,13 @@ pub fn store_directory(options: &Options, stack: Option<&Stack>) -> PathBuf {
 }
 
 /// Where the key comes from.
-pub fn key_source(options: &Options) -> Result<KeySource, Failure> {
+pub(super) fn key_source(options: &Options) -> Result<KeySource, Failure> {
     KeySource::from_environment(|name| options.process_environment.get(OsStr::new(name)).cloned())
         .map_err(store_failure)
 }
 
 /// What a store's error is for a person.
-pub fn store_failure(error: StoreError) -> Failure {
+pub(super) fn store_failure(error: StoreError) -> Failure {
     let kind = match &error {
         StoreError::Locked(_) => FailureKind::Locked,
         _ => FailureKind::Failed,
@@ -109,6 +109,6 @@ pub fn store_failure(error: StoreError) -> Failure {
 }
 
 /// The absolute form of the directory of a stack, for messages.
-pub fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

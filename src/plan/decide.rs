@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Block, Capability, Findable, Observed, Path, PathStep, PlanResponse, Private, Reversibility, Type, Value,
-    canonical_bytes,
+    Block, Capability, Findable, Observed, Path, PlanResponse, Private, Reversibility, Type, Value,
 };
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
+use crate::plan::compare::{differing_attributes, effective_difference};
+use crate::plan::drift::drift;
 use crate::plan::marks::mark_planned;
 use crate::plan::model::{
-    Action, Change, Drift, DriftStatus, ExistingObject, Lifecycle, ObjectKey, OnDestroy, PendingCondition,
-    PlannedValue, Provenance, Step, StepEffect, StepId,
+    Action, Change, Drift, ExistingObject, Lifecycle, ObjectKey, OnDestroy, PendingCondition, PlannedValue, Provenance,
+    Step, StepEffect, StepId,
 };
-use crate::rest::Seal;
 use crate::saga::{ObjectStatus, Origin, RecordedObject};
 use crate::span::Span;
 
@@ -130,7 +130,8 @@ impl Instance<'_> {
         }
     }
 
-    fn observed_state(&self) -> Value {
+    /// What is outside, with its marks; null where nothing is.
+    pub(super) fn observed_state(&self) -> Value {
         let recorded = self.recorded.map(|object| &object.attributes);
         match self.observed() {
             Some(observed) => mark_planned(self.block, observed.state.clone(), recorded),
@@ -214,7 +215,7 @@ fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
             .unwrap_or_default(),
         preconditions: desired.map(|desired| desired.preconditions.clone()).unwrap_or_default(),
         postconditions: desired.map(|desired| desired.postconditions.clone()).unwrap_or_default(),
-        moved_from: None,
+        moved_from: instance.moved_from.clone(),
         schema_version: instance.schema_version,
         adopts: false,
         restores: false,
@@ -246,6 +247,7 @@ fn create_step(instance: &Instance<'_>, response: &PlanResponse) -> Step {
         observed_identity: None,
         fingerprint: String::new(),
         fingerprint_of: Vec::new(),
+        moved_from: None,
         ..step_to(instance, StepEffect::Create, response)
     }
 }
@@ -275,9 +277,17 @@ fn delete_step(instance: &Instance<'_>, object: ObjectKey) -> Step {
     delete
 }
 
-fn warn_of_blindness(instance: &Instance<'_>, change: &mut Change) {
+/// Says what nobody will be able to tell, where the provider has not said so itself.
+fn warn_of_blindness(instance: &Instance<'_>, response: &PlanResponse, change: &mut Change) {
+    if !response.warnings.is_empty() {
+        return;
+    }
     if !instance.capability.observes {
         change.warnings.push("it cannot be read back: drift cannot be seen, and doubt cannot be settled".into());
+    } else if instance.capability.findable == Findable::No {
+        change
+            .warnings
+            .push("it cannot be found again: if we are interrupted, a person has to say whether it exists".into());
     }
 }
 
@@ -304,13 +314,7 @@ fn make_or_adopt(instance: &Instance<'_>, desired: &Desired, decision: &mut Deci
             change.after = create.planned.clone();
             change.reversible = create.reversibility.clone();
             change.warnings.extend(response.warnings.iter().cloned());
-            if matches!(instance.world, World::CannotLook) && instance.capability.findable == Findable::No {
-                change.warnings.push(
-                    "it cannot be found again if we are interrupted: a person would have to say whether it exists"
-                        .into(),
-                );
-            }
-            warn_of_blindness(instance, change);
+            warn_of_blindness(instance, response, change);
             decision.steps.push(create);
         }
     }
@@ -404,8 +408,7 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
     let Some(response) = &instance.responses.update else { return };
     let observed = instance.observed_state();
     if effective_difference(instance.block, &observed, &response.planned) {
-        let mut update = step_to(instance, StepEffect::Update, response);
-        update.moved_from.clone_from(&instance.moved_from);
+        let update = step_to(instance, StepEffect::Update, response);
         let change = &mut decision.change;
         change.action = Action::Update;
         change.after = update.planned.clone();
@@ -418,7 +421,6 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
     {
         let mut record = step_to(instance, StepEffect::Record, response);
         record.reversibility = Reversibility::Full;
-        record.moved_from.clone_from(&instance.moved_from);
         if let Some(from) = &instance.moved_from {
             decision.change.reasons.push(format!("it was `{from}`"));
         }
@@ -434,7 +436,7 @@ fn replace(instance: &Instance<'_>, desired: &Desired, tainted: bool, decision: 
     }
     let Some(response) = &instance.responses.create else { return };
     let first = desired.lifecycle.create_before_destroy;
-    let mut create = create_step(instance, response);
+    let create = create_step(instance, response);
     let change = &mut decision.change;
     change.action = Action::Replace;
     change.create_before_destroy = first;
@@ -448,14 +450,14 @@ fn replace(instance: &Instance<'_>, desired: &Desired, tainted: bool, decision: 
         .extend(instance.replace_because.iter().map(|path| format!("attribute {path} cannot be changed in place")));
     change.after = create.planned.clone();
     change.warnings.extend(response.warnings.iter().cloned());
-    create.moved_from.clone_from(&instance.moved_from);
     if first {
         let key: Arc<str> = instance.generation.to_string().into();
         let mut depose = step(instance, StepEffect::Depose);
-        depose.moved_from = create.moved_from.take();
         depose.preconditions.clear();
         depose.postconditions.clear();
-        let delete = delete_step(instance, ObjectKey::Deposed(key));
+        let mut delete = delete_step(instance, ObjectKey::Deposed(key));
+        // The step before has brought it to the new address.
+        delete.moved_from = None;
         change.reversible = create.reversibility.clone().worst(delete.reversibility.clone());
         decision.steps.extend([depose, create, delete]);
     } else {
@@ -565,34 +567,6 @@ pub fn end_deposed(instance: &Instance<'_>, key: &str) -> Step {
     }
 }
 
-/// Whether bringing one to the other changes anything but what is inert or changes by itself.
-pub fn effective_difference(block: &Block, from: &Value, to: &Value) -> bool {
-    differing_attributes(from, to).iter().any(|path| {
-        path.first_attribute()
-            .and_then(|name| block.attributes.get(name))
-            .is_none_or(|attribute| !attribute.inert && !attribute.volatile && !attribute.write_only)
-    })
-}
-
-/// The outermost attributes in which two states differ.
-pub fn differing_attributes(from: &Value, to: &Value) -> Vec<Path> {
-    let (Some(before), Some(after)) = (from.as_entries(), to.as_entries()) else {
-        return if from.same(to) { Vec::new() } else { vec![Path::root()] };
-    };
-    let mut names: Vec<&Arc<str>> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    names
-        .into_iter()
-        .filter(|name| match (before.get(*name), after.get(*name)) {
-            (Some(a), Some(b)) => !a.same(b) && !(a.is_null() && b.is_null()),
-            (Some(only), None) | (None, Some(only)) => !only.is_null(),
-            (None, None) => false,
-        })
-        .map(|name| Path(vec![PathStep::Attribute(Arc::clone(name))]))
-        .collect()
-}
-
 fn update_reasons(block: &Block, recorded: &RecordedObject, observed: &Value, planned: &Value) -> Vec<String> {
     differing_attributes(observed, planned)
         .into_iter()
@@ -634,81 +608,4 @@ fn record_is_stale(
         || recorded.lifecycle != desired.lifecycle
         || recorded.dependencies != desired.dependencies
         || recorded.provenance != desired.provenance
-}
-
-/// How the world differs from the record.
-fn drift(instance: &Instance<'_>) -> Option<Drift> {
-    let recorded = instance.recorded?;
-    let desired = match (&instance.responses.update, &instance.desired) {
-        (Some(response), Some(desired)) => {
-            mark_planned(instance.block, response.planned.clone(), Some(&desired.config.value))
-        }
-        _ => Value::null(Type::Dynamic),
-    };
-    let blank = |status, attributes, error| Drift {
-        address: instance.address.clone(),
-        status,
-        attributes,
-        recorded: recorded.attributes.clone(),
-        desired: desired.clone(),
-        observed: instance.observed_state(),
-        error,
-    };
-    match &instance.world {
-        World::Absent | World::Many(_) => Some(blank(DriftStatus::Missing, Vec::new(), None)),
-        World::Unreadable(reason) => Some(blank(DriftStatus::Unreadable, Vec::new(), Some(reason.clone()))),
-        World::NotKnownYet | World::CannotLook => None,
-        World::Present(observed) => {
-            let differing: Vec<Path> = differing_attributes(&recorded.attributes, &observed.state)
-                .into_iter()
-                .filter(|path| {
-                    path.first_attribute()
-                        .and_then(|name| instance.block.attributes.get(name))
-                        .is_none_or(|attribute| !attribute.volatile && !attribute.inert)
-                })
-                .collect();
-            if differing.is_empty() {
-                return None;
-            }
-            let matters = |path: &Path| {
-                let set = path.get(&recorded.config).is_some_and(|value| !value.is_null());
-                let used = instance.used.iter().any(|used| path.is_prefix_of(used) || used.is_prefix_of(path));
-                // What the configuration implies counts as set: a hash of the content, for one.
-                let implied = match (path.get(&recorded.attributes), path.get(&observed.state), path.get(&desired)) {
-                    (Some(was), Some(is), Some(wanted)) => wanted.same(was) && !wanted.same(is),
-                    _ => false,
-                };
-                set || used || implied
-            };
-            let status = if differing.iter().any(matters) { DriftStatus::Drifted } else { DriftStatus::ChangedOutside };
-            Some(blank(status, differing, None))
-        }
-    }
-}
-
-/// The attributes that a fingerprint is made of. Left out is what changes by itself, and what is
-/// computed and used by nothing.
-pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used: &[Path]) -> Vec<Arc<str>> {
-    let entries = state.as_entries().into_iter().flatten();
-    entries
-        .filter(|(name, _)| {
-            let path = Path::attribute(Arc::clone(name));
-            block.attributes.get(name.as_ref()).is_none_or(|attribute| {
-                let set = config.get(name).is_some_and(|value| !value.is_null());
-                let used = used.iter().any(|used| path.is_prefix_of(used));
-                !attribute.volatile
-                    && !attribute.inert
-                    && (set || used || (attribute.settable() && !attribute.computed))
-            })
-        })
-        .map(|(name, _)| Arc::clone(name))
-        .collect()
-}
-
-/// The fingerprint of a state: a keyed hash over some of its attributes.
-pub fn fingerprint(attributes: &[Arc<str>], state: &Value, seal: &dyn Seal) -> String {
-    let part = Value::object(
-        attributes.iter().filter_map(|name| state.get(name).map(|value| (Arc::clone(name), value.clone()))),
-    );
-    seal.keyed_hash(&canonical_bytes(&part))
 }

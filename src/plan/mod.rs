@@ -5,7 +5,9 @@
 
 pub mod assemble;
 pub mod codes;
+pub mod compare;
 pub mod decide;
+mod drift;
 pub mod file;
 pub mod marks;
 pub mod model;

@@ -7,8 +7,8 @@ use crate::config::{Condition, Stack};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Scope, evaluate};
 use crate::plan::{PendingCondition, codes};
-use crate::survey::driver::place;
 use crate::survey::pending::pending;
+use crate::survey::walk::place;
 
 /// Checks conditions as far as they are known, and returns those that are not yet.
 pub fn check_conditions(

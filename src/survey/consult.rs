@@ -12,7 +12,8 @@ use crate::config::IgnoreChanges;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::codes;
-use crate::plan::decide::{Responses, World, differing_attributes, effective_difference};
+use crate::plan::compare::{differing_attributes, effective_difference};
+use crate::plan::decide::{Responses, World};
 use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
@@ -20,7 +21,7 @@ use crate::survey::calls::{Calls, within};
 use crate::survey::providers::attribute_span;
 
 /// What is asked about one declared instance.
-pub struct Question<'a> {
+pub(super) struct Question<'a> {
     /// The instance.
     pub address: Address,
     /// The provider.
@@ -44,7 +45,7 @@ pub struct Question<'a> {
 }
 
 /// What came of it.
-pub struct Answer {
+pub(super) struct Answer {
     /// What is there.
     pub world: World,
     /// What the type can do with this configuration.
@@ -58,7 +59,7 @@ pub struct Answer {
 }
 
 /// Asks. Nothing outside is changed.
-pub async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
+pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
     let type_name = question.address.type_name();
     let capability = question.provider.capability(type_name, &question.config);
     let mut answer = Answer {
@@ -305,7 +306,7 @@ fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Value {
 }
 
 /// Plans the end of an object that is no longer declared.
-pub async fn consult_end(
+pub(super) async fn consult_end(
     address: &Address,
     provider: &Arc<dyn Provider>,
     recorded: &RecordedObject,

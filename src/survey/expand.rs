@@ -18,7 +18,7 @@ const MAXIMUM: u64 = 1_000_000;
 
 /// One instance of a block, with what `each` and `count` are in it.
 #[derive(Clone, Debug)]
-pub struct Expanded {
+pub(super) struct Expanded {
     /// Its key.
     pub key: Option<InstanceKey>,
     /// The key and value of `each`.
@@ -29,13 +29,13 @@ pub struct Expanded {
 
 impl Expanded {
     /// The scope that it is evaluated in.
-    pub fn scope<'a>(&self, known: &'a Known<'a>) -> BlockScope<'a> {
+    pub(super) fn scope<'a>(&self, known: &'a Known<'a>) -> BlockScope<'a> {
         BlockScope { each: self.each.clone(), index: self.index, ..BlockScope::plain(known) }
     }
 }
 
 /// The instances that a block has now, in the order of their keys; none when it is not enabled.
-pub fn expand(block: &ResourceBlock, known: &Known<'_>) -> Result<Vec<Expanded>, Vec<Diagnostic>> {
+pub(super) fn expand(block: &ResourceBlock, known: &Known<'_>) -> Result<Vec<Expanded>, Vec<Diagnostic>> {
     let scope = BlockScope::plain(known);
     let value_of = |expression: &crate::expression::Expression| {
         evaluate(expression, &scope).map_err(|errors| errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>())

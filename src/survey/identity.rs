@@ -13,7 +13,7 @@ use crate::survey::providers::Providers;
 use crate::survey::record::Records;
 
 /// A declared instance and the identity that it asks for.
-pub struct Claim {
+pub(super) struct Claim {
     /// The instance.
     pub address: Address,
     /// The provider instance.
@@ -46,7 +46,7 @@ pub fn identity(provider: &Arc<dyn Provider>, schema: &TypeSchema, type_name: &s
 }
 
 /// All identities that two owners ask for, or that are recorded under another address.
-pub fn clashes(
+pub(super) fn clashes(
     claims: &[Claim],
     records: &Records,
     providers: &Providers,

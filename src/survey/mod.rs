@@ -7,7 +7,6 @@
 pub mod calls;
 pub mod conditions;
 mod consult;
-mod driver;
 mod expand;
 mod identity;
 pub mod pending;
@@ -16,9 +15,10 @@ mod record;
 pub mod refresh;
 mod scope;
 mod targets;
+mod walk;
 
 pub use calls::Calls;
-pub use driver::{Request, Surveyed, survey};
 pub use identity::identity;
 pub use providers::{Configured, Providers};
 pub use scope::{BlockScope, FileHost, Instances, Known};
+pub use walk::{Request, Surveyed, survey};

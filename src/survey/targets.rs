@@ -10,7 +10,7 @@ use crate::survey::record::Records;
 
 /// Which part of a stack is planned.
 #[derive(Debug, Default)]
-pub struct Targets {
+pub(super) struct Targets {
     partial: bool,
     addresses: BTreeSet<Address>,
     blocks: BTreeSet<BlockAddress>,
@@ -19,7 +19,12 @@ pub struct Targets {
 impl Targets {
     /// The targets with all that they depend on; for a destroy, with all that depends on them.
     /// Without targets, everything.
-    pub fn new(targets: &[String], kind: PlanKind, graph: &Graph, records: &Records) -> Result<Self, Vec<Diagnostic>> {
+    pub(super) fn new(
+        targets: &[String],
+        kind: PlanKind,
+        graph: &Graph,
+        records: &Records,
+    ) -> Result<Self, Vec<Diagnostic>> {
         if targets.is_empty() {
             return Ok(Targets::default());
         }
@@ -69,22 +74,22 @@ impl Targets {
     }
 
     /// Just these instances.
-    pub fn only(addresses: &BTreeSet<Address>) -> Self {
+    pub(super) fn only(addresses: &BTreeSet<Address>) -> Self {
         Targets { partial: true, addresses: addresses.clone(), blocks: BTreeSet::new() }
     }
 
     /// Whether only a part is meant.
-    pub fn is_partial(&self) -> bool {
+    pub(super) fn is_partial(&self) -> bool {
         self.partial
     }
 
     /// Whether an instance is meant.
-    pub fn covers(&self, address: &Address) -> bool {
+    pub(super) fn covers(&self, address: &Address) -> bool {
         !self.partial || self.blocks.contains(&address.block) || self.addresses.contains(address)
     }
 
     /// The recorded instances that `--replace` names.
-    pub fn addresses(texts: &[String], records: &Records) -> Result<BTreeSet<Address>, Vec<Diagnostic>> {
+    pub(super) fn addresses(texts: &[String], records: &Records) -> Result<BTreeSet<Address>, Vec<Diagnostic>> {
         let mut addresses = BTreeSet::new();
         let mut problems = Vec::new();
         for text in texts {

@@ -1,0 +1,321 @@
+//! Steps that change something outside, and data that is read.
+
+use std::time::{Duration, Instant};
+
+use retrue_provider_api::{
+    Applied, Category, Change, Effect, Image, Observed, Outcome, Path, Private, ProviderError, ReadRequest, Type,
+    Value, canonical_bytes,
+};
+
+use crate::apply::codes;
+use crate::apply::context::{Work, failure};
+use crate::apply::writes::{drop_object, put_generation, put_object};
+use crate::crash_point;
+use crate::engine::{RunEventKind, StepRef};
+use crate::plan::marks::mark_planned;
+use crate::plan::{ObjectKey, Step, StepEffect};
+use crate::rest::Seal;
+use crate::saga::journal::Entry;
+use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, StepEnd};
+use crate::store::Write;
+use crate::survey::calls::within;
+
+use super::compare::differing_known;
+use super::*;
+
+impl Executor<'_> {
+    pub(super) async fn read_data(&self, ready: &Ready<'_>, attempt: u32) -> Result<(StepResult, StepRef), Stop> {
+        let step = ready.step;
+        let reference = self.reference(step, attempt, "");
+        self.caller.tell(RunEventKind::StepStarted(reference.clone()));
+        let limit = ready.capability.time_limits.read;
+        let context = self.call(ready, attempt, "", limit);
+        let request = retrue_provider_api::DataRequest {
+            type_name: step.type_name.to_string(),
+            config: ready.config.clone().unmark_deep().0,
+        };
+        let state = within(limit, "read", ready.configured.provider.read_data(&context, request))
+            .await
+            .map_err(|error| stop_provider(&error))?;
+        let state = mark_planned(&ready.schema.block, state, Some(&ready.config));
+        self.values.put(&step.id.address, state.clone());
+        let result = match self.check_conditions(&step.postconditions, Some(&state), &step.id.address.to_string()) {
+            Ok(()) => StepResult::Applied,
+            Err(Stop::Step(failure, _)) => StepResult::Partial(failure),
+            Err(other) => return Err(other),
+        };
+        Ok((result, reference))
+    }
+
+    /// Steps that change something outside.
+    pub(super) async fn change(
+        &self,
+        ready: &Ready<'_>,
+        recorded: Option<&RecordedObject>,
+        attempt: u32,
+    ) -> Result<(StepResult, StepRef), Stop> {
+        let step = ready.step;
+        let address = &step.id.address;
+        let effect = effect_of(step.id.effect);
+        let planned_plain = ready.planned.clone().unmark_deep().0;
+        let payload = blake3::hash(&canonical_bytes(&planned_plain)).to_hex().to_string();
+        let key = self.caller.idempotency_key(&Work {
+            address,
+            object: &step.id.object,
+            action: step.id.effect.word(),
+            payload: &payload,
+            generation: step.generation,
+        });
+        let reference = self.reference(step, attempt, &key);
+        let observed = match effect {
+            Effect::Create => {
+                self.look_before_create(ready).await?;
+                None
+            }
+            Effect::Update | Effect::Delete => Some(self.observe(ready, recorded).await?),
+        };
+        let image = match &observed {
+            Some(observed) => Some(self.take_image(ready, observed, Some(effect)).await?),
+            None => None,
+        };
+        let restore = restore_image(step, recorded);
+        let template = self.new_template(ready, recorded, image.as_ref());
+        let begin = self.begin(ready, attempt, &key, &ready.planned, template.as_ref());
+        let image_event = self.image_event(image.as_ref(), observed.as_ref(), recorded, step);
+        let mut begin_writes = Vec::new();
+        if effect == Effect::Create || step.adopts {
+            begin_writes.push(put_generation(address, step.generation));
+        }
+        crash_point!("apply/begin/before");
+        // CRASH: before this nothing is written and nothing was done; after it the step is in doubt.
+        self.caller
+            .journal
+            .write(vec![
+                Entry::of(&step.id, Event::Image(Box::new(image_event))),
+                Entry::of(&step.id, Event::StepBegin(Box::new(begin))).with(begin_writes),
+            ])
+            .await?;
+        crash_point!("apply/begin/after");
+        self.caller.tell(RunEventKind::StepStarted(reference.clone()));
+        let limit = step.lifecycle.timeout.unwrap_or(match effect {
+            Effect::Create => ready.capability.time_limits.create,
+            Effect::Update => ready.capability.time_limits.update,
+            Effect::Delete => ready.capability.time_limits.delete,
+        });
+        let context = self.call(ready, attempt, &key, limit);
+        let config = match &step.restores {
+            true => recorded.map_or_else(|| Value::null(Type::Dynamic), |recorded| recorded.config.clone()),
+            false => ready.config.clone(),
+        };
+        let change = Change {
+            type_name: step.type_name.to_string(),
+            effect,
+            config: config.unmark_deep().0,
+            prior: observed.as_ref().map_or_else(|| Value::null(Type::Dynamic), |observed| observed.state.clone()),
+            prior_private: private_of(observed.as_ref(), recorded),
+            planned: planned_plain.clone(),
+            planned_private: ready.planned_private.clone(),
+            identity: observed.as_ref().and_then(|observed| observed.identity.clone()),
+            restore,
+        };
+        let apply = ready.configured.provider.apply(&context, change);
+        let outcome = match tokio::time::timeout(limit + GRACE, apply).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown {
+                error: ProviderError::new(
+                    Category::TimeOut,
+                    step.id.effect.word(),
+                    format!("no answer within {} s", limit.as_secs()),
+                ),
+                best_known: None,
+            },
+        };
+        crash_point!("apply/effect/after");
+        // CRASH: the effect happened, and nothing says so: recovery looks at the world.
+        let result = self.end(ready, effect, outcome, template, &planned_plain).await?;
+        Ok((result, reference))
+    }
+
+    /// Writes down what came of a change, the state before the error, and verifies.
+    pub(super) async fn end(
+        &self,
+        ready: &Ready<'_>,
+        effect: Effect,
+        outcome: Outcome,
+        template: Option<RecordedObject>,
+        planned: &Value,
+    ) -> Result<StepResult, Stop> {
+        let step = ready.step;
+        let address = &step.id.address;
+        let from = step.moved_from.as_ref().unwrap_or(address);
+        let seal = self.caller.seal;
+        let object_after = |applied: &Applied, status: ObjectStatus| -> Option<RecordedObject> {
+            let gone = applied.state.is_null() || effect == Effect::Delete || step.restores;
+            let template = template.as_ref()?;
+            (!gone).then(|| RecordedObject {
+                status,
+                attributes: mark_planned(&ready.schema.block, applied.state.clone(), Some(&ready.planned)),
+                private: applied.private.clone(),
+                identity: applied.identity.clone(),
+                ..template.clone()
+            })
+        };
+        let writes_for = |object: Option<&RestingObject>| -> Result<Vec<Write>, Stop> {
+            let mut writes = Vec::new();
+            if from != address {
+                writes.push(drop_object(from, &ObjectKey::Current));
+            }
+            writes.push(match object {
+                Some(resting) => put_object(address, &step.id.object, resting)?,
+                None => drop_object(address, &step.id.object),
+            });
+            Ok(writes)
+        };
+        let (entries, result, verified) = match outcome {
+            Outcome::Applied(applied) => {
+                let object = object_after(&applied, ObjectStatus::Ok);
+                let resting = object.as_ref().map(|object| RestingObject::new(object, seal));
+                let writes = writes_for(resting.as_ref())?;
+                let state = object.map_or_else(|| Value::null(Type::Dynamic), |object| object.attributes);
+                let end = StepEnd { object: resting, error: None };
+                let mut entries = vec![Entry::of(&step.id, Event::StepApplied(Box::new(end))).with(writes)];
+                let check = match effect {
+                    Effect::Delete => None,
+                    _ if ready.capability.reads_back => {
+                        let differing = differing_known(&ready.schema.block, planned, &applied.state);
+                        entries.push(Entry::of(&step.id, verdict(&differing)));
+                        Some(differing)
+                    }
+                    _ => None,
+                };
+                (entries, Ok(state), check)
+            }
+            Outcome::Partial { applied, error } => {
+                // After a create it is replaced next time; after an update it is as it was returned.
+                let status = if effect == Effect::Create { ObjectStatus::Tainted } else { ObjectStatus::Ok };
+                let object = if effect == Effect::Delete { template.clone() } else { object_after(&applied, status) };
+                let resting = object.as_ref().map(|object| RestingObject::new(object, seal));
+                let writes = writes_for(resting.as_ref())?;
+                let failed = failure(codes::PROVIDER, &error);
+                let end = StepEnd { object: resting, error: Some(failed.clone()) };
+                (
+                    vec![Entry::of(&step.id, Event::StepPartial(Box::new(end))).with(writes)],
+                    Err(StepResult::Partial(failed)),
+                    None,
+                )
+            }
+            Outcome::NotApplied(error) => {
+                let failed = failure(codes::PROVIDER, &error);
+                let entry = Entry::of(&step.id, Event::StepNotApplied(failed.clone()));
+                (vec![entry], Err(StepResult::NotApplied(failed)), None)
+            }
+            Outcome::Unknown { error, best_known } => {
+                let failed = failure(codes::PROVIDER, &error);
+                let object = best_known
+                    .as_deref()
+                    .and_then(|applied| object_after(applied, ObjectStatus::Tainted))
+                    .map(|object| RestingObject::new(&object, seal));
+                let end = StepEnd { object, error: Some(failed.clone()) };
+                let entry = Entry::of(&step.id, Event::StepUnknown(Box::new(end)));
+                (vec![entry], Err(StepResult::Unknown(failed)), None)
+            }
+        };
+        self.caller.journal.had_effect();
+        crash_point!("apply/end/before");
+        self.caller.journal.write(entries).await?;
+        crash_point!("apply/end/after");
+        let state = match result {
+            Ok(state) => state,
+            Err(failed) => return Ok(failed),
+        };
+        let known_under = if step.id.object == ObjectKey::Current { Some(address) } else { None };
+        if let Some(address) = known_under {
+            self.values.put(address, state.clone());
+        }
+        let differing = match verified {
+            Some(differing) => Some(differing),
+            None if effect != Effect::Delete && ready.capability.observes && !step.restores => {
+                self.verify(ready, &state, planned).await?
+            }
+            None => None,
+        };
+        if let Some(differing) = differing {
+            let differing = differing.iter().map(ToString::to_string).collect();
+            self.caller.tell(RunEventKind::Verified { address: address.clone(), differing });
+        }
+        match self.check_conditions(&step.postconditions, Some(&state), &address.to_string()) {
+            Ok(()) => Ok(StepResult::Applied),
+            Err(Stop::Step(failure, _)) => Ok(StepResult::Partial(failure)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Reads again, patiently within the settling time of the type. A mismatch taints nothing.
+    pub(super) async fn verify(
+        &self,
+        ready: &Ready<'_>,
+        state: &Value,
+        planned: &Value,
+    ) -> Result<Option<Vec<Path>>, Stop> {
+        let step = ready.step;
+        let began = Instant::now();
+        let mut wait = Duration::from_millis(50);
+        let differing = loop {
+            let request = ReadRequest {
+                type_name: step.type_name.to_string(),
+                state: state.clone().unmark_deep().0,
+                config: ready.config.clone().unmark_deep().0,
+                private: Private::default(),
+                identity: None,
+            };
+            let limit = ready.capability.time_limits.read;
+            let context = self.call(ready, 1, "", limit);
+            let differing = match within(limit, "read", ready.configured.provider.read(&context, request)).await {
+                Ok(Some(observed)) => differing_known(&ready.schema.block, planned, &observed.state),
+                Ok(None) => vec![Path::root()],
+                // What cannot be read now is seen by the next reconcile.
+                Err(_) => return Ok(None),
+            };
+            if differing.is_empty() || began.elapsed() >= ready.capability.settles_within {
+                break differing;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        };
+        self.caller.journal.write(vec![Entry::of(&step.id, verdict(&differing))]).await?;
+        Ok(Some(differing))
+    }
+}
+
+pub(super) fn effect_of(effect: StepEffect) -> Effect {
+    match effect {
+        StepEffect::Create => Effect::Create,
+        StepEffect::Delete => Effect::Delete,
+        _ => Effect::Update,
+    }
+}
+
+pub(super) fn restore_image(step: &Step, recorded: Option<&RecordedObject>) -> Option<Image> {
+    match recorded.map(|recorded| &recorded.origin) {
+        Some(Origin::Adopted(Some(image))) if step.restores => {
+            Some(Image { state: image.state.clone().unmark_deep().0, ..image.clone() })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn private_of(observed: Option<&Observed>, recorded: Option<&RecordedObject>) -> Private {
+    match (observed, recorded) {
+        (Some(observed), _) if !observed.private.0.is_empty() => observed.private.clone(),
+        (_, Some(recorded)) => recorded.private.clone(),
+        _ => Private::default(),
+    }
+}
+
+pub(super) fn verdict(differing: &[Path]) -> Event {
+    if differing.is_empty() {
+        Event::StepVerified
+    } else {
+        Event::StepVerifyMismatch { attributes: differing.to_vec() }
+    }
+}

@@ -1,0 +1,185 @@
+//! Carries out one step: before-image, `begin`, effect, `end`, verification.
+
+mod change;
+pub(super) mod compare;
+mod observe;
+mod prepare;
+mod record;
+
+use std::time::{Duration, Instant};
+
+use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
+
+use crate::apply::codes;
+use crate::apply::context::{Call, Caller, failure};
+use crate::apply::scope::Values;
+use crate::engine::{RunEventKind, StepRef};
+use crate::plan::{ObjectKey, Step, StepEffect};
+use crate::saga::journal::JournalError;
+use crate::saga::{RecordedObject, StepFailure};
+use crate::survey::providers::{Configured, Providers};
+
+/// How many times a step is tried when its failure may pass.
+const MAXIMUM_ATTEMPTS: u32 = 4;
+/// The wait before the second try; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// How much longer than its deadline a call may take before it is given up.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How a step ended, for the run.
+#[derive(Debug)]
+pub(super) enum StepResult {
+    /// It did what it should.
+    Applied,
+    /// Something is there, but not all was done, or a condition does not hold.
+    Partial(StepFailure),
+    /// Nothing was done.
+    NotApplied(StepFailure),
+    /// It cannot be told.
+    Unknown(StepFailure),
+}
+
+/// Carries out steps of a plan.
+pub(super) struct Executor<'a> {
+    /// What is the same for all steps.
+    pub caller: &'a Caller<'a>,
+    /// The providers.
+    pub providers: &'a Providers,
+    /// The values of instances, as they are now.
+    pub values: &'a Values,
+}
+
+/// What is known of a step just before it begins.
+pub(super) struct Ready<'s> {
+    pub(super) step: &'s Step,
+    pub(super) configured: &'s Configured,
+    pub(super) schema: &'s TypeSchema,
+    pub(super) capability: Capability,
+    /// The configuration, wholly known, with marks.
+    pub(super) config: Value,
+    /// What it shall look like, with marks.
+    pub(super) planned: Value,
+    pub(super) planned_private: Private,
+}
+
+pub(super) enum Stop {
+    /// The step does not start.
+    Step(StepFailure, bool),
+    /// The run cannot go on.
+    Journal(JournalError),
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Stop::Journal(error)
+    }
+}
+
+impl From<serde_json::Error> for Stop {
+    fn from(error: serde_json::Error) -> Self {
+        Stop::Journal(error.into())
+    }
+}
+
+pub(super) fn stop(code: &str, category: Category, message: impl Into<String>) -> Stop {
+    Stop::Step(StepFailure { code: code.into(), category, message: message.into(), retryable: false }, false)
+}
+
+pub(super) fn stop_provider(error: &ProviderError) -> Stop {
+    Stop::Step(failure(codes::PROVIDER, error), error.retry)
+}
+
+impl Executor<'_> {
+    /// Carries out a step to its end, with retries where its failure may pass.
+    ///
+    /// An error means that the journal cannot be written, and the run has to stop.
+    pub(super) async fn run(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
+        let mut attempt = 1;
+        loop {
+            let began = Instant::now();
+            let (result, reference) = match self.attempt(step, recorded, attempt).await {
+                Ok(done) => done,
+                Err(Stop::Journal(error)) => return Err(error),
+                // It never began: nothing is in doubt, and there is nothing to write down but that.
+                Err(Stop::Step(failure, retry)) => {
+                    let result = StepResult::NotApplied(StepFailure { retryable: retry, ..failure });
+                    (result, self.reference(step, attempt, ""))
+                }
+            };
+            let duration = began.elapsed();
+            if let StepResult::NotApplied(failure) = &result
+                && failure.retryable
+                && attempt < MAXIMUM_ATTEMPTS
+                && !self.caller.cancellation.soft.is_cancelled()
+            {
+                let wait = FIRST_WAIT * 2u32.saturating_pow(attempt - 1);
+                self.caller.tell(RunEventKind::StepRetrying { step: reference, error: failure.clone(), after: wait });
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.caller.cancellation.soft.cancelled() => {}
+                }
+                attempt += 1;
+                continue;
+            }
+            self.tell_end(reference, duration, &result);
+            return Ok(result);
+        }
+    }
+
+    fn reference(&self, step: &Step, attempt: u32, key: &str) -> StepRef {
+        StepRef {
+            address: step.id.address.clone(),
+            action: if step.adopts { "adopt" } else { step.id.effect.word() },
+            step: step.id.to_string(),
+            attempt,
+            idempotency_key: key.to_owned(),
+        }
+    }
+
+    fn tell_end(&self, step: StepRef, duration: Duration, result: &StepResult) {
+        self.caller.tell(match result {
+            StepResult::Applied => {
+                RunEventKind::StepFinished { step, duration, outcome: "applied", warnings: Vec::new() }
+            }
+            StepResult::Partial(error) => {
+                RunEventKind::StepFailed { step, duration, outcome: "partial", error: error.clone() }
+            }
+            StepResult::NotApplied(error) => {
+                RunEventKind::StepFailed { step, duration, outcome: "not_applied", error: error.clone() }
+            }
+            StepResult::Unknown(error) => RunEventKind::StepInDoubt { step, duration, error: error.clone() },
+        });
+    }
+
+    async fn attempt(
+        &self,
+        step: &Step,
+        recorded: Option<&RecordedObject>,
+        attempt: u32,
+    ) -> Result<(StepResult, StepRef), Stop> {
+        let ready = self.prepare(step).await?;
+        self.check_conditions(&step.preconditions, None, &step.id.address.to_string())?;
+        match step.id.effect {
+            StepEffect::Read => self.read_data(&ready, attempt).await,
+            StepEffect::Create | StepEffect::Update | StepEffect::Delete => {
+                self.change(&ready, recorded, attempt).await
+            }
+            StepEffect::Adopt | StepEffect::Record | StepEffect::Forget | StepEffect::Depose => {
+                self.record_only(&ready, recorded, attempt).await
+            }
+        }
+    }
+
+    fn call(&self, ready: &Ready<'_>, attempt: u32, key: &str, limit: Duration) -> retrue_provider_api::Context {
+        let step = ready.step;
+        self.caller.context(Call {
+            address: &step.id.address,
+            id: Some(&step.id),
+            step: &step.id.to_string(),
+            attempt,
+            idempotency_key: key,
+            marker: Some(self.caller.marker(&step.id.address, &ObjectKey::Current, step.generation)),
+            limit,
+        })
+    }
+}

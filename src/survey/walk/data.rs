@@ -1,0 +1,143 @@
+//! Data sources: read now, or while applying.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use retrue_provider_api::{DataRequest, Type, Value, canonical_bytes};
+
+use crate::diagnostic::Diagnostic;
+use crate::plan::decide::Decision;
+use crate::plan::marks::mark_planned;
+use crate::plan::{
+    Action, Change, ExistingObject, ObjectKey, PendingCondition, Provenance, Step, StepEffect, StepId, codes,
+};
+use crate::survey::calls::within;
+use crate::survey::conditions::check_conditions;
+use crate::survey::pending::{pending, planned_value};
+use crate::survey::scope::BlockScope;
+
+use super::*;
+
+impl<'a> Walk<'a> {
+    pub(super) async fn read_data(
+        &self,
+        candidate: &Candidate<'a>,
+        config: Value,
+    ) -> Result<Option<Value>, Diagnostic> {
+        let waits = self
+            .dependencies
+            .get(&candidate.block.address)
+            .into_iter()
+            .flatten()
+            .any(|dependency| self.pending_blocks.contains(dependency));
+        if waits || !config.is_wholly_known() {
+            return Ok(None);
+        }
+        let provider = &candidate.configured.provider;
+        let type_name = candidate.address.type_name();
+        let limit = provider.capability(type_name, &config).time_limits.read;
+        let context = self.request.calls.context(&candidate.address, limit);
+        let request = DataRequest { type_name: type_name.to_owned(), config };
+        within(limit, "read", provider.read_data(&context, request)).await.map(Some).map_err(|error| {
+            let at = error
+                .path
+                .as_ref()
+                .and_then(|path| crate::survey::providers::attribute_span(&candidate.block.body, path))
+                .unwrap_or(candidate.block.span);
+            Diagnostic::error(codes::PROVIDER, format!("`{}`: {error:#}", candidate.address)).at(at)
+        })
+    }
+
+    pub(super) fn decide_data(&mut self, candidate: Candidate<'a>, result: Result<Option<Value>, Diagnostic>) -> Value {
+        let address = candidate.address.clone();
+        let block = candidate.block;
+        let unknown = Value::unknown(candidate.schema.block.value_type());
+        let state = match result {
+            Ok(Some(state)) => mark_planned(&candidate.schema.block, state, Some(&candidate.config)),
+            Ok(None) => {
+                self.pending_blocks.insert(block.address.clone());
+                if self.targets.covers(&address) {
+                    self.defer_data(&candidate, &unknown);
+                }
+                return unknown;
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                return unknown;
+            }
+        };
+        self.data_digest.update(address.to_string().as_bytes());
+        self.data_digest.update(&canonical_bytes(&state));
+        let itself = BlockScope { itself: Some(state.clone()), ..candidate.expanded.scope(&self.known) };
+        if let Err(mut wrong) = check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself)
+        {
+            self.problems.append(&mut wrong);
+        }
+        state
+    }
+
+    /// Data that cannot be read before something else is done is read while applying.
+    pub(super) fn defer_data(&mut self, candidate: &Candidate<'a>, unknown: &Value) {
+        let block = candidate.block;
+        let stack = self.request.stack;
+        let scope = candidate.expanded.scope(&self.known);
+        let config = planned_value(candidate.config.clone(), &block.body, stack, &scope);
+        let postconditions = block
+            .lifecycle
+            .postconditions
+            .iter()
+            .map(|condition| PendingCondition {
+                condition: pending(&condition.condition, stack, &scope),
+                message: pending(&condition.message, stack, &scope),
+                place: place(stack, condition.span),
+            })
+            .collect();
+        let step = Step {
+            id: StepId {
+                address: candidate.address.clone(),
+                object: ObjectKey::Current,
+                effect: StepEffect::Read,
+                plan: String::new(),
+            },
+            type_name: Arc::clone(&block.address.type_name),
+            provider: stack.provider_name(block),
+            depends_on: Vec::new(),
+            stage: 0,
+            reversibility: retrue_provider_api::Reversibility::Full,
+            config,
+            planned: unknown.clone(),
+            planned_private: Default::default(),
+            observed: Value::null(Type::Dynamic),
+            observed_private: Default::default(),
+            observed_identity: None,
+            fingerprint: String::new(),
+            fingerprint_of: Vec::new(),
+            generation: 0,
+            existing: ExistingObject::CannotLook,
+            dependencies: self.dependencies.get(&block.address).cloned().unwrap_or_default(),
+            provenance: Provenance::new(),
+            lifecycle: self.lifecycle(block),
+            preconditions: candidate.preconditions.clone(),
+            postconditions,
+            moved_from: None,
+            schema_version: candidate.schema.version,
+            adopts: false,
+            restores: false,
+        };
+        let change = Change {
+            address: candidate.address.clone(),
+            action: Action::Read,
+            reversible: retrue_provider_api::Reversibility::Full,
+            reasons: vec!["what it depends on is not known before the apply".into()],
+            before: Value::null(Type::Dynamic),
+            after: candidate.config.clone(),
+            recorded: None,
+            replace_because: Vec::new(),
+            moved_from: None,
+            create_before_destroy: false,
+            warnings: Vec::new(),
+        };
+        let decision = Decision { change, steps: vec![step], drift: None, errors: Vec::new() };
+        self.decisions.insert(candidate.address.clone(), (decision, Vec::new()));
+    }
+}

@@ -1,0 +1,167 @@
+//! Levels: which blocks come when, and what they stand for once they are decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt as _;
+use retrue_provider_api::{Type, Value};
+
+use crate::address::{Address, BlockAddress, InstanceKey, Mode};
+use crate::config::{Repetition, ResourceBlock, evaluate_body};
+use crate::diagnostic::Diagnostic;
+use crate::plan::codes;
+use crate::survey::conditions::check_conditions;
+use crate::survey::expand::expand;
+use crate::survey::record::Entry;
+use crate::survey::scope::Instances;
+
+use super::*;
+
+impl<'a> Walk<'a> {
+    /// The blocks in levels: each depends only on those before.
+    pub(super) fn levels(&self) -> Vec<Vec<&'a ResourceBlock>> {
+        let mut depth: BTreeMap<&BlockAddress, usize> = BTreeMap::new();
+        let mut levels: Vec<Vec<&'a ResourceBlock>> = Vec::new();
+        for node in self.graph.order() {
+            let crate::graph::Node::Block(address) = node else { continue };
+            let Some(block) = self.request.stack.blocks.get(address) else { continue };
+            let level = self
+                .graph
+                .dependencies_of(address)
+                .into_iter()
+                .filter_map(|dependency| depth.get(dependency))
+                .max()
+                .map_or(0, |deepest| deepest + 1);
+            depth.insert(&block.address, level);
+            if levels.len() <= level {
+                levels.resize_with(level + 1, Vec::new);
+            }
+            if let Some(level) = levels.get_mut(level) {
+                level.push(block);
+            }
+        }
+        levels
+    }
+
+    pub(super) async fn declared(&mut self) {
+        for level in self.levels() {
+            let mut candidates: Vec<Candidate<'a>> = Vec::new();
+            for block in &level {
+                self.note_dependencies(block);
+                self.candidates(block, &mut candidates);
+            }
+            let answers = {
+                let walk: &Walk<'a> = self;
+                let questions: Vec<_> = candidates.iter().map(|candidate| walk.consult(candidate)).collect();
+                futures::stream::iter(questions).buffered(self.request.parallelism.max(1)).collect::<Vec<_>>().await
+            };
+            let mut values: BTreeMap<&'a BlockAddress, Vec<(Option<InstanceKey>, Value)>> = BTreeMap::new();
+            for (candidate, answer) in candidates.into_iter().zip(answers) {
+                let address = &candidate.block.address;
+                let key = candidate.expanded.key.clone();
+                let value = match answer {
+                    Consulted::Managed(answer) => self.decide_managed(candidate, *answer),
+                    Consulted::Data(result) => self.decide_data(candidate, result),
+                };
+                values.entry(address).or_default().push((key, value));
+            }
+            for block in &level {
+                let of_block = values.remove(&block.address).unwrap_or_default();
+                self.publish(block, of_block);
+            }
+        }
+    }
+
+    pub(super) fn note_dependencies(&mut self, block: &ResourceBlock) {
+        let mut all: BTreeSet<BlockAddress> = BTreeSet::new();
+        for dependency in self.graph.dependencies_of(&block.address) {
+            all.insert(dependency.clone());
+            if dependency.mode == Mode::Data {
+                all.extend(self.dependencies.get(dependency).into_iter().flatten().cloned());
+            }
+        }
+        if all.iter().any(|dependency| self.blocked_blocks.contains(dependency)) {
+            self.blocked_blocks.insert(block.address.clone());
+        }
+        self.dependencies.insert(block.address.clone(), all.into_iter().collect());
+    }
+
+    /// Makes what a block stands for known to what comes after it.
+    pub(super) fn publish(&mut self, block: &ResourceBlock, values: Vec<(Option<InstanceKey>, Value)>) {
+        if self.known.blocks.contains_key(&block.address) {
+            return;
+        }
+        let instances = match &block.repetition {
+            Repetition::One => match values.into_iter().next() {
+                Some((_, value)) => Instances::one(value),
+                None => Instances::one(Value::null(Type::Dynamic)),
+            },
+            Repetition::Count(_) => Instances::counted(values.into_iter().map(|(_, value)| value).collect()),
+            Repetition::ForEach(_) => Instances::named(
+                values
+                    .into_iter()
+                    .filter_map(|(key, value)| match key {
+                        Some(InstanceKey::Name(name)) => Some((name, value)),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+        };
+        self.known.blocks.insert(block.address.clone(), instances);
+    }
+
+    pub(super) fn broken(&mut self, block: &ResourceBlock, mut problems: Vec<Diagnostic>) {
+        self.problems.append(&mut problems);
+        self.known.blocks.insert(block.address.clone(), Instances::broken());
+    }
+
+    pub(super) fn candidates(&mut self, block: &'a ResourceBlock, candidates: &mut Vec<Candidate<'a>>) {
+        let expanded = match expand(block, &self.known) {
+            Ok(expanded) => expanded,
+            Err(problems) => return self.broken(block, problems),
+        };
+        let instance = self.request.stack.provider_name(block);
+        let Some(configured) = self.providers.get(&instance) else {
+            let problem = Diagnostic::error(codes::NO_PROVIDER, format!("there is no provider `{instance}`"));
+            return self.broken(block, vec![problem.at(block.span)]);
+        };
+        let types = match block.address.mode {
+            Mode::Managed => &configured.schema.resources,
+            Mode::Data => &configured.schema.data,
+        };
+        let Some(schema) = types.get(block.address.type_name.as_ref()) else {
+            let known = types.keys().map(String::as_str);
+            let mut problem = Diagnostic::error(
+                crate::config::codes::UNKNOWN_TYPE,
+                format!("the provider `{instance}` has no type `{}`", block.address.type_name),
+            )
+            .at(block.span);
+            if let Some(near) = crate::expression::nearest(&block.address.type_name, known) {
+                problem = problem.hint(format!("did you mean `{near}`?"));
+            }
+            return self.broken(block, vec![problem]);
+        };
+        let mut found = Vec::new();
+        let mut problems = Vec::new();
+        for expanded in expanded {
+            let address = block.address.instance(expanded.key.clone());
+            let evaluated = {
+                let scope = expanded.scope(&self.known);
+                evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
+                    check_conditions(&block.lifecycle.preconditions, &address, self.request.stack, &scope)
+                        .map(|preconditions| (config, preconditions))
+                })
+            };
+            match evaluated {
+                Ok((config, preconditions)) => {
+                    found.push(Candidate { address, block, expanded, schema, configured, config, preconditions });
+                }
+                Err(mut wrong) => problems.append(&mut wrong),
+            }
+        }
+        if problems.is_empty() { candidates.append(&mut found) } else { self.broken(block, problems) }
+    }
+
+    pub(super) fn entry(&self, address: &Address) -> Option<&'a Entry> {
+        self.records.0.get(address)
+    }
+}

@@ -1,0 +1,256 @@
+//! Declared instances of managed types.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use retrue_provider_api::{Block, Path, Value};
+
+use crate::address::{Address, Mode};
+use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock};
+use crate::diagnostic::Diagnostic;
+use crate::plan::compare::{fingerprint, fingerprint_attributes};
+use crate::plan::decide::{Decision, Desired, Instance, World, decide, end_deposed};
+use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, StepEffect, codes};
+use crate::rest::Seal;
+use crate::survey::conditions::check_conditions;
+use crate::survey::consult::{Answer, Question, consult};
+use crate::survey::identity::Claim;
+use crate::survey::pending::planned_value;
+use crate::survey::providers::instance_name;
+use crate::survey::scope::BlockScope;
+
+use super::*;
+
+impl<'a> Walk<'a> {
+    pub(super) async fn consult(&self, candidate: &Candidate<'a>) -> Consulted {
+        let address = &candidate.address;
+        let (config, _) = candidate.config.clone().unmark_deep();
+        if candidate.block.address.mode == Mode::Data {
+            return Consulted::Data(self.read_data(candidate, config).await);
+        }
+        let recorded = self.entry(address).and_then(|entry| entry.current.as_ref());
+        let world = recorded.and_then(|_| self.worlds.get(&(address.clone(), ObjectKey::Current)).cloned());
+        let skipped = !self.targets.covers(address) || self.blocks(address);
+        if skipped {
+            // It stays as it is recorded; nothing is asked.
+            return Consulted::Managed(Box::new(Answer {
+                world: World::NotKnownYet,
+                capability: candidate.configured.provider.capability(address.type_name(), &config),
+                responses: Default::default(),
+                replace_because: Vec::new(),
+                diagnostics: Vec::new(),
+            }));
+        }
+        let question = Question {
+            address: address.clone(),
+            provider: &candidate.configured.provider,
+            schema: candidate.schema,
+            config,
+            body: &candidate.block.body,
+            span: candidate.block.span,
+            recorded,
+            world,
+            ignore: &candidate.block.lifecycle.ignore_changes,
+            replace: self.replace.contains(address) || self.triggered(candidate.block).is_some(),
+        };
+        Consulted::Managed(Box::new(consult(&question, &self.request.calls).await))
+    }
+
+    /// Whether something in doubt stands in the way.
+    pub(super) fn blocks(&self, address: &Address) -> bool {
+        self.blocked.contains(address) || self.blocked_blocks.contains(&address.block)
+    }
+
+    /// Why `replace_triggered_by` replaces the instances of a block, if it does.
+    pub(super) fn triggered(&self, block: &ResourceBlock) -> Option<String> {
+        for reference in &block.lifecycle.replace_triggered_by {
+            let Some(target) = reference.root.block() else { continue };
+            let changed = self.decisions.iter().any(|(address, (decision, _))| {
+                if address.block != target
+                    || reference.key.as_ref().is_some_and(|key| address.key.as_ref() != Some(key))
+                {
+                    return false;
+                }
+                let change = &decision.change;
+                if !matches!(change.action, Action::Update | Action::Replace) {
+                    return false;
+                }
+                reference.path.0.is_empty()
+                    || match (reference.path.get(&change.before), reference.path.get(&change.after)) {
+                        (Some(before), Some(after)) => !before.same(after),
+                        (None, None) => false,
+                        _ => true,
+                    }
+            });
+            if changed {
+                return Some(format!(
+                    "`replace_triggered_by`: {} changes",
+                    shown(&target, &reference.key, &reference.path)
+                ));
+            }
+        }
+        None
+    }
+
+    pub(super) fn lifecycle(&self, block: &ResourceBlock) -> Lifecycle {
+        Lifecycle {
+            prevent_destroy: block.lifecycle.prevent_destroy,
+            create_before_destroy: self.forced_first.contains(&block.address),
+            on_destroy: block.lifecycle.on_destroy.map(|declared| match declared {
+                Declared::Delete => OnDestroy::Delete,
+                Declared::Restore => OnDestroy::Restore,
+                Declared::Forget => OnDestroy::Forget,
+            }),
+            timeout: block.lifecycle.timeout,
+        }
+    }
+
+    pub(super) fn decide_managed(&mut self, candidate: Candidate<'a>, answer: Answer) -> Value {
+        let address = candidate.address.clone();
+        let block = candidate.block;
+        for diagnostic in answer.diagnostics {
+            if diagnostic.is_error() { self.problems.push(diagnostic) } else { self.warnings.push(diagnostic) }
+        }
+        let entry = self.entry(&address);
+        let recorded = entry.and_then(|entry| entry.current.as_ref());
+        if !self.targets.covers(&address) || self.blocks(&address) {
+            if self.blocks(&address) {
+                self.blocked_blocks.insert(block.address.clone());
+                if !self.blocked.contains(&address) {
+                    self.warnings.push(
+                        Diagnostic::warning(
+                            codes::IN_DOUBT,
+                            format!("`{address}` waits for something that is in doubt"),
+                        )
+                        .at(block.span),
+                    );
+                }
+            }
+            let unknown = || Value::unknown(candidate.schema.block.value_type());
+            return recorded.map_or_else(unknown, |recorded| recorded.attributes.clone());
+        }
+        let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
+        let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
+        let scope = candidate.expanded.scope(&self.known);
+        let config_plain = candidate.config.clone().unmark_deep().0;
+        self.claims.push(Claim {
+            address: address.clone(),
+            provider: instance_name(block.provider.as_ref().map(|(name, _)| name), &block.address.type_name),
+            identity: crate::survey::identity::identity(
+                &candidate.configured.provider,
+                candidate.schema,
+                address.type_name(),
+                &config_plain,
+            ),
+            span: Some(block.span),
+        });
+        let replace_reason =
+            if self.replace.contains(&address) { Some("it was asked for".to_owned()) } else { self.triggered(block) };
+        let desired = Desired {
+            config: planned_value(candidate.config.clone(), &block.body, self.request.stack, &scope),
+            lifecycle: self.lifecycle(block),
+            adopt_existing: block.lifecycle.on_existing == OnExisting::Adopt,
+            dependencies: dependencies.clone(),
+            provenance: provenance(&block.body, self.request.stack),
+            preconditions: candidate.preconditions,
+            postconditions: Vec::new(),
+            span: block.span,
+        };
+        let (fingerprint, fingerprint_of) =
+            self.fingerprint(&candidate.schema.block, &answer.world, &config_plain, used);
+        let instance = Instance {
+            address: address.clone(),
+            provider: self.request.stack.provider_name(block),
+            block: &candidate.schema.block,
+            schema_version: candidate.schema.version,
+            capability: answer.capability,
+            fingerprint,
+            fingerprint_of,
+            desired: Some(desired),
+            recorded,
+            moved_from: entry.and_then(|entry| entry.moved_from.clone()),
+            world: answer.world,
+            responses: answer.responses,
+            replace_reason,
+            replace_because: answer.replace_because,
+            generation: entry.map_or(0, |entry| entry.generation),
+            lineage: self.request.lineage,
+            used,
+            destroying: false,
+        };
+        let mut decision = decide(&instance);
+        self.problems.append(&mut decision.errors);
+        let value = decision.change.after.clone();
+        let itself = BlockScope { itself: Some(value.clone()), ..candidate.expanded.scope(&self.known) };
+        match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
+            Ok(later) => {
+                let last = decision
+                    .steps
+                    .iter_mut()
+                    .rev()
+                    .find(|step| !matches!(step.id.effect, StepEffect::Delete | StepEffect::Depose));
+                if let Some(step) = last {
+                    step.postconditions = later;
+                }
+            }
+            Err(mut wrong) => self.problems.append(&mut wrong),
+        }
+        if decision.change.action != Action::NoOp {
+            self.pending_blocks.insert(block.address.clone());
+        }
+        self.add_deposed(&address, &candidate.schema.block, &mut decision);
+        let recorded_dependencies = recorded.map(|recorded| recorded.dependencies.clone()).unwrap_or_default();
+        self.decisions.insert(address, (decision, recorded_dependencies));
+        value
+    }
+
+    /// Adds the end of objects that were replaced and are still there.
+    pub(super) fn add_deposed(&self, address: &Address, block: &Block, decision: &mut Decision) {
+        let Some(entry) = self.entry(address) else { return };
+        for (key, object) in &entry.deposed {
+            let world_key = (address.clone(), ObjectKey::Deposed(key.as_str().into()));
+            let Some(world) = self.worlds.get(&world_key) else { continue };
+            let Some(configured) = self.providers.get(&object.provider.instance) else { continue };
+            let config = object.config.clone().unmark_deep().0;
+            let (fingerprint, fingerprint_of) = self.fingerprint(block, world, &config, &[]);
+            let instance = Instance {
+                address: address.clone(),
+                provider: object.provider.instance.as_str().into(),
+                block,
+                schema_version: object.schema_version,
+                capability: configured.provider.capability(address.type_name(), &config),
+                desired: None,
+                recorded: Some(object),
+                moved_from: entry.moved_from.clone(),
+                fingerprint,
+                fingerprint_of,
+                world: world.clone(),
+                responses: Default::default(),
+                replace_reason: None,
+                replace_because: Vec::new(),
+                generation: object.generation,
+                lineage: self.request.lineage,
+                used: &[],
+                destroying: false,
+            };
+            decision.steps.push(end_deposed(&instance, key));
+            if decision.change.action == Action::NoOp {
+                decision.change.action = Action::Delete;
+                decision.change.reasons.push("what it replaced is still there".into());
+            }
+        }
+    }
+
+    /// The fingerprint of what is outside, and the attributes that it is made of.
+    pub(super) fn fingerprint(
+        &self,
+        block: &Block,
+        world: &World,
+        config: &Value,
+        used: &[Path],
+    ) -> (String, Vec<Arc<str>>) {
+        let World::Present(observed) = world else { return (String::new(), Vec::new()) };
+        let attributes = fingerprint_attributes(block, &observed.state, config, used);
+        (fingerprint(&attributes, &observed.state, self.request.seal), attributes)
+    }
+}

@@ -1,0 +1,272 @@
+//! Walks the stack and has every instance decided.
+
+mod data;
+mod ended;
+mod finish;
+mod levels;
+mod managed;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
+
+use crate::address::{Address, BlockAddress, InstanceKey};
+use crate::config::{Repetition, ResourceBlock, Stack};
+use crate::diagnostic::Diagnostic;
+use crate::expression::{Expression, Root};
+use crate::graph::Graph;
+use crate::plan::decide::Decision;
+use crate::plan::{InDoubt, PendingCondition, Plan, PlanKind, Provenance};
+use crate::rest::Seal;
+use crate::saga::State;
+use crate::survey::calls::Calls;
+use crate::survey::consult::Answer;
+use crate::survey::expand::Expanded;
+use crate::survey::identity::Claim;
+use crate::survey::providers::{Configured, Providers, configure_all};
+use crate::survey::record::Records;
+use crate::survey::refresh::{Worlds, refresh};
+use crate::survey::scope::Known;
+use crate::survey::targets::Targets;
+
+/// What is to be surveyed.
+pub struct Request<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// The values of its variables.
+    pub variables: &'a BTreeMap<Arc<str>, Value>,
+    /// The environment of the process, for `env.NAME`.
+    pub process_environment: &'a BTreeMap<OsString, OsString>,
+    /// What is recorded.
+    pub state: &'a State,
+    /// Opens and seals secrets.
+    pub seal: &'a dyn Seal,
+    /// The lineage of the store.
+    pub lineage: &'a str,
+    /// The environment.
+    pub environment: &'a str,
+    /// What the plan is for.
+    pub kind: PlanKind,
+    /// `--target`.
+    pub targets: &'a [String],
+    /// `--replace`.
+    pub replace: &'a [String],
+    /// Only these instances, and nothing that they depend on.
+    pub only: Option<&'a BTreeSet<Address>>,
+    /// Whether the world is read.
+    pub refresh: bool,
+    /// How many calls may run at once.
+    pub parallelism: usize,
+    /// What earlier runs left in doubt.
+    pub in_doubt: Vec<InDoubt>,
+    /// For calls to the outside.
+    pub calls: Calls,
+}
+
+/// What came of a survey.
+pub struct Surveyed {
+    /// The plan.
+    pub plan: Plan,
+    /// The providers, configured, for whoever applies the plan next.
+    pub providers: Providers,
+    /// What a person should know.
+    pub warnings: Vec<Diagnostic>,
+    /// How many recorded resources agree with the world.
+    pub in_true: usize,
+}
+
+/// Surveys. Every mistake that can be found is reported, not only the first.
+pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
+    let stack = request.stack;
+    let graph = Graph::new(stack)?;
+    let records = Records::open(request.state, &stack.moved, request.seal)
+        .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
+    let known = Known::new(stack, request.variables, request.process_environment);
+    let targets = match request.only {
+        Some(only) => Targets::only(only),
+        None => Targets::new(request.targets, request.kind, &graph, &records)?,
+    };
+    let replace = Targets::addresses(request.replace, &records)?;
+    let used = stack
+        .blocks
+        .values()
+        .map(|block| stack.provider_name(block))
+        .chain(recorded_instances(&records))
+        .collect::<Vec<_>>();
+    let providers = configure_all(&known, &stack.variables, used).await?;
+    let worlds = refresh(&records, &providers, &request.calls, request.parallelism, request.refresh, |address| {
+        targets.covers(address)
+    })
+    .await;
+    let mut walk = Walk {
+        forced_first: create_first(stack, &graph),
+        used_attributes: used_attributes(stack),
+        blocked: request.in_doubt.iter().map(|doubt| doubt.address.clone()).collect(),
+        graph: &graph,
+        records: &records,
+        worlds,
+        providers: &providers,
+        targets,
+        replace,
+        known,
+        decisions: BTreeMap::new(),
+        dependencies: BTreeMap::new(),
+        data_digest: blake3::Hasher::new(),
+        claims: Vec::new(),
+        pending_blocks: BTreeSet::new(),
+        blocked_blocks: BTreeSet::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        request: &request,
+    };
+    if request.kind != PlanKind::Destroy {
+        walk.declared().await;
+    }
+    walk.ended().await;
+    walk.finish().await.map(|(plan, warnings, in_true)| Surveyed {
+        plan,
+        providers: providers.clone(),
+        warnings,
+        in_true,
+    })
+}
+
+pub(super) struct Walk<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) graph: &'a Graph,
+    pub(super) records: &'a Records,
+    pub(super) worlds: Worlds,
+    pub(super) providers: &'a Providers,
+    pub(super) targets: Targets,
+    pub(super) replace: BTreeSet<Address>,
+    pub(super) known: Known<'a>,
+    pub(super) forced_first: BTreeSet<BlockAddress>,
+    pub(super) used_attributes: BTreeMap<BlockAddress, Vec<Path>>,
+    /// What is in doubt.
+    pub(super) blocked: BTreeSet<Address>,
+    /// Blocks with something in doubt in them, or that depend on one.
+    pub(super) blocked_blocks: BTreeSet<BlockAddress>,
+    pub(super) decisions: BTreeMap<Address, (Decision, Vec<BlockAddress>)>,
+    /// By block, the blocks that it depends on, looking through data sources.
+    pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
+    pub(super) data_digest: blake3::Hasher,
+    pub(super) claims: Vec<Claim>,
+    /// Blocks of which something will change.
+    pub(super) pending_blocks: BTreeSet<BlockAddress>,
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// One declared instance on its way.
+pub(super) struct Candidate<'a> {
+    pub(super) address: Address,
+    pub(super) block: &'a ResourceBlock,
+    pub(super) expanded: Expanded,
+    pub(super) schema: &'a TypeSchema,
+    pub(super) configured: &'a Configured,
+    pub(super) config: Value,
+    pub(super) preconditions: Vec<PendingCondition>,
+}
+
+/// What came of asking about a candidate.
+pub(super) enum Consulted {
+    Managed(Box<Answer>),
+    Data(Result<Option<Value>, Diagnostic>),
+}
+
+fn recorded_instances(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
+    records
+        .0
+        .values()
+        .flat_map(|entry| entry.current.iter().chain(entry.deposed.values()))
+        .map(|object| Arc::from(object.provider.instance.as_str()))
+}
+
+/// The blocks that are made before the old ones are deleted: those that say so, and what they
+/// depend on, because the old one needs its dependencies until it is gone.
+fn create_first(stack: &Stack, graph: &Graph) -> BTreeSet<BlockAddress> {
+    let said: Vec<&BlockAddress> = stack
+        .blocks
+        .iter()
+        .filter(|(_, block)| block.lifecycle.create_before_destroy)
+        .map(|(address, _)| address)
+        .collect();
+    if said.is_empty() { BTreeSet::new() } else { graph.with_dependencies(said) }
+}
+
+/// By block, the attributes that something refers to.
+fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
+    let mut used: BTreeMap<BlockAddress, Vec<Path>> = BTreeMap::new();
+    let expressions = stack
+        .blocks
+        .values()
+        .flat_map(|block| std::iter::once(&block.body).chain(block.repetition.expression()))
+        .chain(stack.locals.values().map(|local| &local.value))
+        .chain(stack.outputs.values().map(|output| &output.value))
+        .chain(stack.providers.values().map(|provider| &provider.body));
+    for expression in expressions {
+        for reference in expression.references() {
+            if let Some(block) = reference.root.block() {
+                used.entry(block).or_default().push(reference.path);
+            }
+        }
+    }
+    for paths in used.values_mut() {
+        paths.sort();
+        paths.dedup();
+    }
+    used
+}
+
+fn shown(block: &BlockAddress, key: &Option<InstanceKey>, path: &Path) -> String {
+    let mut text = block.instance(key.clone()).to_string();
+    if !path.0.is_empty() {
+        text.push('.');
+        text.push_str(&path.to_string());
+    }
+    text
+}
+
+/// Where a span stands, for messages that outlive the files.
+pub(super) fn place(stack: &Stack, span: crate::span::Span) -> String {
+    match stack.sources.place(span) {
+        Some(place) => format!("{}:{}:{}", place.file, place.line, place.column),
+        None => String::new(),
+    }
+}
+
+/// Where the values of plain references come from.
+fn provenance(body: &Expression, stack: &Stack) -> Provenance {
+    let mut provenance = Provenance::new();
+    let mut visit = |path: Path, expression: &Expression| {
+        let Some(reference) = expression.as_reference() else { return };
+        let Root::Resource { .. } = &reference.root else { return };
+        let Some(block) = reference.root.block() else { return };
+        let single = stack.blocks.get(&block).is_some_and(|block| matches!(block.repetition, Repetition::One));
+        if reference.dynamic_key || (reference.key.is_none() && !single) || reference.path.0.is_empty() {
+            return;
+        }
+        provenance.insert(path, (block.instance(reference.key), reference.path));
+    };
+    walk_body(body, &Path::root(), &mut visit);
+    provenance
+}
+
+fn walk_body(expression: &Expression, at: &Path, visit: &mut dyn FnMut(Path, &Expression)) {
+    if let Some(entries) = expression.as_table() {
+        for (key, value) in entries {
+            if let Some(name) = key.as_literal().and_then(Value::as_str) {
+                walk_body(value, &at.child(PathStep::Attribute(name.into())), visit);
+            }
+        }
+    } else if let Some(items) = expression.as_list() {
+        for (index, item) in items.iter().enumerate() {
+            walk_body(item, &at.child(PathStep::Index(index)), visit);
+        }
+    } else {
+        visit(at.clone(), expression);
+    }
+}
