@@ -152,21 +152,19 @@ impl Bars {
                 all.enable_steady_tick(Duration::from_millis(200));
                 self.all = Some(all);
             }
-            RunEventKind::StepStarted(step) | RunEventKind::UndoStarted(step) => {
-                if self.running.len() < MOST_RUNNING {
-                    let bar = match &self.all {
-                        Some(all) => console.bars().insert_before(all, ProgressBar::new_spinner()),
-                        None => console.bars().add(ProgressBar::new_spinner()),
-                    };
-                    bar.set_style(style("{spinner} {wide_msg} {elapsed:.dim}"));
-                    let room = console.settings().width_err.saturating_sub(12);
-                    bar.set_message(truncate(
-                        &format!("{} {}", visible(&step.address.to_string()), doing(event, step)),
-                        room,
-                    ));
-                    bar.enable_steady_tick(Duration::from_millis(120));
-                    self.running.insert(step.step.clone(), bar);
-                }
+            RunEventKind::StepStarted(step) | RunEventKind::UndoStarted(step) if self.running.len() < MOST_RUNNING => {
+                let bar = match &self.all {
+                    Some(all) => console.bars().insert_before(all, ProgressBar::new_spinner()),
+                    None => console.bars().add(ProgressBar::new_spinner()),
+                };
+                bar.set_style(style("{spinner} {wide_msg} {elapsed:.dim}"));
+                let room = console.settings().width_err.saturating_sub(12);
+                bar.set_message(truncate(
+                    &format!("{} {}", visible(&step.address.to_string()), doing(event, step)),
+                    room,
+                ));
+                bar.enable_steady_tick(Duration::from_millis(120));
+                self.running.insert(step.step.clone(), bar);
             }
             RunEventKind::StepFinished { step, .. }
             | RunEventKind::StepFailed { step, .. }

@@ -77,6 +77,7 @@ fn many_are_counted() {
 }
 
 #[test]
+#[allow(clippy::reversed_empty_ranges)]
 fn odd_places_do_no_harm() {
     let mut sources = Sources::default();
     let long = format!("a = \"{}\"", "x".repeat(100_000));
