@@ -1,5 +1,7 @@
 //! All end-to-end tests, in one program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
 mod environment;
 mod house;
 
