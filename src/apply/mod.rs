@@ -4,10 +4,12 @@ pub mod base;
 pub mod codes;
 pub mod context;
 mod execute;
+mod pivot;
 pub mod run;
 mod schedule;
 mod scope;
 pub mod settle;
+mod undo;
 pub mod unwind;
 mod writes;
 

@@ -79,6 +79,7 @@ impl Session {
         self.refuse_built_upon(&state, &chosen, &histories).await?;
         let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
         let steps = crate::saga::compensation::undos(&named, &done)
+            .undos
             .iter()
             .map(|undo| {
                 let what = crate::saga::compensation::inverse(&undo.step).map_or("record", |effect| effect.word());

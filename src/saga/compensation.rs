@@ -13,8 +13,36 @@ pub struct Undo {
     pub run: String,
     /// What is written about the step.
     pub step: StepHistory,
-    /// The undos that come before, by position in the list.
+    /// What comes before, by node: an undo, or a barrier.
     pub after: Vec<usize>,
+}
+
+/// What has to be undone. Its nodes are the undos, and behind them barriers: a barrier stands for a
+/// set of undos, so that two groups of instances need no edge for each pair.
+#[derive(Clone, Debug, Default)]
+pub struct Unwinding {
+    /// The undos, newest first.
+    pub undos: Vec<Undo>,
+    /// By barrier, what comes before it.
+    pub barriers: Vec<Vec<usize>>,
+}
+
+impl Unwinding {
+    /// What comes before a node.
+    pub fn after(&self, node: usize) -> &[usize] {
+        match self.undos.get(node) {
+            Some(undo) => &undo.after,
+            None => node
+                .checked_sub(self.undos.len())
+                .and_then(|barrier| self.barriers.get(barrier))
+                .map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Whether a node is a barrier.
+    pub fn is_barrier(&self, node: usize) -> bool {
+        node >= self.undos.len()
+    }
 }
 
 /// The steps to be undone, newest first.
@@ -23,7 +51,7 @@ pub struct Undo {
 /// the undo of every later one that touches the same address or depends on it (or, where something
 /// was ended, that it depends on): in between, order does not matter, so that one branch that is
 /// stuck does not hold up the others.
-pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -> Vec<Undo> {
+pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -> Unwinding {
     let mut undos: Vec<Undo> = Vec::new();
     for (run, history) in runs {
         let mut steps: Vec<&StepHistory> = history
@@ -37,8 +65,35 @@ pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -
             undos.push(Undo { run: run.clone(), step: step.clone(), after: Vec::new() });
         }
     }
-    link(&mut undos);
-    undos
+    link(undos)
+}
+
+/// A growing set of undos that others wait for as a whole.
+#[derive(Default)]
+struct Crowd {
+    members: Vec<usize>,
+    /// The barrier behind the members so far, and how many they were.
+    barrier: Option<(usize, usize)>,
+}
+
+impl Crowd {
+    /// What stands for all members so far: nothing, the one, or a barrier.
+    fn wait(&mut self, count: usize, barriers: &mut Vec<Vec<usize>>) -> Option<usize> {
+        match (self.members.as_slice(), self.barrier) {
+            ([], _) => None,
+            ([one], _) => Some(*one),
+            (members, Some((barrier, covered))) if covered == members.len() => Some(barrier),
+            (members, previous) => {
+                let covered = previous.map_or(0, |(_, covered)| covered);
+                let mut before: Vec<usize> = previous.iter().map(|(barrier, _)| *barrier).collect();
+                before.extend(members.iter().skip(covered));
+                barriers.push(before);
+                let barrier = count + barriers.len() - 1;
+                self.barrier = Some((barrier, members.len()));
+                Some(barrier)
+            }
+        }
+    }
 }
 
 /// Finds what each undo waits for. An undo comes after those of later steps, which stand before it.
@@ -46,17 +101,19 @@ pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -
 /// One thing is the other way round: where something was ended (or replaced) and is made again with
 /// a new id, what was merely changed to do without it is changed back after that, so that it can
 /// refer to the new id.
-fn link(undos: &mut [Undo]) {
-    let mut remade: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
+fn link(mut undos: Vec<Undo>) -> Unwinding {
+    let count = undos.len();
+    let mut barriers: Vec<Vec<usize>> = Vec::new();
+    let mut remade: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     for (index, undo) in undos.iter().enumerate() {
         if undo.step.id.effect == StepEffect::Delete {
-            remade.entry(undo.step.id.address.block.clone()).or_default().push(index);
+            remade.entry(undo.step.id.address.block.clone()).or_default().members.push(index);
         }
     }
-    let mut depending: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
+    let mut depending: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     let mut touching: BTreeMap<Address, usize> = BTreeMap::new();
-    let mut of_block: BTreeMap<BlockAddress, Vec<usize>> = BTreeMap::new();
-    for index in 0..undos.len() {
+    let mut of_block: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
+    for index in 0..count {
         let Some(undo) = undos.get(index) else { continue };
         let id = &undo.step.id;
         let block = id.address.block.clone();
@@ -71,26 +128,27 @@ fn link(undos: &mut [Undo]) {
         let follows = matches!(id.effect, StepEffect::Update | StepEffect::Record);
         let mut after: BTreeSet<usize> = BTreeSet::new();
         after.extend(touching.get(&id.address));
-        after.extend(depending.get(&block).into_iter().flatten());
+        after.extend(depending.get_mut(&block).and_then(|crowd| crowd.wait(count, &mut barriers)));
         for dependency in &dependencies {
             if ends(id.effect) {
-                after.extend(of_block.get(dependency).into_iter().flatten());
+                after.extend(of_block.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
             if follows {
-                after.extend(remade.get(dependency).into_iter().flatten());
+                after.extend(remade.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
         }
         touching.insert(id.address.clone(), index);
-        of_block.entry(block).or_default().push(index);
+        of_block.entry(block).or_default().members.push(index);
         for dependency in dependencies {
             if !(follows && remade.contains_key(&dependency)) {
-                depending.entry(dependency).or_default().push(index);
+                depending.entry(dependency).or_default().members.push(index);
             }
         }
         if let Some(undo) = undos.get_mut(index) {
             undo.after = after.into_iter().collect();
         }
     }
+    Unwinding { undos, barriers }
 }
 
 fn ends(effect: StepEffect) -> bool {
