@@ -26,7 +26,7 @@ pub(super) struct Parsed<'t> {
 
 /// Parses a file and reports its syntax errors; `None` when nothing in it can be used.
 pub(super) fn parse<'t>(file: FileId, text: &'t str, diagnostics: &mut Vec<Diagnostic>) -> Option<Parsed<'t>> {
-    let scanned = scan(text);
+    let scanned = scan(text, false);
     if let Some(at) = scanned.too_deep {
         diagnostics.push(
             Diagnostic::error(codes::TOO_DEEP, format!("more than {MAX_DEPTH} levels are nested here"))
@@ -42,7 +42,8 @@ pub(super) fn parse<'t>(file: FileId, text: &'t str, diagnostics: &mut Vec<Diagn
     } else {
         DeTable::parse_recoverable(text)
     };
-    let broken = if errors.is_empty() { Vec::new() } else { report(file, text, &scanned, errors, diagnostics) };
+    let broken =
+        if errors.is_empty() { Vec::new() } else { report(file, text, &scan(text, true), errors, diagnostics) };
     for (range, what) in &scanned.newer {
         if !broken.iter().any(|region| region.contains(&range.start)) {
             diagnostics.push(newer(what, Span::new(file, range.clone())));

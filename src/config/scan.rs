@@ -42,10 +42,10 @@ pub(super) struct Scan {
     pub(super) newer: Vec<(Range<usize>, &'static str)>,
 }
 
-/// Looks through a text.
-pub(super) fn scan(text: &str) -> Scan {
+/// Looks through a text. Statements are needed only where there are errors to be told from echoes.
+pub(super) fn scan(text: &str, statements: bool) -> Scan {
     let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: mark, found: Scan::default() };
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: mark, statements, found: Scan::default() };
     while let Some(byte) = scanner.peek() {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => scanner.at += 1,
@@ -62,6 +62,7 @@ pub(super) fn scan(text: &str) -> Scan {
 struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
+    statements: bool,
     found: Scan,
 }
 
@@ -136,7 +137,9 @@ impl Scanner<'_> {
                 unclosed = Some(start);
             }
         }
-        self.found.statements.push(Statement { kind, range: start..self.at, key, unclosed });
+        if self.statements {
+            self.found.statements.push(Statement { kind, range: start..self.at, key, unclosed });
+        }
     }
 
     /// Goes to the end of a value; returns the first bracket or quote that stays open.
@@ -260,7 +263,7 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        scan(text).statements.iter().map(|statement| text[statement.range.clone()].to_owned()).collect()
+        scan(text, true).statements.iter().map(|statement| text[statement.range.clone()].to_owned()).collect()
     }
 
     #[test]
@@ -274,7 +277,7 @@ mod tests {
 
     #[test]
     fn newer_syntax_is_found() {
-        let found = |text: &str| scan(text).newer.len();
+        let found = |text: &str| scan(text, true).newer.len();
         assert_eq!(found("a = {x = 1, y = [\n1,\n]}\nb = \"\\\\e\"\nc = '\\e'\nd = [{a = 1},]"), 0);
         assert_eq!(found("a = {x = 1,\n y = 2}"), 1);
         assert_eq!(found("a = {x = 1, }"), 1);
@@ -284,7 +287,7 @@ mod tests {
 
     #[test]
     fn depth_is_limited() {
-        let deep = |text: String| scan(&text).too_deep.is_some();
+        let deep = |text: String| scan(&text, false).too_deep.is_some();
         assert!(deep(format!("a = {}", "[".repeat(20_000))));
         assert!(deep(format!("a{} = 1", ".a".repeat(20_000))));
         assert!(deep(format!("[a{}]", ".a".repeat(20_000))));
@@ -295,7 +298,7 @@ mod tests {
 
     #[test]
     fn what_stays_open_is_known() {
-        let open = |text: &str| scan(text).statements.iter().find_map(|statement| statement.unclosed);
+        let open = |text: &str| scan(text, true).statements.iter().find_map(|statement| statement.unclosed);
         assert_eq!(open("a = [1, 2\nb = 3\n"), Some(4));
         assert_eq!(open("[x\na = 1"), Some(0));
         assert_eq!(open("a = \"\"\"x\nb = 1"), Some(4));

@@ -21,6 +21,7 @@ mod lower_reference;
 mod lower_template;
 mod operators;
 mod parse;
+mod quick;
 mod portable;
 mod reference;
 mod render;

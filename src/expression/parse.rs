@@ -6,6 +6,7 @@ use retrue_provider_api::Value;
 
 use super::error::{EvalError, codes};
 use super::lower::{Free, Lowering};
+use super::quick::plain_reference;
 use super::span_map::SpanMap;
 use super::tree::{Expression, Form, Kind};
 use crate::span::{FileId, Span};
@@ -20,8 +21,10 @@ impl Expression {
         if !text.contains("${") && !text.contains("%{") {
             return Ok(Expression::literal(Value::string(text), span));
         }
-        let map = SpanMap::of_toml(text, span, raw);
-        let tree = template(text, &map, Free::References)?;
+        let tree = match plain_reference(text, span, raw) {
+            Some(tree) => tree,
+            None => template(text, &SpanMap::of_toml(text, span, raw), Free::References)?,
+        };
         Ok(Expression::from_kind(Kind::Source { text: text.into(), form: Form::Template, tree }, span))
     }
 
