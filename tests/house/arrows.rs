@@ -9,7 +9,7 @@ const GROUND: &[&str] = &["address", "clock", "crash", "crash_point", "diagnosti
 
 /// Each room, and the rooms that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["config", "engine", "graph", "plan", "registry", "saga"]),
+    ("cli", &["apply", "config", "engine", "graph", "plan", "reconcile", "registry", "saga", "store"]),
     ("engine", &["apply", "config", "expression", "plan", "reconcile", "registry", "saga", "store", "survey"]),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
     ("apply", &["engine", "expression", "plan", "saga", "store", "survey"]),
