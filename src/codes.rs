@@ -82,7 +82,6 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0408", "two resources with one identity"),
     ("RT0409", "recorded under another address"),
     ("RT0410", "`for_each` or `count` is not known yet"),
-    ("RT0411", "`for_each` or `count` has a value that it cannot have"),
     ("RT0412", "a condition does not hold"),
     ("RT0413", "a provider could not plan"),
     ("RT0414", "a provider planned what it may not"),

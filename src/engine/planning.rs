@@ -84,8 +84,21 @@ pub(super) async fn make(
             let keep = workspace.stack.settings.keep;
             Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true, keep })
         }
-        Err(diagnostics) => Err(Failure::many(diagnostics, workspace.sources.clone())),
+        Err(diagnostics) => Err(all_mistakes(workspace, diagnostics).await),
     }
+}
+
+/// What is wrong, with everything that could be known without planning: a survey stops where it can
+/// get no further, and a person wants all mistakes at once.
+async fn all_mistakes(workspace: &Workspace, found: Vec<Diagnostic>) -> Failure {
+    let Ok(schemas) = super::schemas().await else { return Failure::many(found, workspace.sources.clone()) };
+    let mut all: Vec<Diagnostic> =
+        crate::config::check(&workspace.stack, &schemas).into_iter().filter(Diagnostic::is_error).collect();
+    let places: std::collections::BTreeSet<_> =
+        all.iter().filter_map(|told| told.labels.first()).map(|label| label.span).collect();
+    let elsewhere = |told: &Diagnostic| told.labels.first().is_none_or(|label| !places.contains(&label.span));
+    all.extend(found.into_iter().filter(elsewhere));
+    Failure::many(all, workspace.sources.clone())
 }
 
 /// The kind of plan that the options ask for.

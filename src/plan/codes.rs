@@ -20,8 +20,6 @@ pub const SAME_IDENTITY: &str = "RT0408";
 pub const IDENTITY_ELSEWHERE: &str = "RT0409";
 /// `for_each` or `count` is not known while planning.
 pub const REPETITION_UNKNOWN: &str = "RT0410";
-/// `for_each` or `count` has a value that it cannot have.
-pub const REPETITION_INVALID: &str = "RT0411";
 /// A precondition or postcondition does not hold.
 pub const CONDITION: &str = "RT0412";
 /// A provider refused or failed to plan.

@@ -13,6 +13,7 @@ use crate::plan::{
 };
 use crate::survey::calls::within;
 use crate::survey::conditions::check_conditions;
+use crate::survey::expand::instance_scope;
 use crate::survey::pending::{pending, planned_value};
 use crate::survey::scope::BlockScope;
 
@@ -68,7 +69,7 @@ impl<'a> Walk<'a> {
         };
         self.data_digest.update(address.to_string().as_bytes());
         self.data_digest.update(&canonical_bytes(&state));
-        let itself = BlockScope { itself: Some(state.clone()), ..candidate.expanded.scope(&self.known) };
+        let itself = BlockScope { itself: Some(state.clone()), ..instance_scope(&candidate.expanded, &self.known) };
         if let Err(mut wrong) = check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself)
         {
             self.problems.append(&mut wrong);
@@ -80,7 +81,7 @@ impl<'a> Walk<'a> {
     pub(super) fn defer_data(&mut self, candidate: &Candidate<'a>, unknown: &Value) {
         let block = candidate.block;
         let stack = self.request.stack;
-        let scope = candidate.expanded.scope(&self.known);
+        let scope = instance_scope(&candidate.expanded, &self.known);
         let config = planned_value(candidate.config.clone(), &block.body, stack, &scope);
         let postconditions = block
             .lifecycle

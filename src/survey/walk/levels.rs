@@ -10,7 +10,7 @@ use crate::config::{Repetition, ResourceBlock, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::survey::conditions::check_conditions;
-use crate::survey::expand::expand;
+use crate::survey::expand::{expand, instance_scope};
 use crate::survey::record::Entry;
 use crate::survey::scope::Instances;
 
@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
         for expanded in expanded {
             let address = block.address.instance(expanded.key.clone());
             let evaluated = {
-                let scope = expanded.scope(&self.known);
+                let scope = instance_scope(&expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
                     check_conditions(&block.lifecycle.preconditions, &address, self.request.stack, &scope)
                         .map(|preconditions| (config, preconditions))

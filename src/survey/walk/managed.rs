@@ -14,6 +14,7 @@ use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, StepEffect, codes};
 use crate::rest::Seal;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
+use crate::survey::expand::instance_scope;
 use crate::survey::identity::Claim;
 use crate::survey::pending::planned_value;
 use crate::survey::providers::instance_name;
@@ -131,7 +132,7 @@ impl<'a> Walk<'a> {
         }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
-        let scope = candidate.expanded.scope(&self.known);
+        let scope = instance_scope(&candidate.expanded, &self.known);
         let config_plain = candidate.config.clone().unmark_deep().0;
         self.claims.push(Claim {
             address: address.clone(),
@@ -181,7 +182,7 @@ impl<'a> Walk<'a> {
         let mut decision = decide(&instance);
         self.problems.append(&mut decision.errors);
         let value = decision.change.after.clone();
-        let itself = BlockScope { itself: Some(value.clone()), ..candidate.expanded.scope(&self.known) };
+        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(&candidate.expanded, &self.known) };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) => {
                 let last = decision
