@@ -38,7 +38,7 @@ pub enum Verdict {
         /// What.
         outcome: ResolvedOutcome,
         /// What is recorded now; `None` when nothing is.
-        object: Option<RecordedObject>,
+        object: Option<Box<RecordedObject>>,
         /// How that is known.
         how: String,
     },
@@ -140,7 +140,7 @@ pub async fn settle_run(
     for step in history.in_doubt() {
         match examine(caller, step, providers).await {
             Verdict::Settled { outcome, object, how } => {
-                write_verdict(caller, &record.run, step, outcome, object, &how).await?;
+                write_verdict(caller, &record.run, step, outcome, object.map(|object| *object), &how).await?;
             }
             Verdict::CannotTell(reason) => left.push(InDoubt {
                 address: step.id.address.clone(),
@@ -360,15 +360,15 @@ fn prior_state(scene: &Scene<'_>) -> Value {
     }
 }
 
-fn found_object(scene: &Scene<'_>, observed: Observed, status: ObjectStatus) -> Option<RecordedObject> {
+fn found_object(scene: &Scene<'_>, observed: Observed, status: ObjectStatus) -> Option<Box<RecordedObject>> {
     let template = scene.template.clone()?;
-    Some(RecordedObject {
+    Some(Box::new(RecordedObject {
         status,
         attributes: mark_planned(&scene.schema.block, observed.state, Some(&template.attributes)),
         private: observed.private,
         identity: observed.identity,
         ..template
-    })
+    }))
 }
 
 /// Looks by identity or marker, again and again while the type may still be settling.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use retrue_provider_api::{
     Applied, Capability, Category, Change, Effect, FindRequest, Findable, Found, Image, Observed, Outcome, Path,
     PathStep, Private, ProviderError, Reversibility, Type, TypeSchema, Value,
@@ -102,7 +101,7 @@ impl Worker<'_> {
                 duration: began.elapsed(),
                 lost: Vec::new(),
             });
-            return Ok(Undid::Undone { lost: Vec::new(), object: recorded_before });
+            return Ok(Undid::Undone { lost: Vec::new(), object: recorded_before.map(Box::new) });
         }
         let scene = match self.scene(undo, now.as_ref(), generation, key, remade) {
             Ok(scene) => scene,
@@ -135,7 +134,7 @@ impl Worker<'_> {
         self.caller.journal.write(vec![Entry::of(id, Event::Undone(Box::new(end))).with(writes)]).await?;
         crash_point!("undo/end/after");
         self.caller.tell(RunEventKind::UndoFinished { step: reference, duration: began.elapsed(), lost: lost.clone() });
-        Ok(Undid::Undone { lost, object: resting })
+        Ok(Undid::Undone { lost, object: resting.map(Box::new) })
     }
 
     async fn stuck(&self, undo: &Undo, reference: StepRef, failure: StepFailure) -> Result<Undid, JournalError> {

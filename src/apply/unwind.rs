@@ -65,7 +65,7 @@ pub struct UnwindReport {
 
 /// What came of one undo.
 pub(super) enum Undid {
-    Undone { lost: Vec<String>, object: Option<RestingObject> },
+    Undone { lost: Vec<String>, object: Option<Box<RestingObject>> },
     Stuck(StepFailure),
 }
 
@@ -137,7 +137,7 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
                 {
                     remade.insert(address.clone(), value.unmark_deep().0);
                 }
-                live.set(&address, &undo.step.id.object, object);
+                live.set(&address, &undo.step.id.object, object.map(|object| *object));
                 order.done(index);
             }
             Undid::Stuck(failure) => {
@@ -197,9 +197,9 @@ impl<'u> Order<'u> {
                 *count -= 1;
                 if *count == 0 {
                     if self.unwinding.is_barrier(follower) {
-                        open.push(follower)
+                        open.push(follower);
                     } else {
-                        drop(self.ready.insert(follower))
+                        self.ready.insert(follower);
                     }
                 }
             }

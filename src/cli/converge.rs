@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use retrue_provider_api::{Path as ValuePath, Value};
+use retrue_provider_api::Value;
 
 use super::codes;
 use super::exit::{Ending, Exit, Failure};
@@ -171,11 +171,6 @@ fn outputs(session: &Session, outputs: &BTreeMap<String, Value>) {
 /// The address that a person typed.
 pub(crate) fn address(text: &str) -> Result<crate::address::Address, String> {
     text.parse().map_err(|error: crate::address::AddressError| error.to_string())
-}
-
-/// A path for messages; kept here so that verbs agree on it.
-pub(crate) fn shown(path: &ValuePath) -> String {
-    visible(&path.to_string())
 }
 
 /// Reads a file that a person named.

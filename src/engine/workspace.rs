@@ -1,7 +1,7 @@
 //! A stack with its variables, and where its store is.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{self, Inputs, Schemas, Stack, Variables};
@@ -106,9 +106,4 @@ pub(super) fn store_failure(error: StoreError) -> Failure {
         _ => FailureKind::Failed,
     };
     Failure::one(Diagnostic::error(error.code(), error.to_string()).hint(error.hint())).kind(kind)
-}
-
-/// The absolute form of the directory of a stack, for messages.
-pub(super) fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

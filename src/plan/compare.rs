@@ -26,7 +26,7 @@ pub fn differing_attributes(from: &Value, to: &Value) -> Vec<Path> {
     names
         .into_iter()
         .filter(|name| match (before.get(*name), after.get(*name)) {
-            (Some(a), Some(b)) => !a.same(b) && !(a.is_null() && b.is_null()),
+            (Some(a), Some(b)) => !(a.same(b) || a.is_null() && b.is_null()),
             (Some(only), None) | (None, Some(only)) => !only.is_null(),
             (None, None) => false,
         })

@@ -42,6 +42,8 @@ pub(super) struct Question<'a> {
     pub ignore: &'a IgnoreChanges,
     /// Whether it is to be made anew in any case.
     pub replace: bool,
+    /// Whether something that it depends on will change.
+    pub waits: bool,
 }
 
 /// What came of it.
@@ -143,6 +145,9 @@ async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -
         Ok(Found::None) => World::Absent,
         Ok(Found::One(observed)) => World::Present(observed),
         Ok(Found::Many(found)) => World::Many(found.len()),
+        // What it is looked for with (a directory, a server) may be what this very plan makes: then it is
+        // looked for while applying, just before it would be made.
+        Err(_) if question.waits => World::NotKnownYet,
         Err(error) => World::Unreadable(format!("{error:#}")),
     }
 }

@@ -14,7 +14,6 @@ use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, Step, StepEffect};
-use crate::rest::Seal;
 use crate::saga::journal::Entry;
 use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, StepEnd};
 use crate::store::Write;

@@ -6,7 +6,6 @@ use crate::apply::codes;
 use crate::plan::compare::fingerprint;
 use crate::plan::marks::mark_planned;
 use crate::plan::{ExistingObject, ObjectKey};
-use crate::rest::Seal;
 use crate::saga::RecordedObject;
 use crate::survey::calls::within;
 

@@ -358,7 +358,8 @@ async fn a_full_disk_stops_the_store_and_loses_nothing_that_was_acknowledged() {
     let error = open(&directory, &options()).unwrap_err();
     assert!(matches!(error.code(), "RT0706" | "RT0720"), "{error}");
     assert!(!directory.exists(), "nothing half-done");
-    let left: Vec<_> = walkdir::WalkDir::new(&disk).min_depth(1).into_iter().map(|entry| entry.unwrap().into_path()).collect();
+    let left: Vec<_> =
+        walkdir::WalkDir::new(&disk).min_depth(1).into_iter().map(|entry| entry.unwrap().into_path()).collect();
     assert!(left.is_empty(), "{left:?} after {error}");
     drop(mount);
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use retrue_provider_api::{DataRequest, Type, Value, canonical_bytes};
 
 use crate::diagnostic::Diagnostic;
@@ -25,13 +24,7 @@ impl<'a> Walk<'a> {
         candidate: &Candidate<'a>,
         config: Value,
     ) -> Result<Option<Value>, Diagnostic> {
-        let waits = self
-            .dependencies
-            .get(&candidate.block.address)
-            .into_iter()
-            .flatten()
-            .any(|dependency| self.pending_blocks.contains(dependency));
-        if waits || !config.is_wholly_known() {
+        if self.waits(candidate.block) || !config.is_wholly_known() {
             return Ok(None);
         }
         let provider = &candidate.configured.provider;

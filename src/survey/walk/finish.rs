@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use retrue_provider_api::{Value, canonical_bytes};
 
 use crate::address::{Address, BlockAddress};
@@ -15,7 +14,6 @@ use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::World;
 use crate::plan::file::seal_digest;
 use crate::plan::{Action, Base, BaseEntry, Change, Drift, ObjectKey, OutputChange, Plan, PlanKind, codes};
-use crate::rest::Seal;
 use crate::survey::identity::clashes;
 use crate::survey::pending::planned_expression;
 use crate::survey::scope::BlockScope;

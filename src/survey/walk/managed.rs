@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use retrue_provider_api::{Block, Path, Value};
 
 use crate::address::{Address, Mode};
@@ -11,7 +10,6 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, World, decide, end_deposed};
 use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, StepEffect, codes};
-use crate::rest::Seal;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
@@ -53,8 +51,15 @@ impl<'a> Walk<'a> {
             world,
             ignore: &candidate.block.lifecycle.ignore_changes,
             replace: self.replace.contains(address) || self.triggered(candidate.block).is_some(),
+            waits: self.waits(candidate.block),
         };
         Consulted::Managed(Box::new(consult(&question, &self.request.calls).await))
+    }
+
+    /// Whether something that the block refers to, or comes after, will change.
+    pub(super) fn waits(&self, block: &ResourceBlock) -> bool {
+        let mut dependencies = self.dependencies.get(&block.address).into_iter().flatten();
+        dependencies.any(|dependency| self.pending_blocks.contains(dependency))
     }
 
     /// Whether something in doubt stands in the way.
@@ -66,10 +71,9 @@ impl<'a> Walk<'a> {
     pub(super) fn triggered(&self, block: &ResourceBlock) -> Option<String> {
         for reference in &block.lifecycle.replace_triggered_by {
             let Some(target) = reference.root.block() else { continue };
-            let changed = self.decisions.iter().any(|(address, (decision, _))| {
-                if address.block != target
-                    || reference.key.as_ref().is_some_and(|key| address.key.as_ref() != Some(key))
-                {
+            let instances = self.decisions.range(target.instance(None)..).take_while(|(of, _)| of.block == target);
+            let changed = instances.into_iter().any(|(address, (decision, _))| {
+                if reference.key.as_ref().is_some_and(|key| address.key.as_ref() != Some(key)) {
                     return false;
                 }
                 let change = &decision.change;

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
