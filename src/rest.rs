@@ -1,6 +1,6 @@
 //! Values at rest: secrets sealed, ephemeral ones absent, everything else readable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -112,6 +112,41 @@ pub fn wake_private(sealed: Option<&str>, seal: &dyn Seal) -> Result<Private, Un
     let Some(sealed) = sealed else { return Ok(Private::default()) };
     seal.unseal(sealed).and_then(|text| BASE64.decode(text).ok()).map(Private).ok_or_else(|| UnsealError(Path::root()))
 }
+
+/// Texts shorter than this are not looked for: they would stand everywhere.
+const SHORTEST_SECRET: usize = 3;
+
+/// A text without the sensitive texts in some values.
+pub fn redacted(text: &str, values: &[&Value]) -> String {
+    let mut secrets: BTreeSet<String> = BTreeSet::new();
+    for value in values.iter().filter(|value| value.marks_deep().sensitive) {
+        let (plain, marked) = (*value).clone().unmark_with_paths();
+        for part in marked.keys().filter_map(|path| path.get(&plain)) {
+            part.visit(&mut |_, leaf| {
+                let shown = match leaf.as_number() {
+                    Some(number) => Some(number.to_string()),
+                    None => leaf.as_str().map(str::to_owned),
+                };
+                secrets.extend(shown.filter(|secret| secret.len() >= SHORTEST_SECRET));
+                true
+            });
+        }
+    }
+    // The longest first: one may be a part of another.
+    let mut secrets: Vec<String> = secrets.into_iter().collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.iter().fold(text.to_owned(), |text, secret| {
+        let text = text.replace(secret.as_str(), HIDDEN);
+        // A tool that reports several lines repeats a secret of several lines one by one.
+        secret
+            .lines()
+            .filter(|line| line.len() >= SHORTEST_SECRET.max(8))
+            .fold(text, |text, line| text.replace(line, HIDDEN))
+    })
+}
+
+/// What stands in place of a secret.
+const HIDDEN: &str = "(sensitive value)";
 
 /// A seal for tests that need no secrecy.
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError};
+use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
 use crate::plan::{ObjectKey, StepId};
-use crate::rest::Seal;
+use crate::rest::{Seal, redacted};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, StepFailure};
 
@@ -80,7 +80,7 @@ impl<'a> Caller<'a> {
 
     /// The key of a unit of work: not of the clock, and not the same for create, destroy, create.
     pub fn idempotency_key(&self, work: &Work<'_>) -> String {
-        let mut hasher = blake3::Hasher::new();
+        let mut bytes = Vec::new();
         for part in [
             self.lineage,
             self.environment,
@@ -89,11 +89,12 @@ impl<'a> Caller<'a> {
             work.action,
             work.payload,
         ] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
         }
-        hasher.update(&work.generation.to_le_bytes());
-        hasher.finalize().to_hex().to_string()
+        bytes.extend_from_slice(&work.generation.to_le_bytes());
+        // The payload may hold a secret, and the key is shown: without the store's key nobody can try values.
+        self.seal.keyed_hash(&bytes)
     }
 }
 
@@ -165,12 +166,12 @@ impl Children for JournaledChildren {
     }
 }
 
-/// What a provider's error is in the journal.
-pub fn failure(code: &str, error: &ProviderError) -> StepFailure {
+/// What a provider's error is in the journal. What is sensitive in `values` is left out of its words.
+pub fn failure(code: &str, error: &ProviderError, values: &[&Value]) -> StepFailure {
     StepFailure {
         code: code.to_owned(),
         category: error.category,
-        message: format!("{error:#}"),
+        message: redacted(&format!("{error:#}"), values),
         retryable: error.retry,
     }
 }

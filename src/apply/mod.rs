@@ -4,7 +4,9 @@ pub mod base;
 pub mod codes;
 pub mod context;
 mod execute;
-mod pivot;
+mod held;
+mod order;
+mod patience;
 pub mod run;
 mod schedule;
 mod scope;
@@ -14,3 +16,5 @@ pub mod unwind;
 mod writes;
 
 pub use context::journal_failure;
+pub use held::means;
+pub use undo::restored as undo_record;

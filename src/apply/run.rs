@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::apply::codes;
 use crate::apply::context::Caller;
 use crate::apply::execute::{Executor, StepResult};
+use crate::apply::held::pivots;
 use crate::apply::schedule::{Ended, Schedule};
 use crate::apply::scope::Values;
 use crate::engine::{OnFailure, RunEventKind};
@@ -55,7 +56,7 @@ pub struct RunReport {
     pub in_doubt: Vec<Address>,
     /// The steps that were not started, in the order of the plan.
     pub skipped: Vec<Address>,
-    /// The position of the last step of the plan that had an effect and cannot be undone in full.
+    /// The first step that had an effect, cannot be undone in full, and has others resting on it.
     pub passed_pivot: Option<Address>,
     /// The outputs as they are now; sensitive ones are marked.
     pub outputs: BTreeMap<String, Value>,
@@ -67,7 +68,9 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let seal = caller.seal;
     let recorded = recorded_values(state, seal);
     let values = Values::new(recorded, plan, request.directory.clone());
-    let executor = Executor { caller, providers, values: &values };
+    let pivots = pivots(plan);
+    let pivot_steps = pivots.iter().filter_map(|index| Some(plan.steps.get(*index)?.id.clone())).collect();
+    let executor = Executor { pivots: &pivot_steps, caller, providers, values: &values };
     let mut schedule = Schedule::new(plan);
     let mut live = Live { objects: recorded_objects(state, seal) };
     let mut report = RunReport {
@@ -99,12 +102,12 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
         let Some(step) = plan.steps.get(index) else { continue };
         let result = result?;
         live.follow(step, object, &result);
+        if pivots.contains(&index) && !matches!(result, StepResult::NotApplied(_)) {
+            report.passed_pivot.get_or_insert_with(|| step.id.address.clone());
+        }
         let ended = match result {
-            StepResult::Applied => {
+            StepResult::Applied(_) => {
                 report.counts.applied += 1;
-                if plan.pivot.as_ref().is_some_and(|pivot| pivot.step == index) {
-                    report.passed_pivot = Some(step.id.address.clone());
-                }
                 Ended::Done
             }
             StepResult::Partial(failure) => {
@@ -209,7 +212,7 @@ impl Live {
     /// Follows what a step did to where the object is recorded.
     fn follow(&mut self, step: &Step, object: Option<RecordedObject>, result: &StepResult) {
         use crate::plan::StepEffect;
-        if !matches!(result, StepResult::Applied) {
+        if !matches!(result, StepResult::Applied(_)) {
             return;
         }
         let address = step.moved_from.as_ref().unwrap_or(&step.id.address);

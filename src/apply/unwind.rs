@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use retrue_provider_api::{BlobId, Reversibility, Value};
+use retrue_provider_api::{BlobId, Path, Reversibility, Value};
 
 use crate::address::Address;
 use crate::apply::context::Caller;
-use crate::apply::pivot::held_by_pivots;
-use crate::apply::undo::Worker;
+use crate::apply::held::{Hold, held};
+use crate::apply::order::Order;
+use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, referred};
 use crate::engine::RunEventKind;
-use crate::plan::{ObjectKey, StepEffect, StepId};
-use crate::saga::compensation::{Unwinding, undos};
+use crate::plan::{StepEffect, StepId};
+use crate::saga::compensation::{Earlier, Undo, Unwinding, undos};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, JournalError, put_run};
+use crate::saga::object::RestingImage;
 use crate::saga::state::output_key;
 use crate::saga::{Counts, Event, RestingObject, RunRecord, RunState, State, StepFailure};
 use crate::store::Write;
@@ -26,8 +28,12 @@ pub struct UnwindRequest<'a> {
     pub caller: &'a Caller<'a>,
     /// The runs, newest first, with what is remembered and written of them.
     pub runs: Vec<(RunRecord, RunHistory)>,
-    /// The undos that earlier attempts finished.
-    pub done: BTreeSet<(String, StepId)>,
+    /// What earlier attempts came to.
+    pub earlier: Earlier,
+    /// What earlier attempts, and unwindings of later runs, made again.
+    pub remade: BTreeMap<Address, Value>,
+    /// Later runs that are unwound already: their images tell what we have seen.
+    pub later: Vec<RunHistory>,
     /// What is recorded.
     pub state: &'a State,
     /// The providers of those runs.
@@ -53,82 +59,108 @@ pub struct UnwindReport {
     pub counts: Counts,
     /// What failed.
     pub stuck: Vec<(Address, StepFailure)>,
+    /// What is in doubt, with the reason; it was left, together with what it rests on.
+    pub in_doubt: Vec<(Address, String)>,
     /// What was left because of a pivot, with the reason.
     pub behind_pivot: Vec<(Address, String)>,
-    /// What was left out on request, or because it cannot be undone.
+    /// What a person asked to leave, with what that rests on.
     pub skipped: Vec<(Address, String)>,
+    /// What cannot be undone at all.
+    pub irreversible: Vec<(Address, String)>,
+    /// What waits for something that is stuck or was not reached.
+    pub waiting: Vec<Address>,
     /// What could not be brought back, by address.
     pub lost: Vec<(Address, String)>,
+    /// What was found not to be as it was, with the attributes that differ.
+    pub differing: Vec<(Address, Vec<Path>)>,
     /// Whether a person stopped it.
     pub cancelled: bool,
 }
-
-/// What came of one undo.
-pub(super) enum Undid {
-    Undone { lost: Vec<String>, object: Option<Box<RestingObject>> },
-    Stuck(StepFailure),
-}
-
-/// New values of what was made again: what referred to the old ones follows.
-pub(super) type Remade = BTreeMap<Address, Value>;
 
 /// Unwinds. An error means that the journal cannot be written; then nothing more was done.
 pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalError> {
     let caller = request.caller;
     let histories: Vec<(String, RunHistory)> =
         request.runs.iter().map(|(record, history)| (record.run.clone(), history.clone())).collect();
-    let unwinding = undos(&histories, &request.done);
-    let list = &unwinding.undos;
+    let unwinding = undos(&histories, &request.earlier);
     let mut report = UnwindReport {
         run: caller.journal.run().to_owned(),
         compensates: request.runs.iter().map(|(record, _)| record.run.clone()).collect(),
         state: RunState::Compensated,
         counts: Counts::default(),
         stuck: Vec::new(),
+        in_doubt: Vec::new(),
         behind_pivot: Vec::new(),
         skipped: Vec::new(),
+        irreversible: Vec::new(),
+        waiting: Vec::new(),
         lost: Vec::new(),
+        differing: Vec::new(),
         cancelled: false,
     };
-    let held = held_by_pivots(&unwinding, &request.past);
-    let mut order = Order::new(&unwinding);
+    // From here on whoever looks sees that they are being unwound, also when this is killed.
+    let mark = request
+        .runs
+        .iter()
+        .filter(|(record, _)| record.state.may_become(RunState::Compensating))
+        .map(|(record, _)| put_run(&RunRecord { state: RunState::Compensating, ..record.clone() }))
+        .collect::<Result<Vec<Write>, _>>()?;
+    let what = "the runs that are unwound".to_owned();
+    caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(mark)]).await?;
+    let expected = carry_out(&request, &unwinding, &histories, &mut report).await?;
+    if !caller.cancellation.soft.is_cancelled() {
+        report.differing = compare(caller, request.providers, request.parallelism, expected).await?;
+    }
+    finish(&request, &mut report).await?;
+    Ok(report)
+}
+
+/// Carries out the undos. Returns what a comparison shall find.
+async fn carry_out(
+    request: &UnwindRequest<'_>,
+    unwinding: &Unwinding,
+    histories: &[(String, RunHistory)],
+    report: &mut UnwindReport,
+) -> Result<BTreeMap<Place, (StepId, Expected)>, JournalError> {
+    let caller = request.caller;
+    let list = &unwinding.undos;
+    let holds = held(unwinding, &request.skip, &request.past);
+    let seen = images(histories.iter().map(|(_, history)| history).chain(&request.later));
+    let mut order = Order::new(unwinding);
     let mut live = Live::new(request.state);
-    let mut remade: Remade = BTreeMap::new();
+    let mut remade: Remade = request.remade.clone();
+    let mut expected: BTreeMap<Place, (StepId, Expected)> = BTreeMap::new();
+    let mut reached = vec![false; list.len()];
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < request.parallelism.max(1) && !caller.cancellation.soft.is_cancelled() {
             let Some(index) = order.next() else { break };
             let Some(undo) = list.get(index) else { continue };
-            let address = &undo.step.id.address;
-            let left_out = if request.skip.contains(address) {
-                Some("a person asked to leave it as it is".to_owned())
-            } else if let Some(Reversibility::No(reason)) = undo.step.begin.as_ref().map(|begin| &begin.reversibility) {
-                Some(format!("it cannot be undone: {reason}"))
-            } else {
-                None
-            };
-            if let Some(reason) = held.get(&index) {
-                report.behind_pivot.push((address.clone(), reason.clone()));
-                continue;
+            if let Some(reached) = reached.get_mut(index) {
+                *reached = true;
             }
-            if let Some(reason) = left_out {
-                let event = Event::UndoSkipped { of: undo.run.clone(), reason: reason.clone() };
-                caller.journal.write(vec![Entry::of(&undo.step.id, event)]).await?;
-                report.skipped.push((address.clone(), reason));
+            if leave(caller, undo, holds.get(&index), report).await? {
                 order.done(index);
                 continue;
             }
-            let object = live.object(address, &undo.step.id.object);
-            let generation = live.next_generation(address);
-            let remade = remade.clone();
+            // What waits for a person keeps what comes after it waiting, too.
+            if holds.contains_key(&index) {
+                continue;
+            }
+            let given = Given {
+                now: live.object(&undo.from()),
+                generation: live.next_generation(&undo.to().0),
+                remade: undo.step.image.as_ref().map(|image| referred(&image.provenance, &remade)).unwrap_or_default(),
+                seen: known_states(caller, seen.get(&undo.step.id.address)),
+            };
             let worker = Worker { caller, providers: request.providers };
-            running.push(async move { (index, worker.run(undo, object, generation, &remade).await) });
+            running.push(async move { (index, worker.run(undo, given).await) });
         }
         let Some((index, result)) = running.next().await else { break };
         let Some(undo) = list.get(index) else { continue };
         let address = undo.step.id.address.clone();
         match result? {
-            Undid::Undone { lost, object } => {
+            Undid::Undone { lost, object, expected: shall } => {
                 report.counts.undone += 1;
                 report.lost.extend(lost.into_iter().map(|lost| (address.clone(), lost)));
                 if undo.step.id.effect == StepEffect::Delete
@@ -137,89 +169,115 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
                 {
                     remade.insert(address.clone(), value.unmark_deep().0);
                 }
-                live.set(&address, &undo.step.id.object, object.map(|object| *object));
+                let (from, to) = (undo.from(), undo.to());
+                if from != to {
+                    live.set(from, None);
+                }
+                live.set(to.clone(), object.map(|object| *object));
+                if let Some(shall) = shall {
+                    expected.insert(to, (undo.step.id.clone(), *shall));
+                }
                 order.done(index);
             }
-            Undid::Stuck(failure) => {
-                report.counts.stuck += 1;
-                report.stuck.push((address, failure));
+            Undid::Stuck { failure, in_doubt, object } => {
+                expected.remove(&undo.to());
+                if let Some(object) = object {
+                    live.set(undo.to(), Some(*object));
+                }
+                if in_doubt {
+                    report.counts.unknown += 1;
+                    report.in_doubt.push((address, failure.message));
+                } else {
+                    report.counts.stuck += 1;
+                    report.stuck.push((address, failure));
+                }
             }
         }
     }
     drop(running);
-    report.cancelled =
-        caller.cancellation.soft.is_cancelled() && report.counts.undone + report.counts.stuck < list.len();
-    report.counts.skipped = report.skipped.len() + report.behind_pivot.len();
-    finish(&request, &mut report).await?;
-    Ok(report)
-}
-
-/// Which undo may start.
-struct Order<'u> {
-    unwinding: &'u Unwinding,
-    waiting: Vec<usize>,
-    followers: Vec<Vec<usize>>,
-    ready: BTreeSet<usize>,
-}
-
-impl<'u> Order<'u> {
-    fn new(unwinding: &'u Unwinding) -> Self {
-        let nodes = unwinding.undos.len() + unwinding.barriers.len();
-        let mut followers: Vec<Vec<usize>> = vec![Vec::new(); nodes];
-        let mut waiting = vec![0; nodes];
-        let mut ready = BTreeSet::new();
-        for node in 0..nodes {
-            let after = unwinding.after(node);
-            if let Some(count) = waiting.get_mut(node) {
-                *count = after.len();
-            }
-            if after.is_empty() {
-                ready.insert(node);
-            }
-            for before in after {
-                if let Some(list) = followers.get_mut(*before) {
-                    list.push(node);
-                }
-            }
-        }
-        Order { unwinding, waiting, followers, ready }
-    }
-
-    fn next(&mut self) -> Option<usize> {
-        self.ready.pop_first()
-    }
-
-    fn done(&mut self, node: usize) {
-        let mut open = vec![node];
-        while let Some(node) = open.pop() {
-            for follower in self.followers.get_mut(node).map(std::mem::take).unwrap_or_default() {
-                let Some(count) = self.waiting.get_mut(follower) else { continue };
-                *count -= 1;
-                if *count == 0 {
-                    if self.unwinding.is_barrier(follower) {
-                        open.push(follower);
-                    } else {
-                        self.ready.insert(follower);
-                    }
-                }
-            }
+    let left = list.iter().zip(&reached).filter(|(_, reached)| !**reached);
+    for (index, undo) in list.iter().enumerate().filter(|(index, _)| !reached.get(*index).copied().unwrap_or(true)) {
+        let address = undo.step.id.address.clone();
+        match holds.get(&index) {
+            Some(Hold::InDoubt(reason)) => report.in_doubt.push((address, reason.clone())),
+            Some(Hold::Pivot(reason)) => report.behind_pivot.push((address, reason.clone())),
+            Some(Hold::Asked(reason)) => report.skipped.push((address, reason.clone())),
+            None => report.waiting.push(address),
         }
     }
+    report.cancelled = caller.cancellation.soft.is_cancelled() && left.count() > 0;
+    report.counts.skipped =
+        report.skipped.len() + report.irreversible.len() + report.behind_pivot.len() + report.waiting.len();
+    Ok(expected)
+}
+
+/// Whether the undo is left out for good; then what comes after it need not wait for it. What waits for
+/// a person is put into the report, too.
+async fn leave(
+    caller: &Caller<'_>,
+    undo: &Undo,
+    hold: Option<&Hold>,
+    report: &mut UnwindReport,
+) -> Result<bool, JournalError> {
+    let address = undo.step.id.address.clone();
+    let reason = match hold {
+        Some(Hold::InDoubt(reason)) => {
+            report.in_doubt.push((address, reason.clone()));
+            return Ok(false);
+        }
+        Some(Hold::Pivot(reason)) => {
+            report.behind_pivot.push((address, reason.clone()));
+            return Ok(false);
+        }
+        Some(Hold::Asked(reason)) => {
+            report.skipped.push((address, reason.clone()));
+            reason.clone()
+        }
+        None => match undo.step.begin.as_ref().map(|begin| &begin.reversibility) {
+            Some(Reversibility::No(reason)) => {
+                report.irreversible.push((address, reason.clone()));
+                format!("it cannot be undone: {reason}")
+            }
+            _ => return Ok(false),
+        },
+    };
+    let event = Event::UndoSkipped { of: undo.run.clone(), reason };
+    caller.journal.write(vec![Entry::of(&undo.step.id, event)]).await?;
+    Ok(true)
+}
+
+/// By address, the images that steps took of it.
+fn images<'h>(histories: impl Iterator<Item = &'h RunHistory>) -> BTreeMap<&'h Address, Vec<&'h RestingImage>> {
+    let mut found: BTreeMap<&Address, Vec<&RestingImage>> = BTreeMap::new();
+    for step in histories.flat_map(|history| &history.steps) {
+        if let Some(stored) = step.image.as_ref().and_then(|image| image.image.as_ref()) {
+            found.entry(&step.id.address).or_default().push(&stored.image);
+        }
+    }
+    found
+}
+
+fn known_states(caller: &Caller<'_>, images: Option<&Vec<&RestingImage>>) -> Vec<Value> {
+    let images = images.into_iter().flatten();
+    images.filter_map(|image| Some(image.state.wake(caller.seal).ok()?.unmark_deep().0)).collect()
 }
 
 /// Restores the outputs and writes down how it all ended.
 async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Result<(), JournalError> {
     let caller = request.caller;
-    let whole = report.stuck.is_empty() && report.behind_pivot.is_empty() && !report.cancelled;
-    report.state = if !whole {
-        RunState::NeedsReview
-    } else if report.skipped.is_empty() {
-        RunState::Compensated
-    } else {
-        RunState::CompensatedPartly
+    let waits = !(report.stuck.is_empty()
+        && report.in_doubt.is_empty()
+        && report.behind_pivot.is_empty()
+        && report.waiting.is_empty());
+    let partly = !(report.skipped.is_empty() && report.irreversible.is_empty() && report.differing.is_empty());
+    report.state = match (waits, partly) {
+        _ if report.cancelled => RunState::Compensating,
+        (true, _) => RunState::NeedsReview,
+        (false, true) => RunState::CompensatedPartly,
+        (false, false) => RunState::Compensated,
     };
     let mut writes = Vec::new();
-    if whole {
+    if !waits && !report.cancelled {
         for (_, history) in &request.runs {
             for (name, before) in &history.outputs {
                 writes.push(match before {
@@ -229,14 +287,17 @@ async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Resul
             }
         }
     }
+    // Stopped before anything was undone: the runs are as they were.
+    let untouched = report.cancelled && report.counts.undone + report.counts.stuck + report.counts.unknown == 0;
     for (record, _) in &request.runs {
-        writes.push(put_run(&RunRecord { state: report.state, ..record.clone() })?);
+        let state = if untouched { record.state } else { report.state };
+        writes.push(put_run(&RunRecord { state, ..record.clone() })?);
     }
     let what = "the runs that were unwound".to_owned();
     caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(writes)]).await?;
-    let state = match (report.cancelled, report.state) {
-        (true, _) => RunState::Cancelled,
-        (_, RunState::NeedsReview) => RunState::NeedsReview,
+    let state = match report.state {
+        _ if report.cancelled => RunState::Cancelled,
+        RunState::NeedsReview => RunState::NeedsReview,
         _ => RunState::Succeeded,
     };
     let error = report.stuck.first().map(|(address, failure)| format!("{address}: {}", failure.message));
@@ -248,7 +309,7 @@ async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Resul
 /// What is recorded, as the undos change it.
 struct Live<'a> {
     state: &'a State,
-    changed: BTreeMap<(Address, ObjectKey), Option<RestingObject>>,
+    changed: BTreeMap<Place, Option<RestingObject>>,
     generations: BTreeMap<Address, u64>,
 }
 
@@ -257,15 +318,15 @@ impl<'a> Live<'a> {
         Live { state, changed: BTreeMap::new(), generations: BTreeMap::new() }
     }
 
-    fn object(&self, address: &Address, object: &ObjectKey) -> Option<RestingObject> {
-        match self.changed.get(&(address.clone(), object.clone())) {
+    fn object(&self, place: &Place) -> Option<RestingObject> {
+        match self.changed.get(place) {
             Some(changed) => changed.clone(),
-            None => self.state.object(address, object).cloned(),
+            None => self.state.object(&place.0, &place.1).cloned(),
         }
     }
 
-    fn set(&mut self, address: &Address, object: &ObjectKey, resting: Option<RestingObject>) {
-        self.changed.insert((address.clone(), object.clone()), resting);
+    fn set(&mut self, place: Place, resting: Option<RestingObject>) {
+        self.changed.insert(place, resting);
     }
 
     /// A generation that was never used.

@@ -70,7 +70,7 @@ async fn with_store(
                 return Err(super::exit::usage("a plan file carries its variables and takes no others"));
             }
             let path = session.directory().join(path);
-            store.ready(engine::read_plan(&path, store.seal())?).await?
+            store.ready(engine::read_plan(&path, store.seal())?, &doubtful).await?
         }
         (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
     };
@@ -133,6 +133,7 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
     }
     let mut exit = match &applied.compensated {
         Some(Compensated::Unwound(unwound)) => {
+            console.tell(&report::unwound_errors(unwound));
             advice.push_str(&report::unwound_advice(unwound));
             report::unwound_exit(unwound, Exit::Compensated)
         }

@@ -118,34 +118,66 @@ pub(crate) fn exit(state: RunState) -> Exit {
     }
 }
 
-/// What the exit status says about how an unwinding ended; `full` when all was unwound.
+/// What the exit status says about how an unwinding ended; `full` when all was unwound but for what a
+/// person asked to leave.
 pub(crate) fn unwound_exit(unwound: &UnwindReport, full: Exit) -> Exit {
-    if !unwound.stuck.is_empty() || !unwound.behind_pivot.is_empty() {
-        return Exit::NeedsPerson;
-    }
+    let waits = !(unwound.stuck.is_empty() && unwound.in_doubt.is_empty() && unwound.behind_pivot.is_empty());
+    let differs = !(unwound.differing.is_empty() && unwound.irreversible.is_empty());
     match unwound.state {
+        _ if waits || differs => Exit::NeedsPerson,
         _ if unwound.cancelled => Exit::Cancelled,
-        RunState::Compensated | RunState::Succeeded => full,
-        // Something was left out because a person said so: that is what was asked for.
-        RunState::CompensatedPartly => full,
+        RunState::Compensated | RunState::CompensatedPartly | RunState::Succeeded => full,
         _ => Exit::NeedsPerson,
     }
+}
+
+/// What is not as it was, although it was unwound.
+pub(crate) fn unwound_errors(unwound: &UnwindReport) -> String {
+    let mut errors = String::new();
+    for (address, differing) in &unwound.differing {
+        let what = match differing.as_slice() {
+            [path] if path.0.is_empty() => "whether it exists".to_owned(),
+            paths => paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let code = crate::saga::codes::NOT_AS_BEFORE;
+        let text = format!("error[{code}]: {address}: it is not as it was before: {}", visible(&what));
+        errors.push_str(&format!("{}\n", red(&text)));
+    }
+    errors
 }
 
 /// What was left as it is, and how to go on.
 pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
     let mut advice = String::new();
+    let mut note = |address: &Address, what: &str, reason: &str| {
+        advice.push_str(&format!("{} {address}: {what}: {}\n", yellow("note:"), visible(reason)));
+    };
     for (address, reason) in &unwound.skipped {
-        advice.push_str(&format!("{} {address}: left as it is: {}\n", yellow("note:"), visible(reason)));
+        note(address, "left as it is", reason);
+    }
+    for (address, reason) in &unwound.irreversible {
+        note(address, "left as it is", &format!("it cannot be undone: {reason}"));
+    }
+    for (address, reason) in &unwound.in_doubt {
+        note(address, "not unwound", reason);
     }
     for (address, reason) in &unwound.behind_pivot {
-        advice.push_str(&format!("{} {address}: not unwound: {}\n", yellow("note:"), visible(reason)));
+        note(address, "not unwound", reason);
     }
+    for address in unwound.waiting.iter().filter(|_| !unwound.cancelled) {
+        note(address, "not unwound", "what comes before it was not");
+    }
+    let mut hint = |text: &str| advice.push_str(&format!("{} {text}\n", bold("hint:")));
     if !unwound.behind_pivot.is_empty() {
-        advice.push_str(&format!(
-            "{} `retrue compensate --past ADDR` goes on behind what cannot be undone\n",
-            bold("hint:")
-        ));
+        hint("`retrue compensate --past ADDR` goes on behind what cannot be undone");
+    }
+    if !unwound.in_doubt.is_empty() {
+        hint(
+            "run `retrue compensate` again: it looks first; what it cannot tell, `retrue resolve ADDR` takes from you",
+        );
+    }
+    if unwound.cancelled {
+        hint("`retrue compensate` goes on with it");
     }
     advice
 }

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use retrue_provider_api::Value;
+
 use crate::address::{Address, BlockAddress};
-use crate::apply::settle::providers_of;
+use crate::apply::means;
+use crate::apply::settle::{providers_of, remade};
 use crate::apply::unwind::{UnwindReport, UnwindRequest, unwind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::{find_run, journal_stop};
 use crate::engine::workspace::store_failure;
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, RunEventKind, Session};
-use crate::plan::StepId;
+use crate::saga::compensation::Earlier;
 use crate::saga::history::RunHistory;
 use crate::saga::journal::Journal;
 use crate::saga::{RunKind, RunRecord, RunStarted, RunState, State, UndoStatus, codes};
@@ -44,9 +47,19 @@ pub struct Compensation {
     /// The steps to be undone, in order: what is done to which instance.
     pub steps: Vec<(Address, &'static str)>,
     histories: Vec<RunHistory>,
-    done: BTreeSet<(String, StepId)>,
+    earlier: Earlier,
+    remade: BTreeMap<Address, Value>,
+    later: Vec<RunHistory>,
     past: BTreeSet<Address>,
     skip: BTreeSet<Address>,
+}
+
+/// What was unwound before.
+#[derive(Default)]
+struct Before {
+    earlier: Earlier,
+    remade: BTreeMap<Address, Value>,
+    later: Vec<RunHistory>,
 }
 
 impl Session {
@@ -66,27 +79,62 @@ impl Session {
             runs.push(record);
             histories.push(history);
         }
-        let mut done = BTreeSet::new();
-        for record in state.runs.values().filter(|record| record.kind == RunKind::Compensate) {
-            if !record.compensates.iter().any(|run| chosen.contains(run)) {
-                continue;
-            }
-            if let Some(history) = self.history(&record.run).await? {
-                let finished = history.undos.iter().filter(|undo| undo.status == UndoStatus::Undone);
-                done.extend(finished.map(|undo| (undo.of.clone(), undo.id.clone())));
+        self.refuse_built_upon(&state, &chosen, &histories).await?;
+        let Before { earlier, remade, later } = self.before(&state, &chosen).await?;
+        let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
+        let undos = crate::saga::compensation::undos(&named, &earlier).undos;
+        for (option, named) in [("--past", &past), ("--skip", &skip)] {
+            for address in named {
+                if !undos.iter().any(|undo| means(address, &undo.step.id.address)) {
+                    let problem = format!("{option} {address}: nothing of that is to be undone");
+                    let hint = "`retrue runs show RUN` lists the steps of a run";
+                    return Err(Failure::one(Diagnostic::error(super::codes::OPTIONS, problem).hint(hint))
+                        .kind(FailureKind::Usage));
+                }
             }
         }
-        self.refuse_built_upon(&state, &chosen, &histories).await?;
-        let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
-        let steps = crate::saga::compensation::undos(&named, &done)
-            .undos
+        let steps = undos
             .iter()
             .map(|undo| {
                 let what = crate::saga::compensation::inverse(&undo.step).map_or("record", |effect| effect.word());
                 (undo.step.id.address.clone(), what)
             })
             .collect();
-        Ok(Some(Compensation { runs, steps, histories, done, past, skip }))
+        Ok(Some(Compensation { runs, steps, histories, earlier, remade, later, past, skip }))
+    }
+
+    /// What was unwound before: earlier attempts at the same runs, and later runs.
+    async fn before(&self, state: &State, chosen: &[String]) -> Result<Before, Failure> {
+        let mut before = Before::default();
+        let Some(oldest) = chosen.iter().min() else { return Ok(before) };
+        for record in state.runs.values().filter(|record| record.run > *oldest && !chosen.contains(&record.run)) {
+            let unwinds = record.kind == RunKind::Compensate;
+            let unwound = record.kind.can_be_compensated() && record.effects && is_unwound(record.state);
+            if !unwinds && !unwound {
+                continue;
+            }
+            let Some(history) = self.history(&record.run).await? else { continue };
+            if unwound {
+                before.later.push(history);
+                continue;
+            }
+            let ends = history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?)));
+            before.remade.extend(remade(ends, self.seal()));
+            for undo in history.undos.iter().filter(|undo| chosen.contains(&undo.of)) {
+                let key = (undo.of.clone(), undo.id.clone());
+                match undo.status {
+                    UndoStatus::Undone => {
+                        before.earlier.in_doubt.remove(&key);
+                        before.earlier.done.insert(key);
+                    }
+                    UndoStatus::Begun => {
+                        before.earlier.in_doubt.insert(key);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(before)
     }
 
     /// A run on which a later one builds is not unwound alone.
@@ -111,7 +159,8 @@ impl Session {
             }
             let Some(history) = self.history(&record.run).await? else { continue };
             let builds = history.steps.iter().filter(|step| step.status.had_effect()).any(|step| {
-                touched.contains(&step.id.address)
+                let places = [Some(&step.id.address), step.moved_from()];
+                places.into_iter().flatten().any(|place| touched.contains(place))
                     || step.begin.iter().flat_map(|begin| &begin.dependencies).any(|block| blocks.contains(block))
             });
             if builds {
@@ -185,7 +234,9 @@ impl Session {
         let request = UnwindRequest {
             caller: &caller,
             runs: compensation.runs.into_iter().zip(compensation.histories).collect(),
-            done: compensation.done,
+            earlier: compensation.earlier,
+            remade: compensation.remade,
+            later: compensation.later,
             state: &state,
             providers: &providers,
             parallelism: self.options.parallelism,
@@ -193,7 +244,7 @@ impl Session {
             skip: compensation.skip,
         };
         let report = unwind(request).await.map_err(|error| journal_stop(&error))?;
-        self.store.snapshot().await.map_err(store_failure)?;
+        self.help_readers().await;
         Ok(Compensated::Unwound(Box::new(report)))
     }
 }

@@ -73,7 +73,7 @@ impl Look {
         }
         let mut found = Vec::new();
         for (run, record) in &self.state.runs {
-            if !matches!(record.state, RunState::Interrupted | RunState::NeedsReview) {
+            if !matches!(record.state, RunState::Interrupted | RunState::NeedsReview | RunState::Compensating) {
                 continue;
             }
             let Some(history) = self.journal(run)? else { continue };

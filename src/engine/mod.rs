@@ -12,6 +12,7 @@ mod options;
 mod planning;
 mod reconciling;
 mod recovery;
+mod resolving;
 mod session;
 mod surgery;
 mod workspace;
@@ -24,8 +25,8 @@ pub use options::{Cancellation, OnFailure, Options, PlanOptions};
 pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
 pub use reconciling::reconcile;
 pub use recovery::recover;
+pub use resolving::Answer;
 pub use session::{Applied, Session, check_base, find_run};
-pub use surgery::Answer;
 pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};
 
 #[cfg(test)]

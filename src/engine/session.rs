@@ -137,7 +137,8 @@ impl Session {
             };
             let journal = reopened(&self.store, &self.clock, record, &history);
             let caller = self.caller(journal, cancellation, observer);
-            let found = settle_run(&caller, record, &history, &undone, &providers).await.map_err(settle_failure)?;
+            let found =
+                settle_run(&caller, record, &history, &state, &undone, &providers).await.map_err(settle_failure)?;
             left.extend(found);
         }
         Ok(left)
@@ -223,7 +224,7 @@ impl Session {
             on_failure,
         };
         let report = apply(request).await.map_err(|error| journal_stop(&error))?;
-        self.store.snapshot().await.map_err(store_failure)?;
+        self.help_readers().await;
         let mut applied = Applied { report, compensated: None, held: None };
         let failed = !matches!(applied.report.state, RunState::Succeeded);
         if failed && on_failure == OnFailure::Compensate {
@@ -251,8 +252,12 @@ impl Session {
 
     /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
     /// are configured. Nothing of the TOML is read.
-    pub async fn ready(&self, plan: Plan) -> Result<Planned, Failure> {
+    ///
+    /// `doubtful` is what settling left: a plan that touches something of it, or depends on it, is
+    /// refused.
+    pub async fn ready(&self, plan: Plan, doubtful: &[InDoubt]) -> Result<Planned, Failure> {
         let state = self.state().await?;
+        refuse_doubt(&plan, doubtful)?;
         check_base(&plan, &state, self.lineage(), &self.options.directory)?;
         let mut providers = crate::survey::Providers::default();
         for (name, instance) in &plan.providers {
@@ -270,8 +275,17 @@ impl Session {
             warnings: Vec::new(),
             sources: Default::default(),
             in_true: 0,
-            keep: crate::config::Settings::default().keep,
+            // How long runs are kept is said in the configuration, which is not read here: none is closed.
+            keep: std::time::Duration::MAX,
         })
+    }
+
+    /// Writes the state down for readers. Without it they only have more to add up, so a failure of it
+    /// stops nothing.
+    pub(super) async fn help_readers(&self) {
+        if let Err(error) = self.store.snapshot().await {
+            tracing::warn!(%error, "the snapshot for readers was not written");
+        }
     }
 
     async fn unwind_own(
@@ -293,8 +307,18 @@ impl Session {
         let mut closed = false;
         for record in state.runs.values() {
             let old = record.started.parse::<jiff::Timestamp>().is_ok_and(|started| started.as_second() < horizon);
-            if old && record.state.is_final() && !record.accepted && record.state != RunState::NeedsReview {
-                self.accept(&record.run, "it is older than is kept").await?;
+            if !old {
+                continue;
+            }
+            let Some(history) = self.history(&record.run).await? else { continue };
+            if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+                continue;
+            }
+            if record.accepted {
+                // What was closed an age ago is known by its record alone.
+                self.store.remove_run(&record.run).await.map_err(store_failure)?;
+            } else {
+                self.accept(record.clone(), &history, "it is older than is kept").await?;
                 closed = true;
             }
         }
@@ -320,9 +344,8 @@ impl Session {
     }
 
     /// Closes a run for good.
-    pub(super) async fn accept(&self, run: &str, reason: &str) -> Result<(), Failure> {
-        let (record, history) = self.run(run).await?;
-        let journal = reopened(&self.store, &self.clock, &record, &history);
+    pub(super) async fn accept(&self, record: RunRecord, history: &RunHistory, reason: &str) -> Result<(), Failure> {
+        let journal = reopened(&self.store, &self.clock, &record, history);
         let accepted = RunRecord { accepted: true, ..record };
         let writes = vec![crate::saga::journal::put_run(&accepted).map_err(|error| journal_stop(&error.into()))?];
         let event = Event::RunAccepted { reason: reason.to_owned() };
@@ -363,8 +386,10 @@ fn no_such_run(name: &str) -> Failure {
 
 /// The interrupted run that the next one goes on with.
 fn continued(state: &State) -> Option<String> {
-    let newest = state.runs.values().rev().find(|record| record.kind.can_be_compensated())?;
-    (newest.state == RunState::Interrupted && !newest.accepted).then(|| newest.run.clone())
+    let worth = |record: &&RunRecord| record.kind.can_be_compensated() && (record.effects || record.interrupted);
+    let newest = state.runs.values().rev().find(worth)?;
+    let unwound = matches!(newest.state, RunState::Compensated | RunState::CompensatedPartly);
+    (newest.interrupted && !newest.accepted && !unwound).then(|| newest.run.clone())
 }
 
 /// A journal that cannot be written stops everything.
@@ -372,11 +397,28 @@ pub(super) fn journal_stop(error: &JournalError) -> Failure {
     Failure::one(journal_failure(error))
 }
 
-fn settle_failure(error: SettleError) -> Failure {
+pub(super) fn settle_failure(error: SettleError) -> Failure {
     match error {
         SettleError::Journal(error) => journal_stop(&error),
         SettleError::Other(diagnostic) => Failure::one(*diagnostic).kind(FailureKind::NeedsPerson),
     }
+}
+
+/// Refuses a plan that something in doubt stands in the way of.
+fn refuse_doubt(plan: &Plan, doubtful: &[InDoubt]) -> Result<(), Failure> {
+    let stands = |doubt: &&InDoubt| {
+        let touches = |step: &crate::plan::Step| {
+            step.id.address == doubt.address || step.dependencies.contains(&doubt.address.block)
+        };
+        plan.steps.iter().any(touches)
+    };
+    let names: Vec<String> = doubtful.iter().filter(stands).map(|doubt| doubt.address.to_string()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let problem = format!("the plan touches what is in doubt: {}", names.join(", "));
+    let hint = "`retrue resolve ADDR` takes your answer; then make a new plan with `retrue plan -o FILE`";
+    Err(Failure::one(Diagnostic::error(codes::IN_DOUBT, problem).hint(hint)).kind(FailureKind::NeedsPerson))
 }
 
 fn base_moved(reason: &str) -> Failure {

@@ -3,30 +3,16 @@
 use serde_json::Value as Json;
 
 use crate::address::Address;
-use crate::apply::settle::{providers_of, reopened, write_verdict};
+use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
 use crate::engine::workspace::store_failure;
-use crate::engine::{Cancellation, Failure, Observer, Session};
-use crate::plan::{ObjectKey, StepEffect};
-use crate::saga::history::StepHistory;
+use crate::engine::{Failure, Session};
+use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
 use crate::saga::state::{generation_key, object_key};
-use crate::saga::{Counts, Event, RecordedObject, ResolvedOutcome, RestingObject, RunState, State, codes};
+use crate::saga::{Event, State, codes};
 use crate::store::{Export, Write};
-
-/// A person's answer for what is in doubt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It exists, and this is its id.
-    Exists(String),
-    /// It does not exist.
-    Absent,
-    /// The step was carried out.
-    Applied,
-    /// The step was not carried out.
-    NotApplied,
-}
 
 fn not_recorded(address: &Address, state: &State) -> Failure {
     let known: Vec<String> = state.current().map(|(address, _)| address.to_string()).collect();
@@ -166,146 +152,21 @@ impl Session {
 
     /// Closes a run for good: it cannot be unwound any more, and its images go.
     pub async fn accept_run(&self, run: &str) -> Result<String, Failure> {
-        let (record, _) = self.run(run).await?;
-        if !record.state.is_final() || record.state == RunState::NeedsReview {
-            return Err(Failure::one(Diagnostic::error(
-                codes::NOT_COMPENSABLE,
-                format!("run {} cannot be closed: it is {}", record.run, record.state.word()),
-            )));
+        let (record, history) = self.run(run).await?;
+        if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+            return Err(Failure::one(
+                Diagnostic::error(
+                    codes::NOT_COMPENSABLE,
+                    format!("run {} cannot be closed: something of it is in doubt", record.run),
+                )
+                .hint("`retrue plan` reports what is in doubt, and `retrue resolve ADDR` takes your answer"),
+            ));
         }
         if !record.accepted {
-            self.accept(&record.run, &format!("accepted by {}", self.options.actor)).await?;
+            let reason = format!("accepted by {}", self.options.actor);
+            self.accept(record.clone(), &history, &reason).await?;
             self.collect().await?;
         }
         Ok(record.run)
-    }
-
-    /// Takes a person's answer for what is in doubt at an address.
-    pub async fn resolve(
-        &self,
-        address: &Address,
-        answer: &Answer,
-        observer: &dyn Observer,
-        cancellation: &Cancellation,
-    ) -> Result<String, Failure> {
-        let state = self.state().await?;
-        for record in state.runs.values().rev() {
-            if record.state.is_final() && record.state != RunState::NeedsReview {
-                continue;
-            }
-            let Some(history) = self.history(&record.run).await? else { continue };
-            let Some(step) = history.in_doubt().find(|step| step.id.address == *address) else { continue };
-            let providers = providers_of(&history, self.seal(), &self.options.directory, &|source| self.source(source))
-                .await
-                .map_err(Failure::one)?;
-            let journal = reopened(&self.store, &self.clock, record, &history);
-            let caller = self.caller(journal, cancellation, observer);
-            let (outcome, object, how) = self.answered(step, answer, &providers).await?;
-            write_verdict(&caller, &record.run, step, outcome, object, &how)
-                .await
-                .map_err(|_| Failure::one(Diagnostic::error(codes::JOURNAL, "the answer cannot be written down")))?;
-            let left = history.in_doubt().filter(|other| other.id != step.id).count();
-            if left == 0 {
-                let next = if record.state == RunState::NeedsReview {
-                    RunState::FailedPermanent
-                } else {
-                    RunState::Interrupted
-                };
-                let counts = Counts { unknown: 0, ..record.counts };
-                caller
-                    .journal
-                    .finish(next, counts, Some("its doubt was settled by a person".into()))
-                    .await
-                    .map_err(|error| journal_stop(&error))?;
-            }
-            return Ok(how);
-        }
-        Err(Failure::one(
-            Diagnostic::error(codes::NOT_IN_DOUBT, format!("nothing is in doubt at `{address}`"))
-                .hint("`retrue plan` reports what is in doubt"),
-        ))
-    }
-
-    async fn answered(
-        &self,
-        step: &StepHistory,
-        answer: &Answer,
-        providers: &crate::survey::Providers,
-    ) -> Result<(ResolvedOutcome, Option<RecordedObject>, String), Failure> {
-        let actor = &self.options.actor;
-        let template = || -> Result<Option<RecordedObject>, Failure> {
-            let resting = step.begin.as_ref().and_then(|begin| begin.template.as_ref());
-            resting
-                .map(|resting: &RestingObject| resting.wake(self.seal()))
-                .transpose()
-                .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))
-        };
-        let misfit = |what: &str| {
-            Failure::one(Diagnostic::error(
-                codes::NOT_IN_DOUBT,
-                format!("this does not answer what is in doubt about `{}`: {what}", step.id.address),
-            ))
-        };
-        match (answer, step.id.effect) {
-            (Answer::Absent, StepEffect::Create) | (Answer::NotApplied, _) => {
-                Ok((ResolvedOutcome::NotApplied, None, format!("{actor} said that it was not carried out")))
-            }
-            (Answer::Absent | Answer::Applied, StepEffect::Delete) => {
-                Ok((ResolvedOutcome::Applied, None, format!("{actor} said that it is gone")))
-            }
-            (Answer::Absent, _) => Err(misfit("an update leaves something behind: use --applied or --not-applied")),
-            (Answer::Applied, _) => {
-                let object = template()?.ok_or_else(|| misfit("there is nothing to record"))?;
-                let known = object.attributes.is_wholly_known();
-                if !known {
-                    return Err(misfit("what it returned is not known: use --id"));
-                }
-                Ok((ResolvedOutcome::Applied, Some(object), format!("{actor} said that it was carried out")))
-            }
-            (Answer::Exists(_), StepEffect::Delete) => {
-                Ok((ResolvedOutcome::NotApplied, None, format!("{actor} said that it is still there")))
-            }
-            (Answer::Exists(id), _) => {
-                let mut object = template()?.ok_or_else(|| misfit("there is nothing to record"))?;
-                self.import_into(&mut object, step, id, providers).await?;
-                Ok((ResolvedOutcome::Applied, Some(object), format!("{actor} said that it is `{id}`")))
-            }
-        }
-    }
-
-    /// Reads what a person named, and takes it for what the step made.
-    async fn import_into(
-        &self,
-        object: &mut RecordedObject,
-        step: &StepHistory,
-        id: &str,
-        providers: &crate::survey::Providers,
-    ) -> Result<(), Failure> {
-        let address = &step.id.address;
-        let problem = |text: String| Failure::one(Diagnostic::error(crate::plan::codes::PROVIDER, text));
-        let configured = providers
-            .get(&object.provider.instance)
-            .ok_or_else(|| problem(format!("there is no provider `{}`", object.provider.instance)))?;
-        let calls = crate::survey::Calls::reading(tokio_util::sync::CancellationToken::new());
-        let limit = configured.provider.capability(address.type_name(), &object.config).time_limits.read;
-        let context = calls.context(address, limit);
-        let request =
-            retrue_provider_api::ImportRequest { type_name: address.type_name().to_owned(), id: id.to_owned() };
-        let found = configured
-            .provider
-            .import(&context, request)
-            .await
-            .map_err(|error| problem(format!("`{id}` cannot be read: {error}")))?;
-        let imported = found
-            .into_iter()
-            .find(|imported| imported.type_name == address.type_name())
-            .ok_or_else(|| problem(format!("there is no `{id}`")))?;
-        let schema = configured.schema.resources.get(address.type_name());
-        let empty = retrue_provider_api::Block::default();
-        let block = schema.map_or(&empty, |schema| &schema.block);
-        object.attributes = crate::plan::marks::mark_planned(block, imported.object.state, Some(&object.attributes));
-        object.private = imported.object.private;
-        object.identity = imported.object.identity;
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, BlockAddress};
-use crate::plan::{StepEffect, StepId};
+use crate::plan::{ObjectKey, StepEffect, StepId};
 use crate::saga::history::{RunHistory, StepHistory};
 
 /// One step to be undone.
@@ -13,6 +13,9 @@ pub struct Undo {
     pub run: String,
     /// What is written about the step.
     pub step: StepHistory,
+    /// Why it cannot be undone before something is settled: nobody knows what came of the step, or of
+    /// an earlier try to undo it.
+    pub doubt: Option<&'static str>,
     /// What comes before, by node: an undo, or a barrier.
     pub after: Vec<usize>,
 }
@@ -45,24 +48,69 @@ impl Unwinding {
     }
 }
 
+/// What earlier attempts to unwind the same runs came to, by run and step.
+#[derive(Clone, Debug, Default)]
+pub struct Earlier {
+    /// The undos that are finished.
+    pub done: BTreeSet<(String, StepId)>,
+    /// The undos that began, and of which nobody knows how they ended.
+    pub in_doubt: BTreeSet<(String, StepId)>,
+}
+
+impl Undo {
+    /// Where the object stands in the record that the undo starts from.
+    pub fn from(&self) -> (Address, ObjectKey) {
+        match self.step.id.effect {
+            StepEffect::Depose => (self.step.id.address.clone(), deposed_key(&self.step)),
+            // It ended: what the undo makes again stands where it stood.
+            StepEffect::Delete | StepEffect::Forget => self.to(),
+            _ => (self.step.id.address.clone(), self.step.id.object.clone()),
+        }
+    }
+
+    /// Where the object stands in the record once the step is undone.
+    pub fn to(&self) -> (Address, ObjectKey) {
+        let address = self.step.moved_from().unwrap_or(&self.step.id.address).clone();
+        let object = match self.step.id.effect {
+            StepEffect::Depose => ObjectKey::Current,
+            _ => self.step.id.object.clone(),
+        };
+        (address, object)
+    }
+}
+
+/// Under which key a depose set its object aside.
+fn deposed_key(step: &StepHistory) -> ObjectKey {
+    let generation = step.begin.as_ref().map_or(0, |begin| begin.generation);
+    ObjectKey::Deposed(generation.to_string().into())
+}
+
 /// The steps to be undone, newest first.
 ///
-/// `runs` come newest first; `done` are the undos that earlier attempts finished. A step waits for
+/// `runs` come newest first. A step waits for
 /// the undo of every later one that touches the same address or depends on it (or, where something
 /// was ended, that it depends on): in between, order does not matter, so that one branch that is
 /// stuck does not hold up the others.
-pub fn undos(runs: &[(String, RunHistory)], done: &BTreeSet<(String, StepId)>) -> Unwinding {
+pub fn undos(runs: &[(String, RunHistory)], earlier: &Earlier) -> Unwinding {
     let mut undos: Vec<Undo> = Vec::new();
     for (run, history) in runs {
         let mut steps: Vec<&StepHistory> = history
             .steps
             .iter()
-            .filter(|step| step.status.had_effect() && step.id.effect != StepEffect::Read)
-            .filter(|step| !done.contains(&(run.clone(), step.id.clone())))
+            .filter(|step| step.status.had_effect() || step.status.in_doubt())
+            .filter(|step| step.id.effect != StepEffect::Read)
+            .filter(|step| !earlier.done.contains(&(run.clone(), step.id.clone())))
             .collect();
         steps.sort_by_key(|step| std::cmp::Reverse(step.position));
         for step in steps {
-            undos.push(Undo { run: run.clone(), step: step.clone(), after: Vec::new() });
+            let doubt = if step.status.in_doubt() {
+                Some("nobody knows what came of it")
+            } else if earlier.in_doubt.contains(&(run.clone(), step.id.clone())) {
+                Some("nobody knows what came of undoing it")
+            } else {
+                None
+            };
+            undos.push(Undo { run: run.clone(), step: step.clone(), doubt, after: Vec::new() });
         }
     }
     link(undos)
@@ -127,7 +175,8 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
             .collect();
         let follows = matches!(id.effect, StepEffect::Update | StepEffect::Record);
         let mut after: BTreeSet<usize> = BTreeSet::new();
-        after.extend(touching.get(&id.address));
+        let places = [Some(&id.address), undo.step.moved_from()];
+        after.extend(places.iter().flatten().filter_map(|place| touching.get(*place)));
         after.extend(depending.get_mut(&block).and_then(|crowd| crowd.wait(count, &mut barriers)));
         for dependency in &dependencies {
             if ends(id.effect) {
@@ -137,7 +186,9 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
                 after.extend(remade.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
         }
-        touching.insert(id.address.clone(), index);
+        for place in places.into_iter().flatten() {
+            touching.insert(place.clone(), index);
+        }
         of_block.entry(block).or_default().members.push(index);
         for dependency in dependencies {
             if !(follows && remade.contains_key(&dependency)) {

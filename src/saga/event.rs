@@ -298,6 +298,9 @@ pub struct StepBegin {
     pub dependencies: Vec<BlockAddress>,
     /// How much of it can be undone.
     pub reversibility: Reversibility,
+    /// Whether it cannot be undone in full, and planned steps rest on it: unwinding halts here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pivot: bool,
     /// What will be recorded if it is found applied: everything but the state itself.
     pub template: Option<RestingObject>,
 }
@@ -388,4 +391,11 @@ pub struct UndoFailure {
     pub of: String,
     /// What went wrong.
     pub failure: StepFailure,
+    /// Whether nobody can tell what came of it: then it is in doubt, and not done again before that
+    /// is settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+    /// What is recorded now, where the provider did a part of it; `None` when the record stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Box<RestingObject>>,
 }

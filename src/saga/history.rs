@@ -64,6 +64,8 @@ pub struct UndoHistory {
     pub end: Option<UndoEnd>,
     /// What it was found to be.
     pub status: UndoStatus,
+    /// Whether a process was started since it began.
+    pub has_child: bool,
 }
 
 /// What is written about a run.
@@ -119,6 +121,8 @@ pub fn read(bodies: &[Json]) -> Result<Option<RunHistory>, HistoryError> {
     };
     let mut steps: BTreeMap<StepId, usize> = BTreeMap::new();
     let mut undos: BTreeMap<(String, StepId), usize> = BTreeMap::new();
+    // By step, the run whose undo of it was last written about.
+    let mut running: BTreeMap<StepId, String> = BTreeMap::new();
     for (position, journaled) in events.iter().enumerate() {
         match &journaled.event {
             Event::Child(child) => {
@@ -128,12 +132,22 @@ pub fn read(bodies: &[Json]) -> Result<Option<RunHistory>, HistoryError> {
                 if let Some(step) = step.filter(|step| step.begin.is_some()) {
                     step.has_child = true;
                 }
+                let undo = journaled.step.as_ref().and_then(|id| {
+                    let of = running.get(id)?;
+                    undos.get(&(of.clone(), id.clone())).and_then(|at| history.undos.get_mut(*at))
+                });
+                if let Some(undo) = undo {
+                    undo.has_child = true;
+                }
             }
             Event::Outputs { before } => history.outputs = before.clone(),
             event => {
                 if let Some(id) = &journaled.step {
                     match undone_run(event) {
-                        Some(of) => note_undo(&mut history.undos, &mut undos, of, id, event),
+                        Some(of) => {
+                            running.insert(id.clone(), of.to_owned());
+                            note_undo(&mut history.undos, &mut undos, of, id, event);
+                        }
                         None => note_step(&mut history.steps, &mut steps, id, event, position),
                     }
                 }
@@ -174,12 +188,16 @@ fn note_undo(
             begin: None,
             end: None,
             status: UndoStatus::Pending,
+            has_child: false,
         });
         undos.len() - 1
     });
     let Some(undo) = undos.get_mut(at) else { return };
     match event {
-        Event::UndoBegin(begin) => undo.begin = Some(begin.as_ref().clone()),
+        Event::UndoBegin(begin) => {
+            undo.begin = Some(begin.as_ref().clone());
+            undo.has_child = false;
+        }
         Event::Undone(end) => undo.end = Some(end.as_ref().clone()),
         _ => {}
     }

@@ -86,6 +86,7 @@ impl Journal {
             effects: false,
             continues: started.continues.clone(),
             compensates: started.compensates.clone(),
+            interrupted: false,
             accepted: false,
         };
         let journal =
@@ -123,6 +124,11 @@ impl Journal {
     /// Remembers that the run changed something.
     pub fn had_effect(&self) {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).effects = true;
+    }
+
+    /// Remembers that the run was cut off.
+    pub fn was_interrupted(&self) {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).interrupted = true;
     }
 
     /// Writes events, all or none of them. They are durable on return.

@@ -197,6 +197,8 @@ impl UndoStatus {
             // Begun again: undoing is repeatable, and a retry looks at the world first.
             (Pending | Begun | Stuck, Event::UndoBegin(_)) => Some(Begun),
             (Begun, Event::Undone(_)) => Some(Undone),
+            // Nobody can tell: it stays in doubt, and is not begun again before that is settled.
+            (Begun, Event::UndoStuck(stuck)) if stuck.in_doubt => Some(Begun),
             (Pending | Begun, Event::UndoStuck(_)) => Some(Stuck),
             (Pending | Stuck, Event::UndoSkipped { .. }) => Some(Skipped),
             _ => None,
@@ -254,17 +256,26 @@ impl Machine {
             Event::Note { .. } | Event::Review { .. } | Event::RunAccepted { .. } => Ok(()),
             // Doubt may be settled after the run has ended, by a later one or by a person.
             Event::StepResolved(_) => self.step_event(step, event),
+            Event::Undone(end) if self.settles(step, &end.of) => self.undo_event(step, &end.of, event),
+            Event::UndoStuck(stuck) if self.settles(step, &stuck.of) => self.undo_event(step, &stuck.of, event),
             _ if state.is_final() => Err(illegal(format!("in a run that is {}", state.word()))),
             Event::Child(_) | Event::Recorded { .. } | Event::Outputs { .. } => Ok(()),
             Event::UndoBegin(begin) if kind == RunKind::Compensate => self.undo_event(step, &begin.of, event),
             Event::Undone(end) if kind == RunKind::Compensate => self.undo_event(step, &end.of, event),
             Event::UndoStuck(stuck) if kind == RunKind::Compensate => self.undo_event(step, &stuck.of, event),
             Event::UndoSkipped { of, .. } if kind == RunKind::Compensate => self.undo_event(step, of, event),
+            // The comparison with the state before.
+            Event::StepVerified | Event::StepVerifyMismatch { .. } if kind == RunKind::Compensate => Ok(()),
             _ if kind == RunKind::Compensate || kind == RunKind::Surgery => {
                 Err(illegal(format!("in a run of the kind {}", kind.word())))
             }
             _ => self.step_event(step, event),
         }
+    }
+
+    /// Whether the undo of a step has begun, and nothing says how it ended.
+    fn settles(&self, step: Option<&StepId>, of: &str) -> bool {
+        self.kind == Some(RunKind::Compensate) && step.is_some_and(|step| self.undo(of, step) == UndoStatus::Begun)
     }
 
     fn step_event(&mut self, step: Option<&StepId>, event: &Event) -> Result<(), Illegal> {

@@ -51,6 +51,9 @@ pub struct RunRecord {
     /// The runs that it unwinds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensates: Vec<String>,
+    /// Whether it was cut off: the next apply goes on with it, whatever became of its doubt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Whether it is closed for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted: bool,

@@ -87,6 +87,14 @@ pub trait Provider: Send + Sync {
         Ok(())
     }
 
+    /// The state of something that was planned, that a person says was made, and that nothing can read:
+    /// `planned` with what was unknown filled in. `None` (the default) where it cannot be known.
+    ///
+    /// `context.idempotency_key` is that of the change.
+    async fn presume(&self, _context: &Context, _type_name: &str, _planned: Value) -> ProviderResult<Option<Value>> {
+        Ok(None)
+    }
+
     /// Reads objects by an id that a person gave; one id may stand for several.
     async fn import(&self, _context: &Context, _request: ImportRequest) -> ProviderResult<Vec<Imported>> {
         Err(ProviderError::unsupported("import"))

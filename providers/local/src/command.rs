@@ -143,6 +143,17 @@ pub(crate) async fn apply(context: &Context, places: &Places, change: Change) ->
     done.unwrap_or_else(Outcome::NotApplied)
 }
 
+/// What a command made that a person says has run: its id is known, what it wrote is not.
+pub(crate) fn presume(context: &Context, planned: Value) -> Value {
+    let known = |state: Value, name: &str, value: Value| match state.get(name) {
+        Some(now) if now.is_wholly_known() => state,
+        _ => state.with_attribute(name, value),
+    };
+    let state = known(planned, "id", Value::from(context.stable_id()));
+    let state = known(state, "stdout", Value::null(Type::String));
+    known(state, "output", Value::null(Type::Dynamic))
+}
+
 /// The runner of an object that is recorded.
 pub(crate) fn runner<'r>(context: &'r Context, spec: &'r Spec, state: &'r Value) -> Runner<'r> {
     let text = |name| state.get(name).and_then(Value::as_str);

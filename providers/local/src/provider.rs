@@ -179,6 +179,10 @@ impl Provider for Local {
         self.here("recover", context)?.blocking("recover", move |here| kind.recover(here, &request)).await?
     }
 
+    async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {
+        Ok((type_name == command::TYPE).then(|| command::presume(context, planned)))
+    }
+
     async fn read_data(&self, context: &Context, request: DataRequest) -> ProviderResult<Value> {
         match request.type_name.as_str() {
             data::COMMAND => data::read_command(context, self.places("read")?, request.config).await,

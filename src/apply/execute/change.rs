@@ -14,6 +14,7 @@ use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, Step, StepEffect};
+use crate::rest::redacted;
 use crate::saga::journal::Entry;
 use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, StepEnd};
 use crate::store::Write;
@@ -35,11 +36,11 @@ impl Executor<'_> {
         };
         let state = within(limit, "read", ready.configured.provider.read_data(&context, request))
             .await
-            .map_err(|error| stop_provider(&error))?;
+            .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let state = mark_planned(&ready.schema.block, state, Some(&ready.config));
         self.values.put(&step.id.address, state.clone());
         let result = match self.check_conditions(&step.postconditions, Some(&state), &step.id.address.to_string()) {
-            Ok(()) => StepResult::Applied,
+            Ok(()) => StepResult::Applied(Vec::new()),
             Err(Stop::Step(failure, _)) => StepResult::Partial(failure),
             Err(other) => return Err(other),
         };
@@ -148,8 +149,9 @@ impl Executor<'_> {
         let address = &step.id.address;
         let from = step.moved_from.as_ref().unwrap_or(address);
         let seal = self.caller.seal;
-        let object_after = |applied: &Applied, status: ObjectStatus| -> Option<RecordedObject> {
-            let gone = applied.state.is_null() || effect == Effect::Delete || step.restores;
+        // What is restored to what it was before it was ours is let go, once that is done in full.
+        let object_after = |applied: &Applied, status: ObjectStatus, whole: bool| -> Option<RecordedObject> {
+            let gone = applied.state.is_null() || effect == Effect::Delete || (step.restores && whole);
             let template = template.as_ref()?;
             (!gone).then(|| RecordedObject {
                 status,
@@ -170,9 +172,12 @@ impl Executor<'_> {
             });
             Ok(writes)
         };
+        let mut warnings = Vec::new();
+        let changed = !matches!(outcome, Outcome::NotApplied(_));
         let (entries, result, verified) = match outcome {
             Outcome::Applied(applied) => {
-                let object = object_after(&applied, ObjectStatus::Ok);
+                let object = object_after(&applied, ObjectStatus::Ok, true);
+                warnings.extend(applied.warnings.iter().map(|warning| redacted(warning, &ready.secrets())));
                 let resting = object.as_ref().map(|object| RestingObject::new(object, seal));
                 let writes = writes_for(resting.as_ref())?;
                 let state = object.map_or_else(|| Value::null(Type::Dynamic), |object| object.attributes);
@@ -192,10 +197,11 @@ impl Executor<'_> {
             Outcome::Partial { applied, error } => {
                 // After a create it is replaced next time; after an update it is as it was returned.
                 let status = if effect == Effect::Create { ObjectStatus::Tainted } else { ObjectStatus::Ok };
-                let object = if effect == Effect::Delete { template.clone() } else { object_after(&applied, status) };
+                let object =
+                    if effect == Effect::Delete { template.clone() } else { object_after(&applied, status, false) };
                 let resting = object.as_ref().map(|object| RestingObject::new(object, seal));
                 let writes = writes_for(resting.as_ref())?;
-                let failed = failure(codes::PROVIDER, &error);
+                let failed = failure(codes::PROVIDER, &error, &ready.secrets());
                 let end = StepEnd { object: resting, error: Some(failed.clone()) };
                 (
                     vec![Entry::of(&step.id, Event::StepPartial(Box::new(end))).with(writes)],
@@ -204,22 +210,24 @@ impl Executor<'_> {
                 )
             }
             Outcome::NotApplied(error) => {
-                let failed = failure(codes::PROVIDER, &error);
+                let failed = failure(codes::PROVIDER, &error, &ready.secrets());
                 let entry = Entry::of(&step.id, Event::StepNotApplied(failed.clone()));
                 (vec![entry], Err(StepResult::NotApplied(failed)), None)
             }
             Outcome::Unknown { error, best_known } => {
-                let failed = failure(codes::PROVIDER, &error);
+                let failed = failure(codes::PROVIDER, &error, &ready.secrets());
                 let object = best_known
                     .as_deref()
-                    .and_then(|applied| object_after(applied, ObjectStatus::Tainted))
+                    .and_then(|applied| object_after(applied, ObjectStatus::Tainted, false))
                     .map(|object| RestingObject::new(&object, seal));
                 let end = StepEnd { object, error: Some(failed.clone()) };
                 let entry = Entry::of(&step.id, Event::StepUnknown(Box::new(end)));
                 (vec![entry], Err(StepResult::Unknown(failed)), None)
             }
         };
-        self.caller.journal.had_effect();
+        if changed {
+            self.caller.journal.had_effect();
+        }
         crash_point!("apply/end/before");
         self.caller.journal.write(entries).await?;
         crash_point!("apply/end/after");
@@ -243,7 +251,7 @@ impl Executor<'_> {
             self.caller.tell(RunEventKind::Verified { address: address.clone(), differing });
         }
         match self.check_conditions(&step.postconditions, Some(&state), &address.to_string()) {
-            Ok(()) => Ok(StepResult::Applied),
+            Ok(()) => Ok(StepResult::Applied(warnings)),
             Err(Stop::Step(failure, _)) => Ok(StepResult::Partial(failure)),
             Err(other) => Err(other),
         }

@@ -6,6 +6,7 @@ mod observe;
 mod prepare;
 mod record;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
@@ -14,7 +15,7 @@ use crate::apply::codes;
 use crate::apply::context::{Call, Caller, failure};
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
-use crate::plan::{ObjectKey, Step, StepEffect};
+use crate::plan::{ObjectKey, Step, StepEffect, StepId};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
 use crate::survey::providers::{Configured, Providers};
@@ -29,8 +30,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How a step ended, for the run.
 #[derive(Debug)]
 pub(super) enum StepResult {
-    /// It did what it should.
-    Applied,
+    /// It did what it should; a person should know this about it.
+    Applied(Vec<String>),
     /// Something is there, but not all was done, or a condition does not hold.
     Partial(StepFailure),
     /// Nothing was done.
@@ -41,6 +42,8 @@ pub(super) enum StepResult {
 
 /// Carries out steps of a plan.
 pub(super) struct Executor<'a> {
+    /// The steps that cannot be undone in full and on which others rest, by name.
+    pub pivots: &'a BTreeSet<StepId>,
     /// What is the same for all steps.
     pub caller: &'a Caller<'a>,
     /// The providers.
@@ -85,8 +88,15 @@ pub(super) fn stop(code: &str, category: Category, message: impl Into<String>) -
     Stop::Step(StepFailure { code: code.into(), category, message: message.into(), retryable: false }, false)
 }
 
-pub(super) fn stop_provider(error: &ProviderError) -> Stop {
-    Stop::Step(failure(codes::PROVIDER, error), error.retry)
+pub(super) fn stop_provider(error: &ProviderError, secrets: &[&Value]) -> Stop {
+    Stop::Step(failure(codes::PROVIDER, error, secrets), error.retry)
+}
+
+impl Ready<'_> {
+    /// Values with secrets in them, which no message may repeat.
+    pub(super) fn secrets(&self) -> Vec<&Value> {
+        vec![&self.config, &self.planned, &self.step.observed, &self.configured.instance.config.value]
+    }
 }
 
 impl Executor<'_> {
@@ -138,8 +148,8 @@ impl Executor<'_> {
 
     fn tell_end(&self, step: StepRef, duration: Duration, result: &StepResult) {
         self.caller.tell(match result {
-            StepResult::Applied => {
-                RunEventKind::StepFinished { step, duration, outcome: "applied", warnings: Vec::new() }
+            StepResult::Applied(warnings) => {
+                RunEventKind::StepFinished { step, duration, outcome: "applied", warnings: warnings.clone() }
             }
             StepResult::Partial(error) => {
                 RunEventKind::StepFailed { step, duration, outcome: "partial", error: error.clone() }

@@ -40,7 +40,7 @@ impl Executor<'_> {
                     format!("`{}`: something with its identity exists, and the plan did not see it", step.id.address);
                 Err(stop(code, Category::Conflict, message))
             }
-            Err(error) => Err(stop_provider(&error)),
+            Err(error) => Err(stop_provider(&error, &ready.secrets())),
         }
     }
 
@@ -67,7 +67,7 @@ impl Executor<'_> {
         let request = ReadRequest { type_name: step.type_name.to_string(), state, config, private, identity };
         let found = within(limit, "read", ready.configured.provider.read(&context, request))
             .await
-            .map_err(|error| stop_provider(&error))?;
+            .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let moved = |what: &str| {
             stop(codes::WORLD_MOVED, Category::Conflict, format!("`{address}` {what} since the plan was made"))
         };
@@ -100,7 +100,7 @@ impl Executor<'_> {
         };
         let image = within(limit, "image", ready.configured.provider.image(&context, request))
             .await
-            .map_err(|error| stop_provider(&error))?;
+            .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         Ok(Image { state: mark_planned(&ready.schema.block, image.state, Some(&step.observed)), ..image })
     }
 }

@@ -70,7 +70,7 @@ impl Executor<'_> {
         };
         let response = within(limit, "plan", ready.configured.provider.plan(&context, request))
             .await
-            .map_err(|error| stop_provider(&error))?;
+            .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let planned = step.planned.clone().unmark_deep().0;
         if let Some(path) = first_broken(&planned, &response.planned, &Path::root()) {
             return Err(stop(

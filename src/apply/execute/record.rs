@@ -105,7 +105,7 @@ impl Executor<'_> {
             self.values.put(address, state.clone());
         }
         let result = match self.check_conditions(&step.postconditions, Some(&state), &address.to_string()) {
-            Ok(()) => StepResult::Applied,
+            Ok(()) => StepResult::Applied(Vec::new()),
             Err(Stop::Step(failure, _)) => StepResult::Partial(failure),
             Err(other) => return Err(other),
         };
@@ -207,6 +207,7 @@ impl Executor<'_> {
             generation: step.generation,
             dependencies: step.dependencies.clone(),
             reversibility: step.reversibility.clone(),
+            pivot: self.pivots.contains(&step.id),
             template: template.map(|template| RestingObject::new(template, seal)),
         }
     }

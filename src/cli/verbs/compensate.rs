@@ -84,6 +84,7 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: Argum
     let Compensated::Unwound(unwound) = unwound else { return nothing(session) };
     let Report { errors, summary, advice } = report::report(&progress.finish());
     console.tell(&errors);
+    console.tell(&report::unwound_errors(&unwound));
     if !console.settings().json {
         console.data(&summary);
     }

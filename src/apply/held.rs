@@ -1,0 +1,147 @@
+//! What unwinding leaves alone: what a person wants left, what is in doubt, and pivots, each with what
+//! must then stay, too. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use retrue_provider_api::Reversibility;
+
+use crate::address::Address;
+use crate::plan::{Dependency, Plan};
+use crate::saga::compensation::Unwinding;
+
+/// Why an undo is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// A person said so, of it or of something that rests on it.
+    Asked(String),
+    /// Somebody has to say first what came of something.
+    InDoubt(String),
+    /// It lies around a pivot.
+    Pivot(String),
+}
+
+/// The undos that are left out, by position.
+///
+/// - What is to be left as it is keeps what it rests on.
+/// - So does what is in doubt: it may exist.
+/// - Around a pivot nothing is undone, neither what rests on it nor what it rests on: that would leave
+///   neither old nor new.
+pub(super) fn held(unwinding: &Unwinding, skip: &BTreeSet<Address>, past: &BTreeSet<Address>) -> BTreeMap<usize, Hold> {
+    let nodes = unwinding.undos.len() + unwinding.barriers.len();
+    // By node, what it rests on: what is undone after it.
+    let mut rests_on: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    for node in 0..nodes {
+        for after in unwinding.after(node) {
+            if let Some(list) = rests_on.get_mut(*after) {
+                list.push(node);
+            }
+        }
+    }
+    let rests_on = |node: usize| rests_on.get(node).map_or(&[][..], Vec::as_slice);
+    let address = |node: usize| unwinding.undos.get(node).map(|undo| undo.step.id.address.to_string());
+    let told = |source: usize, node: usize, itself: &str, other: &str| {
+        let name = address(source).unwrap_or_default();
+        if source == node { itself.replace("{}", &name) } else { format!("`{name}` rests on it, and {other}") }
+    };
+    let mut held: BTreeMap<usize, Hold> = BTreeMap::new();
+
+    let asked = sources(unwinding, |index| matches(skip, &unwinding.undos, index));
+    spread(&asked, nodes, rests_on, |source, node| {
+        let text = told(source, node, "a person asked to leave it as it is", "is left as it is");
+        held.entry(node).or_insert(Hold::Asked(text));
+    });
+    let doubtful = sources(unwinding, |index| unwinding.undos.get(index).is_some_and(|undo| undo.doubt.is_some()));
+    spread(&doubtful, nodes, rests_on, |source, node| {
+        let why = unwinding.undos.get(source).and_then(|undo| undo.doubt).unwrap_or_default();
+        let text = told(source, node, &format!("{why}: `retrue resolve {{}}` takes your answer"), why);
+        held.entry(node).or_insert(Hold::InDoubt(text));
+    });
+    let pivots = sources(unwinding, |index| is_pivot(unwinding, index) && !matches(past, &unwinding.undos, index));
+    let text = |source: usize| {
+        let name = address(source).unwrap_or_default();
+        let begin = unwinding.undos.get(source).and_then(|undo| undo.step.begin.as_ref());
+        let reason = begin.and_then(|begin| begin.reversibility.reason()).unwrap_or("it cannot be undone in full");
+        format!("`{name}` is a pivot ({reason}): go past it with --past {name}")
+    };
+    spread(&pivots, nodes, rests_on, |source, node| {
+        held.entry(node).or_insert_with(|| Hold::Pivot(text(source)));
+    });
+    spread(
+        &pivots,
+        nodes,
+        |node| unwinding.after(node),
+        |source, node| {
+            held.entry(node).or_insert_with(|| Hold::Pivot(text(source)));
+        },
+    );
+    held.retain(|node, _| *node < unwinding.undos.len());
+    held
+}
+
+/// Whether a person who named an address meant this undo: without a key, all instances are meant.
+pub fn means(named: &Address, address: &Address) -> bool {
+    named == address || (named.key.is_none() && named.block == address.block)
+}
+
+fn matches(named: &BTreeSet<Address>, undos: &[crate::saga::compensation::Undo], index: usize) -> bool {
+    undos.get(index).is_some_and(|undo| named.iter().any(|named| means(named, &undo.step.id.address)))
+}
+
+fn sources(unwinding: &Unwinding, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    (0..unwinding.undos.len()).filter(|index| wanted(*index)).collect()
+}
+
+fn is_pivot(unwinding: &Unwinding, index: usize) -> bool {
+    let Some(undo) = unwinding.undos.get(index) else { return false };
+    let Some(begin) = &undo.step.begin else { return false };
+    begin.pivot || (begin.reversibility.reason().is_some() && !undo.after.is_empty())
+}
+
+/// Walks from all sources at once, so that each node is seen once, with the source that came first.
+fn spread<'n>(
+    sources: &[usize],
+    nodes: usize,
+    next: impl Fn(usize) -> &'n [usize],
+    mut reach: impl FnMut(usize, usize),
+) {
+    let mut seen = vec![false; nodes];
+    let mut open: VecDeque<(usize, usize)> = sources.iter().map(|source| (*source, *source)).collect();
+    for source in sources {
+        if let Some(seen) = seen.get_mut(*source) {
+            *seen = true;
+        }
+    }
+    while let Some((source, node)) = open.pop_front() {
+        reach(source, node);
+        for next in next(node) {
+            if let Some(seen) = seen.get_mut(*next).filter(|seen| !**seen) {
+                *seen = true;
+                open.push_back((source, *next));
+            }
+        }
+    }
+}
+
+/// The steps of a plan that cannot be undone in full and on which other steps rest, by position.
+pub(super) fn pivots(plan: &Plan) -> BTreeSet<usize> {
+    let mut rested_on = BTreeSet::new();
+    let mut groups = BTreeSet::new();
+    for dependency in plan.steps.iter().flat_map(|step| &step.depends_on) {
+        match dependency {
+            Dependency::Step(step) => {
+                rested_on.insert(*step);
+            }
+            Dependency::Group(group) => {
+                groups.insert(*group);
+            }
+        }
+    }
+    for group in groups {
+        rested_on.extend(plan.groups.get(group).into_iter().flatten().copied());
+    }
+    let lossy = |index: &usize| {
+        let step = plan.steps.get(*index);
+        step.is_some_and(|step| Reversibility::reason(&step.reversibility).is_some())
+    };
+    rested_on.into_iter().filter(lossy).collect()
+}

@@ -1,0 +1,21 @@
+//! Looking again and again while a type may still be settling.
+
+use std::time::{Duration, Instant};
+
+/// Looks until it is as wanted, or the type has had its time to settle.
+pub(super) async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
+    settles: Duration,
+    wanted: impl Fn(&T) -> bool,
+    mut look: impl FnMut() -> F,
+) -> Result<T, E> {
+    let began = Instant::now();
+    let mut wait = Duration::from_millis(50);
+    loop {
+        let found = look().await?;
+        if wanted(&found) || began.elapsed() >= settles {
+            return Ok(found);
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,341 @@
+//! Settles doubt: what came of steps that nobody saw end. The world is read, never guessed.
+
+mod examine;
+
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use retrue_provider_api::{Category, Value, process};
+
+use crate::address::Address;
+use crate::apply::context::Caller;
+use crate::apply::undo::{Examined, Scene, Setting, examine as examine_undo, record_writes, referred};
+use crate::apply::writes::{drop_object, put_generation, put_object};
+use crate::crash_point;
+use crate::diagnostic::Diagnostic;
+use crate::engine::RunEventKind;
+use crate::plan::{InDoubt, PlannedValue, ProviderInstance, StepEffect};
+use crate::rest::Seal;
+use crate::saga::compensation::Undo;
+use crate::saga::event::JournaledProvider;
+use crate::saga::history::{RunHistory, StepHistory, UndoHistory};
+use crate::saga::journal::{Entry, Journal, JournalError};
+use crate::saga::{
+    Counts, Event, RecordedObject, Resolution, ResolvedOutcome, RestingObject, RunRecord, RunState, State, StepFailure,
+    StepStatus, UndoEnd, UndoFailure, codes,
+};
+use crate::store::Write;
+use crate::survey::Providers;
+
+pub use self::examine::{Verdict, examine};
+
+/// Why settling stopped.
+#[derive(Debug)]
+pub enum SettleError {
+    /// The journal cannot be written.
+    Journal(JournalError),
+    /// Something else is wrong.
+    Other(Box<Diagnostic>),
+}
+
+impl From<JournalError> for SettleError {
+    fn from(error: JournalError) -> Self {
+        SettleError::Journal(error)
+    }
+}
+
+impl From<serde_json::Error> for SettleError {
+    fn from(error: serde_json::Error) -> Self {
+        SettleError::Journal(error.into())
+    }
+}
+
+/// The providers of a run, configured as its journal says.
+pub async fn providers_of(
+    history: &RunHistory,
+    seal: &dyn Seal,
+    directory: &FilePath,
+    sources: &dyn Fn(&str) -> Result<Value, Diagnostic>,
+) -> Result<Providers, Diagnostic> {
+    let mut providers = Providers::default();
+    for (name, journaled) in &history.started.providers {
+        let instance = instance_of(journaled, seal, sources)?;
+        providers.configure(name.as_str().into(), instance, directory).await?;
+    }
+    Ok(providers)
+}
+
+/// The configuration of a provider instance, as a journal keeps it: what came from a source is kept
+/// as that source.
+pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvider {
+    let value = instance.sources.keys().fold(instance.config.value.clone(), |value, name| {
+        match value.get(name).map(Value::kind) {
+            Some(kind) => value.with_attribute(name, Value::null(kind)),
+            None => value,
+        }
+    });
+    JournaledProvider {
+        provider: instance.provider.to_string(),
+        config: crate::rest::RestingValue::new(&value, seal),
+        sources: instance.sources.clone(),
+    }
+}
+
+fn instance_of(
+    journaled: &JournaledProvider,
+    seal: &dyn Seal,
+    sources: &dyn Fn(&str) -> Result<Value, Diagnostic>,
+) -> Result<ProviderInstance, Diagnostic> {
+    let mut value = journaled.config.wake(seal).map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?;
+    for (name, source) in &journaled.sources {
+        value = value.with_attribute(name, sources(source)?.sensitive());
+    }
+    Ok(ProviderInstance {
+        provider: journaled.provider.as_str().into(),
+        config: PlannedValue::known(value),
+        sources: journaled.sources.clone(),
+    })
+}
+
+/// Settles the doubt that a run left, closes it, and returns what only a person can settle.
+pub async fn settle_run(
+    caller: &Caller<'_>,
+    record: &RunRecord,
+    history: &RunHistory,
+    state: &State,
+    undone: &BTreeMap<String, RunHistory>,
+    providers: &Providers,
+) -> Result<Vec<InDoubt>, SettleError> {
+    // Whoever might still send its request must be gone before the world is read.
+    for child in &history.children {
+        if process::still_running(child) {
+            process::end(child).map_err(|error| {
+                SettleError::Other(Box::new(Diagnostic::error(
+                    codes::IN_DOUBT,
+                    format!(
+                        "a process of run {} (pid {}) is still there, and cannot be ended: {error}",
+                        record.run, child.pid
+                    ),
+                )))
+            })?;
+        }
+    }
+    let mut left = Vec::new();
+    for step in history.in_doubt() {
+        match examine(caller, step, providers).await {
+            Verdict::Settled { outcome, object, how } => {
+                write_verdict(caller, &record.run, step, outcome, object.map(|object| *object), &how).await?;
+            }
+            Verdict::CannotTell(reason) => left.push(InDoubt {
+                address: step.id.address.clone(),
+                step: step.id.to_string(),
+                run: record.run.clone(),
+                reason,
+            }),
+        }
+    }
+    let again = remade(history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?))), caller.seal);
+    for undo in history.undos_in_doubt() {
+        let original = undone.get(&undo.of).and_then(|history| history.steps.iter().find(|step| step.id == undo.id));
+        let Some(step) = original else { continue };
+        if let Some(reason) = settle_undo(caller, state, undo, step, providers, &again).await? {
+            left.push(InDoubt {
+                address: undo.id.address.clone(),
+                step: undo.id.to_string(),
+                run: record.run.clone(),
+                reason,
+            });
+        }
+    }
+    close(caller, record, history, !left.is_empty()).await?;
+    Ok(left)
+}
+
+/// Closes a run that was interrupted, or whose doubt is settled now.
+async fn close(
+    caller: &Caller<'_>,
+    record: &RunRecord,
+    history: &RunHistory,
+    in_doubt: bool,
+) -> Result<(), JournalError> {
+    let counts = count(history);
+    if !record.state.is_final() {
+        caller.journal.was_interrupted();
+    }
+    let next = match (record.state, in_doubt) {
+        (RunState::NeedsReview, true) => return Ok(()),
+        (_, true) => RunState::NeedsReview,
+        (RunState::NeedsReview, false) => RunState::FailedPermanent,
+        (_, false) => RunState::Interrupted,
+    };
+    if !record.state.may_become(next) {
+        return Ok(());
+    }
+    if counts.applied + counts.partial + counts.undone > 0 {
+        caller.journal.had_effect();
+    }
+    crash_point!("settle/close/before");
+    caller.journal.finish(next, counts, Some("it was interrupted".into())).await
+}
+
+fn count(history: &RunHistory) -> Counts {
+    let mut counts = Counts::default();
+    for step in &history.steps {
+        match step.status {
+            StepStatus::Applied | StepStatus::Verified | StepStatus::Mismatched => counts.applied += 1,
+            StepStatus::Partial => counts.partial += 1,
+            StepStatus::NotApplied => counts.not_applied += 1,
+            StepStatus::Begun | StepStatus::Unknown => counts.unknown += 1,
+            StepStatus::Planned | StepStatus::Imaged => counts.skipped += 1,
+        }
+    }
+    counts.undone = history.undos.iter().filter(|undo| undo.end.is_some()).count();
+    counts
+}
+
+/// Writes down how the doubt about a step was settled.
+pub async fn write_verdict(
+    caller: &Caller<'_>,
+    of: &str,
+    step: &StepHistory,
+    outcome: ResolvedOutcome,
+    object: Option<RecordedObject>,
+    how: &str,
+) -> Result<(), SettleError> {
+    let address = &step.id.address;
+    let resting = object.as_ref().map(|object| RestingObject::new(object, caller.seal));
+    let mut writes: Vec<Write> = Vec::new();
+    if outcome != ResolvedOutcome::NotApplied {
+        caller.journal.had_effect();
+        if let Some(from) = step.moved_from().filter(|from| *from != address) {
+            writes.push(drop_object(from, &step.id.object));
+        }
+        match &resting {
+            Some(resting) => writes.push(put_object(address, &step.id.object, resting)?),
+            None => writes.push(drop_object(address, &step.id.object)),
+        }
+        if let Some(begin) = step.begin.as_ref().filter(|_| step.id.effect == StepEffect::Create) {
+            writes.push(put_generation(address, begin.generation));
+        }
+    }
+    let resolution = Resolution { of: of.to_owned(), outcome, how: how.to_owned(), object: resting };
+    crash_point!("settle/resolve/before");
+    caller.journal.write(vec![Entry::of(&step.id, Event::StepResolved(Box::new(resolution))).with(writes)]).await?;
+    crash_point!("settle/resolve/after");
+    caller.tell(RunEventKind::StepResolved {
+        address: address.clone(),
+        of: of.to_owned(),
+        outcome: match outcome {
+            ResolvedOutcome::Applied => "applied",
+            ResolvedOutcome::Partial => "partial",
+            ResolvedOutcome::NotApplied => "not_applied",
+        },
+        how: how.to_owned(),
+    });
+    Ok(())
+}
+
+/// A journal of an earlier run, to be gone on with.
+pub fn reopened(
+    store: &Arc<dyn crate::store::Store>,
+    clock: &Arc<dyn crate::clock::Clock>,
+    record: &RunRecord,
+    history: &RunHistory,
+) -> Arc<Journal> {
+    Arc::new(Journal::reopen(Arc::clone(store), Arc::clone(clock), record.clone(), history.machine.clone()))
+}
+
+/// What undos made again, by address: what referred to the old one follows.
+pub fn remade<'u>(
+    undos: impl Iterator<Item = (&'u crate::plan::StepId, &'u UndoEnd)>,
+    seal: &dyn Seal,
+) -> BTreeMap<Address, Value> {
+    undos
+        .filter(|(id, _)| id.effect == StepEffect::Delete)
+        .filter_map(|(id, end)| {
+            let value = end.object.as_ref()?.attributes().wake(seal).ok()?;
+            Some((id.address.clone(), value.unmark_deep().0))
+        })
+        .collect()
+}
+
+/// Finds out what came of an undo, and writes it down. Returns why, where that cannot be told.
+async fn settle_undo(
+    caller: &Caller<'_>,
+    state: &State,
+    undo: &UndoHistory,
+    step: &StepHistory,
+    providers: &Providers,
+    remade: &BTreeMap<Address, Value>,
+) -> Result<Option<String>, SettleError> {
+    let as_undo = Undo { run: undo.of.clone(), step: step.clone(), doubt: None, after: Vec::new() };
+    let place = as_undo.from();
+    let begin = undo.begin.as_ref();
+    let setting = Setting {
+        caller,
+        providers,
+        step,
+        address: as_undo.to().0,
+        now: state.object(&place.0, &place.1),
+        generation: begin.map_or(0, |begin| begin.generation),
+        key: begin.map(|begin| begin.idempotency_key.clone()).unwrap_or_default(),
+        remade: step.image.as_ref().map(|image| referred(&image.provenance, remade)).unwrap_or_default(),
+    };
+    let scene = match Scene::new(setting) {
+        Ok(scene) => scene,
+        Err(failure) => return Ok(Some(failure.message)),
+    };
+    match examine_undo(&scene, begin.and_then(|begin| begin.effect), undo.has_child).await {
+        Examined::CannotTell(reason) => Ok(Some(reason)),
+        Examined::Undone { object, lost } => {
+            write_undone(caller, &as_undo, object.as_deref(), lost).await?;
+            Ok(None)
+        }
+        Examined::NotUndone(how) => {
+            write_not_undone(caller, &as_undo, None, how).await?;
+            Ok(None)
+        }
+        Examined::Unfinished(object) => {
+            write_not_undone(caller, &as_undo, Some(&object), "it was found unfinished".into()).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Writes down that an undo happened after all.
+pub async fn write_undone(
+    caller: &Caller<'_>,
+    undo: &Undo,
+    object: Option<&RecordedObject>,
+    lost: Vec<String>,
+) -> Result<(), SettleError> {
+    let resting = object.map(|object| RestingObject::new(object, caller.seal));
+    let writes = record_writes(undo, resting.as_ref())?;
+    caller.journal.had_effect();
+    let end = UndoEnd { of: undo.run.clone(), object: resting, lost };
+    crash_point!("settle/undo/before");
+    caller.journal.write(vec![Entry::of(&undo.step.id, Event::Undone(Box::new(end))).with(writes)]).await?;
+    crash_point!("settle/undo/after");
+    Ok(())
+}
+
+/// Writes down that an undo did not happen, or not in full: it may be tried again.
+pub async fn write_not_undone(
+    caller: &Caller<'_>,
+    undo: &Undo,
+    object: Option<&RecordedObject>,
+    how: String,
+) -> Result<(), SettleError> {
+    let resting = object.map(|object| RestingObject::new(object, caller.seal));
+    let (address, key) = undo.to();
+    let writes = match &resting {
+        Some(resting) => vec![put_object(&address, &key, resting)?],
+        None => Vec::new(),
+    };
+    let failure =
+        StepFailure { code: codes::UNDO_STUCK.into(), category: Category::Unknown, message: how, retryable: true };
+    let stuck = UndoFailure { of: undo.run.clone(), failure, in_doubt: false, object: resting.map(Box::new) };
+    caller.journal.write(vec![Entry::of(&undo.step.id, Event::UndoStuck(stuck)).with(writes)]).await?;
+    Ok(())
+}

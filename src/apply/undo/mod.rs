@@ -1,0 +1,266 @@
+//! The inverse of one step: written down, carried out, and looked at again.
+
+mod act;
+mod compare;
+mod examine;
+mod record;
+mod scene;
+
+use std::time::{Duration, Instant};
+
+use retrue_provider_api::Value;
+
+use crate::address::Address;
+use crate::apply::context::{Caller, Work};
+use crate::apply::writes::{put_generation, set_object};
+use crate::crash_point;
+use crate::engine::{RunEventKind, StepRef};
+use crate::plan::{ObjectKey, StepEffect};
+use crate::saga::compensation::{Undo, inverse};
+use crate::saga::journal::{Entry, JournalError};
+use crate::saga::{Event, RecordedObject, RestingObject, State, StepFailure, UndoBegin, UndoEnd, UndoFailure};
+use crate::store::Write;
+use crate::survey::providers::Providers;
+
+pub(super) use self::act::Expected;
+use self::act::{Done, Trouble};
+pub(super) use self::compare::compare;
+pub(super) use self::examine::{Examined, examine};
+pub(super) use self::record::{Remade, referred};
+pub(super) use self::scene::{Scene, Setting};
+
+/// How many times an undo is tried when its failure may pass.
+const MAXIMUM_ATTEMPTS: u32 = 4;
+/// The wait before the second try; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// Carries out undos.
+pub(super) struct Worker<'a> {
+    pub(super) caller: &'a Caller<'a>,
+    pub(super) providers: &'a Providers,
+}
+
+/// What one undo is given.
+pub(super) struct Given {
+    /// What is recorded now where the object stands.
+    pub(super) now: Option<RestingObject>,
+    /// A generation that was never used.
+    pub(super) generation: u64,
+    /// What was made again and the object refers to.
+    pub(super) remade: Remade,
+    /// States of the object that images hold.
+    pub(super) seen: Vec<Value>,
+}
+
+/// What came of one undo.
+pub(super) enum Undid {
+    /// It is undone.
+    Undone { lost: Vec<String>, object: Option<Box<RestingObject>>, expected: Option<Box<Expected>> },
+    /// It is not. `object` is recorded now, where a part of it was done.
+    Stuck { failure: StepFailure, in_doubt: bool, object: Option<Box<RestingObject>> },
+}
+
+impl Worker<'_> {
+    /// Undoes one step, and writes down what came of it.
+    pub(super) async fn run(&self, undo: &Undo, given: Given) -> Result<Undid, JournalError> {
+        let id = &undo.step.id;
+        let effect = inverse(&undo.step);
+        let began = Instant::now();
+        let Given { now, generation, remade, seen } = given;
+        let key = self.caller.idempotency_key(&Work {
+            address: &id.address,
+            object: &id.object,
+            action: "undo",
+            payload: &id.to_string(),
+            generation,
+        });
+        let reference = StepRef {
+            address: id.address.clone(),
+            action: effect.map_or("record", StepEffect::word),
+            step: id.to_string(),
+            attempt: 1,
+            idempotency_key: key.clone(),
+        };
+        let begin = Event::UndoBegin(Box::new(UndoBegin {
+            of: undo.run.clone(),
+            effect,
+            idempotency_key: key.clone(),
+            generation,
+        }));
+        let setting = Setting {
+            caller: self.caller,
+            providers: self.providers,
+            step: &undo.step,
+            address: undo.to().0,
+            now: now.as_ref(),
+            generation,
+            key,
+            remade,
+        };
+        let scene = match Scene::new(setting) {
+            Ok(scene) => scene,
+            Err(failure) => return self.stuck(undo, reference, failure.into()).await,
+        };
+        if effect.is_none() {
+            self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
+            let done = scene.undo_record();
+            return self.undone(undo, reference, began, vec![Entry::of(id, begin)], done).await;
+        }
+        crash_point!("undo/begin/before");
+        // CRASH: after this the undo is in doubt, until somebody has looked at the world.
+        let begin_writes = match effect {
+            Some(StepEffect::Create) => vec![put_generation(&scene.address, generation)],
+            _ => Vec::new(),
+        };
+        self.caller.journal.write(vec![Entry::of(id, begin).with(begin_writes)]).await?;
+        crash_point!("undo/begin/after");
+        self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
+        let done = self.act(&scene, effect, &seen, &reference).await;
+        crash_point!("undo/effect/after");
+        match done {
+            Ok(done) => self.undone(undo, reference, began, Vec::new(), done).await,
+            Err(trouble) => self.stuck(undo, reference, trouble).await,
+        }
+    }
+
+    /// Carries out the inverse, again where its failure may pass: each try looks first.
+    async fn act(
+        &self,
+        scene: &Scene<'_>,
+        effect: Option<StepEffect>,
+        seen: &[Value],
+        reference: &StepRef,
+    ) -> Result<Done, Trouble> {
+        let mut attempt = 1;
+        loop {
+            let done = match effect {
+                Some(StepEffect::Delete) => scene.undo_create(seen).await,
+                Some(StepEffect::Create) => scene.undo_delete().await,
+                _ => scene.undo_update(seen).await,
+            };
+            match done {
+                Err(trouble)
+                    if trouble.failure.retryable
+                        && !trouble.in_doubt
+                        && trouble.object.is_none()
+                        && attempt < MAXIMUM_ATTEMPTS
+                        && !self.caller.cancellation.soft.is_cancelled() =>
+                {
+                    let after = FIRST_WAIT * 2u32.saturating_pow(attempt - 1);
+                    let step = StepRef { attempt, ..reference.clone() };
+                    self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
+                    tokio::select! {
+                        () = tokio::time::sleep(after) => {}
+                        () = self.caller.cancellation.soft.cancelled() => {}
+                    }
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn undone(
+        &self,
+        undo: &Undo,
+        reference: StepRef,
+        began: Instant,
+        mut entries: Vec<Entry>,
+        done: Done,
+    ) -> Result<Undid, JournalError> {
+        let Done { object, lost, expected } = done;
+        let resting = object.as_ref().map(|object| RestingObject::new(object, self.caller.seal));
+        let writes = record_writes(undo, resting.as_ref())?;
+        let end = UndoEnd { of: undo.run.clone(), object: resting.clone(), lost: lost.clone() };
+        crash_point!("undo/end/before");
+        self.caller.journal.had_effect();
+        entries.push(Entry::of(&undo.step.id, Event::Undone(Box::new(end))).with(writes));
+        self.caller.journal.write(entries).await?;
+        crash_point!("undo/end/after");
+        self.caller.tell(RunEventKind::UndoFinished { step: reference, duration: began.elapsed(), lost: lost.clone() });
+        Ok(Undid::Undone { lost, object: resting.map(Box::new), expected: expected.map(Box::new) })
+    }
+
+    async fn stuck(&self, undo: &Undo, reference: StepRef, trouble: Trouble) -> Result<Undid, JournalError> {
+        let Trouble { failure, in_doubt, object } = trouble;
+        let resting = object.as_ref().map(|object| RestingObject::new(object, self.caller.seal));
+        let (address, key) = undo.to();
+        let writes = match &resting {
+            Some(resting) => vec![set_object(&address, &key, Some(resting))?],
+            None => Vec::new(),
+        };
+        if resting.is_some() || in_doubt {
+            self.caller.journal.had_effect();
+        }
+        let event = Event::UndoStuck(UndoFailure {
+            of: undo.run.clone(),
+            failure: failure.clone(),
+            in_doubt,
+            object: resting.clone().map(Box::new),
+        });
+        self.caller.journal.write(vec![Entry::of(&undo.step.id, event).with(writes)]).await?;
+        let error = failure.clone();
+        self.caller.tell(if in_doubt {
+            RunEventKind::StepInDoubt { step: reference, duration: Duration::ZERO, error }
+        } else {
+            RunEventKind::UndoStuck { step: reference, error }
+        });
+        Ok(Undid::Stuck { failure, in_doubt, object: resting.map(Box::new) })
+    }
+}
+
+impl Scene<'_> {
+    /// Undoes a step that changed nothing but the record.
+    fn undo_record(&self) -> Done {
+        // What was set aside or brought up to date, and has no record any more, was dropped by hand since.
+        let keeps = matches!(self.step.id.effect, StepEffect::Depose | StepEffect::Record);
+        let dropped = keeps && self.left.is_some() && self.now.is_none();
+        let object: Option<RecordedObject> = if dropped { None } else { self.restored() };
+        let lost = if dropped { vec!["nothing is recorded for it any more".to_owned()] } else { Vec::new() };
+        Done { object, lost, expected: None }
+    }
+}
+
+/// What changes in the record once a step is undone.
+pub(super) fn record_writes(undo: &Undo, object: Option<&RestingObject>) -> Result<Vec<Write>, serde_json::Error> {
+    let (from, to) = (undo.from(), undo.to());
+    let mut writes = Vec::new();
+    if from != to {
+        writes.push(set_object(&from.0, &from.1, None)?);
+    }
+    writes.push(set_object(&to.0, &to.1, object)?);
+    Ok(writes)
+}
+
+/// Where an object stands in the record.
+pub(super) type Place = (Address, ObjectKey);
+
+/// What is recorded once a step is undone, when somebody knows that it is: as it was before the step.
+///
+/// # Errors
+/// What is written about the step cannot be opened, or its provider is not there.
+pub fn restored(
+    caller: &Caller<'_>,
+    providers: &Providers,
+    state: &State,
+    undo: &Undo,
+    generation: u64,
+    again: &Remade,
+) -> Result<Option<RecordedObject>, StepFailure> {
+    let place = undo.from();
+    let setting = Setting {
+        caller,
+        providers,
+        step: &undo.step,
+        address: undo.to().0,
+        now: state.object(&place.0, &place.1),
+        generation,
+        key: String::new(),
+        remade: undo.step.image.as_ref().map(|image| referred(&image.provenance, again)).unwrap_or_default(),
+    };
+    let scene = Scene::new(setting)?;
+    Ok(scene.restored().map(|object| match undo.step.id.effect {
+        StepEffect::Delete => RecordedObject { generation, ..object },
+        _ => object,
+    }))
+}

@@ -1,0 +1,165 @@
+//! What the undo of one step works with.
+
+use std::time::Duration;
+
+use retrue_provider_api::{Capability, Category, Context, Image, Observed, TypeSchema, Value};
+
+use crate::address::Address;
+use crate::apply::codes as apply_codes;
+use crate::apply::context::{Call, Caller, failure};
+use crate::apply::undo::record::{Remade, before, follow, settable_difference};
+use crate::plan::ObjectKey;
+use crate::saga::history::StepHistory;
+use crate::saga::{RecordedObject, RestingObject, StepFailure, codes};
+use crate::survey::calls::within;
+use crate::survey::providers::{Configured, Providers};
+
+/// What one undo works with.
+pub(in crate::apply) struct Scene<'s> {
+    pub(super) caller: &'s Caller<'s>,
+    pub(super) step: &'s StepHistory,
+    /// The address that the object has once the step is undone.
+    pub(super) address: Address,
+    pub(super) configured: &'s Configured,
+    pub(super) schema: &'s TypeSchema,
+    pub(super) capability: Capability,
+    /// What is recorded now.
+    pub(super) now: Option<RecordedObject>,
+    /// What the step left in the record.
+    pub(super) left: Option<RecordedObject>,
+    /// What was recorded before the step.
+    pub(super) prior: Option<RecordedObject>,
+    /// What was observed before the step; what was made again is followed.
+    pub(super) image: Option<Image>,
+    pub(super) image_identity: Option<Value>,
+    /// The generation that the object gets if it is made again.
+    pub(super) generation: u64,
+    pub(super) key: String,
+    pub(super) remade: Remade,
+}
+
+/// What a scene is made from.
+pub(in crate::apply) struct Setting<'s> {
+    pub(in crate::apply) caller: &'s Caller<'s>,
+    pub(in crate::apply) providers: &'s Providers,
+    pub(in crate::apply) step: &'s StepHistory,
+    /// The address that the object has once the step is undone.
+    pub(in crate::apply) address: Address,
+    /// What is recorded now.
+    pub(in crate::apply) now: Option<&'s RestingObject>,
+    pub(in crate::apply) generation: u64,
+    pub(in crate::apply) key: String,
+    pub(in crate::apply) remade: Remade,
+}
+
+/// A failure that another try does not mend.
+pub(super) fn stuck(code: &str, category: Category, message: impl Into<String>) -> StepFailure {
+    StepFailure { code: code.into(), category, message: message.into(), retryable: false }
+}
+
+impl<'s> Scene<'s> {
+    /// Opens what is written about the step.
+    pub(in crate::apply) fn new(setting: Setting<'s>) -> Result<Self, StepFailure> {
+        let Setting { caller, providers, step, address, now, generation, key, remade } = setting;
+        let unreadable = |why: String| stuck(codes::RECORD, Category::Unknown, why);
+        let begin = step.begin.as_ref().ok_or_else(|| unreadable("the beginning of the step is not written".into()))?;
+        let configured = providers
+            .get(&begin.provider)
+            .ok_or_else(|| unreadable(format!("the provider `{}` is not configured", begin.provider)))?;
+        let schema = configured
+            .schema
+            .resources
+            .get(&begin.type_name)
+            .ok_or_else(|| unreadable(format!("the provider has no type `{}`", begin.type_name)))?;
+        let sealed = |error: crate::rest::UnsealError| stuck(codes::SEALED, Category::Unknown, error.to_string());
+        let wake =
+            |object: Option<&RestingObject>| object.map(|object| object.wake(caller.seal)).transpose().map_err(sealed);
+        let event = step.image.as_ref();
+        let now = wake(now)?;
+        let left = wake(step.object.as_ref())?;
+        let prior = wake(event.and_then(|event| event.recorded.as_ref()))?;
+        let stored = event.and_then(|event| event.image.as_ref());
+        let image = stored.map(|stored| stored.image.wake(caller.seal)).transpose().map_err(sealed)?;
+        let image = image.map(|image| Image {
+            state: match event {
+                Some(event) => follow(image.state.unmark_deep().0, &event.provenance, &remade),
+                None => image.state.unmark_deep().0,
+            },
+            ..image
+        });
+        let image_identity = stored
+            .and_then(|stored| stored.identity.as_ref())
+            .map(|identity| identity.wake(caller.seal))
+            .transpose()
+            .map_err(sealed)?;
+        let config = [now.as_ref(), prior.as_ref(), left.as_ref()].into_iter().flatten().next();
+        let config = config.map_or_else(
+            || Value::null(retrue_provider_api::Type::Dynamic),
+            |object| object.config.clone().unmark_deep().0,
+        );
+        let capability = configured.provider.capability(&begin.type_name, &config);
+        Ok(Scene {
+            caller,
+            step,
+            address,
+            configured,
+            schema,
+            capability,
+            now,
+            left,
+            prior,
+            image,
+            image_identity,
+            generation,
+            key,
+            remade,
+        })
+    }
+
+    /// The record as it was before the step; `None` when nothing was recorded.
+    pub(super) fn restored(&self) -> Option<RecordedObject> {
+        self.prior.as_ref().map(|prior| before(prior, self.left.as_ref(), self.now.as_ref(), &self.remade))
+    }
+
+    pub(super) fn type_name(&self) -> &str {
+        self.step.id.address.type_name()
+    }
+
+    pub(super) fn context(&self, limit: Duration) -> Context {
+        let id = &self.step.id;
+        self.caller.context(Call {
+            address: &self.address,
+            id: Some(id),
+            step: &format!("undo/{id}"),
+            attempt: 1,
+            idempotency_key: &self.key,
+            marker: Some(self.caller.marker(&self.address, &ObjectKey::Current, self.generation)),
+            limit,
+        })
+    }
+
+    /// Reads an object.
+    pub(super) async fn read(&self, object: &RecordedObject) -> Result<Option<Observed>, StepFailure> {
+        let limit = self.capability.time_limits.read;
+        let context = self.context(limit);
+        let request = crate::survey::refresh::read_request(self.type_name(), object);
+        within(limit, "read", self.configured.provider.read(&context, request))
+            .await
+            .map_err(|error| failure(apply_codes::PROVIDER, &error, &self.secrets()))
+    }
+
+    /// Values with secrets in them, which no message may repeat.
+    pub(super) fn secrets(&self) -> Vec<&Value> {
+        [self.now.as_ref(), self.left.as_ref(), self.prior.as_ref()]
+            .into_iter()
+            .flatten()
+            .flat_map(|object| [&object.attributes, &object.config])
+            .chain([&self.configured.instance.config.value])
+            .collect()
+    }
+
+    /// What differs in what a configuration may set.
+    pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<retrue_provider_api::Path> {
+        settable_difference(self.schema, from, to)
+    }
+}
