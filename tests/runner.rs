@@ -6,6 +6,7 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod commands;
     mod tools;
     mod usage;
 }

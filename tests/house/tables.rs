@@ -150,6 +150,7 @@ fn events() -> Vec<(String, Event)> {
         generation: 1,
         dependencies: Vec::new(),
         reversibility: Reversibility::Full,
+        pivot: false,
         template: None,
     };
     let undo_begin = UndoBegin { of: String::new(), effect: None, idempotency_key: String::new(), generation: 1 };
@@ -166,7 +167,7 @@ fn events() -> Vec<(String, Event)> {
         Event::StepVerifyMismatch { attributes: Vec::new() },
         Event::UndoBegin(Box::new(undo_begin)),
         Event::Undone(Box::new(undone)),
-        Event::UndoStuck(UndoFailure { of: String::new(), failure: failure() }),
+        Event::UndoStuck(UndoFailure { of: String::new(), failure: failure(), in_doubt: false, object: None }),
         Event::UndoSkipped { of: String::new(), reason: String::new() },
     ];
     let mut events: Vec<(String, Event)> =

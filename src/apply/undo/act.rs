@@ -9,7 +9,7 @@ use retrue_provider_api::{
 
 use crate::apply::codes as apply_codes;
 use crate::apply::context::failure;
-use crate::apply::undo::record::{lost, made_again, overlay, settable};
+use crate::apply::undo::record::{followed, lost, made_again, overlay, settable};
 use crate::apply::undo::scene::{Scene, stuck};
 use crate::saga::{ObjectStatus, RecordedObject, StepFailure, codes};
 use crate::survey::calls::within;
@@ -272,8 +272,8 @@ impl Scene<'_> {
     fn again(&self, prior: &RecordedObject, image: &Image, applied: Applied, generation: u64) -> Done {
         let Applied { state, private, identity, .. } = applied;
         let lost = lost(self.schema, &image.state, &state);
-        let mut object = made_again(self.schema, prior, image, state, private, identity, generation);
-        object.config = crate::apply::undo::record::follow(object.config, &prior.provenance, &self.remade);
+        let prior = followed(prior.clone(), &self.remade);
+        let object = made_again(self.schema, &prior, image, state, private, identity, generation);
         Done {
             lost: lost.iter().map(another).collect(),
             expected: Some(Expected { reader: object.clone(), state: Some(image.state.clone()), lost }),

@@ -30,7 +30,7 @@ pub(super) fn before(
     now: Option<&RecordedObject>,
     remade: &Remade,
 ) -> RecordedObject {
-    let mut object = match (left, now) {
+    let object = match (left, now) {
         (Some(left), Some(now)) if left.generation != now.generation => RecordedObject {
             attributes: patched(&prior.attributes, &left.attributes, &now.attributes),
             private: now.private.clone(),
@@ -40,9 +40,16 @@ pub(super) fn before(
         },
         _ => prior.clone(),
     };
-    object.attributes = follow(object.attributes, &prior.provenance, remade);
-    object.config = follow(object.config, &prior.provenance, remade);
-    object
+    followed(object, remade)
+}
+
+/// A record that refers to what was made again.
+pub(super) fn followed(object: RecordedObject, remade: &Remade) -> RecordedObject {
+    RecordedObject {
+        attributes: follow(object.attributes, &object.provenance, remade),
+        config: follow(object.config, &object.provenance, remade),
+        ..object
+    }
 }
 
 /// `now` with what a change from `prior` to `left` changed taken back.

@@ -28,26 +28,26 @@ tags = { instance = '${testcloud_instance.web["a"].id}' }
 input = "${[for key, instance in testcloud_instance.web : instance.address]}"
 "#;
 
-fn stage(server: &Server, toml: &str) -> Stage {
+pub(super) fn stage(server: &Server, toml: &str) -> Stage {
     Stage::new(&with_provider(server, toml))
 }
 
-fn with_provider(server: &Server, toml: &str) -> String {
+pub(super) fn with_provider(server: &Server, toml: &str) -> String {
     format!("[provider.testcloud]\nurl = \"{}\"\n{toml}", server.url())
 }
 
-fn truth(server: &Server) -> Vec<TruthObject> {
+pub(super) fn truth(server: &Server) -> Vec<TruthObject> {
     server.cloud().truth()
 }
 
 /// What a person would compare: everything but the ids that the cloud gives.
-fn shape(server: &Server) -> Vec<String> {
+pub(super) fn shape(server: &Server) -> Vec<String> {
     let mut shape: Vec<String> = truth(server).iter().map(|object| object.collection.clone()).collect();
     shape.sort();
     shape
 }
 
-async fn try_apply(stage: &Stage) -> (RunState, Vec<String>) {
+pub(super) async fn try_apply(stage: &Stage) -> (RunState, Vec<String>) {
     let options = stage.options();
     let workspace = workspace(&options).unwrap();
     let events = Events::default();

@@ -11,6 +11,7 @@ use crate::plan::{Action, Summary};
 use crate::saga::RunState;
 
 mod cloud;
+mod unwinding;
 
 struct Stage {
     directory: tempfile::TempDir,
