@@ -9,8 +9,8 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> String;
     /// Seconds since 1970.
     fn seconds(&self) -> i64;
-    /// An id for a run; later ones sort behind earlier ones.
-    fn run_id(&self) -> String;
+    /// An id for a run that sorts behind `newest`, whatever the clock of the machine did since.
+    fn run_id(&self, newest: Option<&str>) -> String;
 }
 
 /// The clock of the machine.
@@ -26,8 +26,17 @@ impl Clock for SystemClock {
         jiff::Timestamp::now().as_second()
     }
 
-    fn run_id(&self) -> String {
-        uuid::Uuid::now_v7().to_string()
+    fn run_id(&self, newest: Option<&str>) -> String {
+        let id = uuid::Uuid::now_v7();
+        let newest = newest.and_then(|newest| newest.parse::<uuid::Uuid>().ok()).filter(|newest| *newest >= id);
+        let Some(newest) = newest else { return id.to_string() };
+        // The clock went back: the next millisecond after the newest run.
+        let (high, low, _, _) = newest.as_fields();
+        let millis = (u64::from(high) << 16) | u64::from(low);
+        let random = uuid::Uuid::new_v4().into_bytes();
+        let mut tail = [0; 10];
+        tail.iter_mut().zip(random).for_each(|(tail, random)| *tail = random);
+        uuid::Builder::from_unix_timestamp_millis(millis + 1, &tail).into_uuid().to_string()
     }
 }
 
@@ -55,7 +64,21 @@ impl Clock for CountingClock {
         1_767_225_600 + i64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    fn run_id(&self) -> String {
+    fn run_id(&self, _newest: Option<&str>) -> String {
         format!("00000000-0000-7000-8000-{:012}", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_sorts_behind_the_newest_even_when_the_clock_went_back() {
+        let ahead = uuid::Builder::from_unix_timestamp_millis(4_000_000_000_000, &[255; 10]).into_uuid().to_string();
+        let next = SystemClock.run_id(Some(&ahead));
+        assert!(next > ahead, "{next}");
+        assert!(SystemClock.run_id(Some(&next)) > next);
+        assert!(SystemClock.run_id(None) < ahead);
     }
 }

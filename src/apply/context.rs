@@ -166,6 +166,17 @@ impl Children for JournaledChildren {
     }
 }
 
+/// The wait before the second try; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest wait that the other side can ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// How long to wait after a try that failed: longer each time, and not less than the other side asked.
+pub(super) fn wait_after(failure: &StepFailure, attempt: u32) -> Duration {
+    let ours = FIRST_WAIT * 2u32.saturating_pow(attempt.saturating_sub(1));
+    failure.retry_after.map_or(ours, |asked| ours.max(asked.min(LONGEST_WAIT)))
+}
+
 /// What a provider's error is in the journal. What is sensitive in `values` is left out of its words.
 pub fn failure(code: &str, error: &ProviderError, values: &[&Value]) -> StepFailure {
     StepFailure {
@@ -173,6 +184,7 @@ pub fn failure(code: &str, error: &ProviderError, values: &[&Value]) -> StepFail
         category: error.category,
         message: redacted(&format!("{error:#}"), values),
         retryable: error.retry,
+        retry_after: error.retry_after,
     }
 }
 

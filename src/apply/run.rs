@@ -266,6 +266,7 @@ async fn record_outputs(
                     category: Category::Validation,
                     message,
                     retryable: false,
+                    retry_after: None,
                 };
                 report.failures.push((address, failure));
             }

@@ -1,8 +1,10 @@
 //! Surgery: a person changes the record, or says what is true. Each leaves a journal record.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
-use crate::address::Address;
+use crate::address::{Address, BlockAddress};
 use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
@@ -10,6 +12,7 @@ use crate::engine::workspace::store_failure;
 use crate::engine::{Failure, Session};
 use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
+use crate::saga::object::Renames;
 use crate::saga::state::{generation_key, object_key};
 use crate::saga::{Event, State, codes};
 use crate::store::{Export, Write};
@@ -41,17 +44,19 @@ impl Session {
             return Err(not_recorded(from, &state));
         }
         let mut entries = Vec::new();
-        let mut moved = Vec::new();
+        let mut moved: Vec<(Address, Address)> = Vec::new();
         for source in sources {
             let target = if whole { to.block.instance(source.key.clone()) } else { to.clone() };
-            let taken = state.addresses.get(&target).is_some_and(|entry| entry.current.is_some());
+            let Some(entry) = state.addresses.get(&source) else { continue };
+            let taken = state.addresses.get(&target).is_some_and(|there| {
+                there.current.is_some() || entry.deposed.keys().any(|key| there.deposed.contains_key(key))
+            });
             if taken {
                 return Err(Failure::one(
                     Diagnostic::error(codes::ADDRESS_TAKEN, format!("something is recorded as `{target}` already"))
                         .hint(format!("move it away first, or `retrue state rm {target}`")),
                 ));
             }
-            let Some(entry) = state.addresses.get(&source) else { continue };
             let mut writes = Vec::new();
             let objects = entry
                 .current
@@ -75,6 +80,28 @@ impl Session {
                 writes,
             });
             moved.push((source, target));
+        }
+        // What depends on it, or took values from it, follows: a later destroy needs the order.
+        let gone: BTreeSet<&Address> = moved.iter().map(|(source, _)| source).collect();
+        let stays = |block: &BlockAddress| {
+            let mut instances = state.addresses.range(block.instance(None)..).take_while(|(of, _)| of.block == *block);
+            instances.any(|(of, entry)| entry.current.is_some() && !gone.contains(of))
+        };
+        let mut renames = Renames { addresses: moved.iter().cloned().collect(), ..Renames::default() };
+        for (source, target) in moved.iter().filter(|(source, target)| source.block != target.block) {
+            let (targets, _) = renames.blocks.entry(source.block.clone()).or_default();
+            targets.insert(target.block.clone());
+        }
+        for (block, (_, emptied)) in &mut renames.blocks {
+            *emptied = !stays(block);
+        }
+        for (address, entry) in state.addresses.iter().filter(|(address, _)| !gone.contains(*address)) {
+            let renamed = entry.current.as_ref().and_then(|object| object.renamed(&renames));
+            let Some(renamed) = renamed else { continue };
+            let value = serde_json::to_value(&renamed).map_err(|error| journal_stop(&error.into()))?;
+            let event = Event::Recorded { what: "what it depends on was renamed".into(), object: None };
+            let writes = vec![Write::Put { key: object_key(address, &ObjectKey::Current), value }];
+            entries.push(Entry { address: Some(address.clone()), step: None, event, writes });
         }
         self.surgery(entries).await?;
         Ok(moved)

@@ -328,6 +328,9 @@ pub struct StepFailure {
     pub message: String,
     /// Whether another try may help.
     pub retryable: bool,
+    /// How long the other side asked to wait; it matters only while the step is tried.
+    #[serde(skip)]
+    pub retry_after: Option<std::time::Duration>,
 }
 
 /// How doubt was settled.

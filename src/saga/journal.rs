@@ -74,7 +74,7 @@ impl Journal {
         clock: Arc<dyn Clock>,
         started: RunStarted,
     ) -> Result<Journal, JournalError> {
-        let run = clock.run_id();
+        let run = clock.run_id(store.runs().await?.last().map(String::as_str));
         let record = RunRecord {
             run: run.clone(),
             kind: started.kind,

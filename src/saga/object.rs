@@ -1,6 +1,6 @@
 //! The recorded object: what is remembered of one thing outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use retrue_provider_api::{BlobId, Image, Path, Private, Value};
@@ -143,6 +143,15 @@ impl RestingImage {
     }
 }
 
+/// What was moved to where.
+#[derive(Clone, Debug, Default)]
+pub struct Renames {
+    /// By address.
+    pub addresses: BTreeMap<Address, Address>,
+    /// By block: where instances of it went, and whether none is left.
+    pub blocks: BTreeMap<BlockAddress, (BTreeSet<BlockAddress>, bool)>,
+}
+
 impl RestingObject {
     /// Lays an object to rest.
     pub fn new(object: &RecordedObject, seal: &dyn Seal) -> Self {
@@ -209,6 +218,32 @@ impl RestingObject {
     /// Which provider made it.
     pub fn provider(&self) -> &ProviderRef {
         &self.provider
+    }
+
+    /// The same, with what it says of an address said of the one that it was moved to; `None` when it
+    /// says nothing of any.
+    pub fn renamed(&self, renames: &Renames) -> Option<RestingObject> {
+        let mut object = self.clone();
+        for (address, _) in object.provenance.values_mut() {
+            if let Some(to) = renames.addresses.get(address) {
+                *address = to.clone();
+            }
+        }
+        let dependencies: BTreeSet<BlockAddress> = object
+            .dependencies
+            .iter()
+            .flat_map(|block| match renames.blocks.get(block) {
+                Some((targets, true)) => targets.iter().cloned().collect::<Vec<_>>(),
+                Some((targets, false)) => targets.iter().chain([block]).cloned().collect(),
+                None => vec![block.clone()],
+            })
+            .collect();
+        let same = dependencies.len() == object.dependencies.len()
+            && object.dependencies.iter().all(|block| dependencies.contains(block));
+        if !same {
+            object.dependencies = dependencies.into_iter().collect();
+        }
+        (object != *self).then_some(object)
     }
 
     /// The run that last changed it.

@@ -127,8 +127,13 @@ fn words(status: &dyn std::fmt::Debug) -> String {
 
 /// One event of each kind that is about a step.
 fn events() -> Vec<(String, Event)> {
-    let failure =
-        || StepFailure { code: String::new(), category: Category::Unknown, message: String::new(), retryable: false };
+    let failure = || StepFailure {
+        code: String::new(),
+        category: Category::Unknown,
+        message: String::new(),
+        retryable: false,
+        retry_after: None,
+    };
     let end = || Box::new(StepEnd { object: None, error: None });
     let resolved = |outcome| {
         Event::StepResolved(Box::new(Resolution { of: String::new(), outcome, how: String::new(), object: None }))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
 
 use crate::apply::codes;
-use crate::apply::context::{Call, Caller, failure};
+use crate::apply::context::{Call, Caller, failure, wait_after};
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Step, StepEffect, StepId};
@@ -22,8 +22,6 @@ use crate::survey::providers::{Configured, Providers};
 
 /// How many times a step is tried when its failure may pass.
 const MAXIMUM_ATTEMPTS: u32 = 4;
-/// The wait before the second try; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// How much longer than its deadline a call may take before it is given up.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -85,7 +83,10 @@ impl From<serde_json::Error> for Stop {
 }
 
 pub(super) fn stop(code: &str, category: Category, message: impl Into<String>) -> Stop {
-    Stop::Step(StepFailure { code: code.into(), category, message: message.into(), retryable: false }, false)
+    Stop::Step(
+        StepFailure { code: code.into(), category, message: message.into(), retryable: false, retry_after: None },
+        false,
+    )
 }
 
 pub(super) fn stop_provider(error: &ProviderError, secrets: &[&Value]) -> Stop {
@@ -122,7 +123,7 @@ impl Executor<'_> {
                 && attempt < MAXIMUM_ATTEMPTS
                 && !self.caller.cancellation.soft.is_cancelled()
             {
-                let wait = FIRST_WAIT * 2u32.saturating_pow(attempt - 1);
+                let wait = wait_after(failure, attempt);
                 self.caller.tell(RunEventKind::StepRetrying { step: reference, error: failure.clone(), after: wait });
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}

@@ -333,8 +333,13 @@ pub async fn write_not_undone(
         Some(resting) => vec![put_object(&address, &key, resting)?],
         None => Vec::new(),
     };
-    let failure =
-        StepFailure { code: codes::UNDO_STUCK.into(), category: Category::Unknown, message: how, retryable: true };
+    let failure = StepFailure {
+        code: codes::UNDO_STUCK.into(),
+        category: Category::Unknown,
+        message: how,
+        retryable: true,
+        retry_after: None,
+    };
     let stuck = UndoFailure { of: undo.run.clone(), failure, in_doubt: false, object: resting.map(Box::new) };
     caller.journal.write(vec![Entry::of(&undo.step.id, Event::UndoStuck(stuck)).with(writes)]).await?;
     Ok(())

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::apply::context::{Caller, Work};
+use crate::apply::context::{Caller, Work, wait_after};
 use crate::apply::writes::{put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
@@ -31,8 +31,6 @@ pub(super) use self::scene::{Scene, Setting};
 
 /// How many times an undo is tried when its failure may pass.
 const MAXIMUM_ATTEMPTS: u32 = 4;
-/// The wait before the second try; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// Carries out undos.
 pub(super) struct Worker<'a> {
@@ -146,7 +144,7 @@ impl Worker<'_> {
                         && attempt < MAXIMUM_ATTEMPTS
                         && !self.caller.cancellation.soft.is_cancelled() =>
                 {
-                    let after = FIRST_WAIT * 2u32.saturating_pow(attempt - 1);
+                    let after = wait_after(&trouble.failure, attempt);
                     let step = StepRef { attempt, ..reference.clone() };
                     self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
                     tokio::select! {

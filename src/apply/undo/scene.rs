@@ -54,7 +54,7 @@ pub(in crate::apply) struct Setting<'s> {
 
 /// A failure that another try does not mend.
 pub(super) fn stuck(code: &str, category: Category, message: impl Into<String>) -> StepFailure {
-    StepFailure { code: code.into(), category, message: message.into(), retryable: false }
+    StepFailure { code: code.into(), category, message: message.into(), retryable: false, retry_after: None }
 }
 
 impl<'s> Scene<'s> {

@@ -15,7 +15,13 @@ fn step(name: &str, action: &'static str) -> StepRef {
 }
 
 fn failure(message: &str) -> StepFailure {
-    StepFailure { code: "RT0501".into(), category: Category::Conflict, message: message.into(), retryable: false }
+    StepFailure {
+        code: "RT0501".into(),
+        category: Category::Conflict,
+        message: message.into(),
+        retryable: false,
+        retry_after: None,
+    }
 }
 
 /// A run in which everything happens that can happen.

@@ -261,3 +261,16 @@ async fn what_is_left_on_request_keeps_what_it_rests_on() {
     assert_eq!(names(&stage), ["", "site", "site/b.txt"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_something_follows_when_that_is_renamed_by_hand() {
+    let toml = "[resource.local_directory.a]\npath = \"d\"\n[resource.local_file.in]\npath = \"${local_directory.a.path}/f\"\ncontent = \"x\"\n";
+    let stage = Stage::new(toml);
+    stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    let (from, to) = ("local_directory.a".parse().unwrap(), "local_directory.z".parse().unwrap());
+    with_session(&stage, async |session| session.state_mv(&from, &to).await.map(drop)).await.unwrap();
+    // The directory still goes after what is in it.
+    stage.toml("");
+    let (_, applied, events) = stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    assert_eq!(applied.report.state, RunState::Succeeded, "{events:#?}");
+    assert_eq!(names(&stage), [""]);
+}
