@@ -155,10 +155,18 @@ impl Disk {
             let run = &append.run;
             let begin = added.entry(run.clone()).or_insert_with(|| begin(&memory, &shared.format.lineage, run));
             let mut sequences = Vec::with_capacity(append.records.len());
-            for record in append.records {
+            let count = append.records.len();
+            for (number, record) in append.records.into_iter().enumerate() {
                 serial += 1;
                 let sequence = begin.head.sequence + 1;
-                let place = Place { run, sequence, serial, group: begin.group, prev: &begin.head.hash };
+                let place = Place {
+                    run,
+                    sequence,
+                    serial,
+                    group: begin.group,
+                    more: number + 1 < count,
+                    prev: &begin.head.hash,
+                };
                 let (line, hash) = record.line(&place);
                 batch.line(run, sequence, &line);
                 begin.lines.extend_from_slice(&line);

@@ -6,7 +6,8 @@
 //! `hash` is the BLAKE3 hash of everything before `,"hash"`, and `prev` the hash of the line before,
 //! so that no line can be changed, left out or moved unnoticed. `serial` counts over all runs and
 //! orders their changes. `group` is the sequence of the first record of the run that was synced
-//! together with this one: it tells a torn end, which nobody was promised, from damage.
+//! together with this one: it tells a torn end, which nobody was promised, from damage. `"more":true`
+//! says that the next record belongs to the same call: both count, or neither.
 //!
 //! A large body is in an object (`body_object`), as is a large value (`object` in a write) and, where
 //! there are many writes, all of it (`object` in the line).
@@ -83,6 +84,8 @@ pub(super) struct Place<'a> {
     pub(super) sequence: u64,
     pub(super) serial: u64,
     pub(super) group: u64,
+    /// Whether the next record belongs to the same call.
+    pub(super) more: bool,
     pub(super) prev: &'a str,
 }
 
@@ -124,9 +127,10 @@ impl Prepared {
 
     /// The line, without its end, and its hash.
     pub(super) fn line(&self, place: &Place<'_>) -> (Vec<u8>, String) {
-        let Place { run, sequence, serial, group, prev } = place;
+        let Place { run, sequence, serial, group, more, prev } = place;
+        let more = if *more { "\"more\":true," } else { "" };
         let mut line = format!(
-            "{{\"v\":{VERSION},\"run\":{},\"sequence\":{sequence},\"serial\":{serial},\"group\":{group},\"prev\":\"{prev}\",{}",
+            "{{\"v\":{VERSION},\"run\":{},\"sequence\":{sequence},\"serial\":{serial},\"group\":{group},{more}\"prev\":\"{prev}\",{}",
             text(run),
             self.members
         )
@@ -165,6 +169,7 @@ pub(super) struct Header {
     pub(super) sequence: u64,
     pub(super) serial: u64,
     pub(super) group: u64,
+    pub(super) more: bool,
     pub(super) prev: String,
     pub(super) hash: String,
 }
@@ -179,6 +184,8 @@ impl Header {
             sequence: u64,
             serial: u64,
             group: u64,
+            #[serde(default)]
+            more: bool,
             prev: String,
         }
         let content = line.strip_suffix(HASH_END)?;
@@ -188,8 +195,8 @@ impl Header {
         if actual.as_bytes() != hash {
             return None;
         }
-        let Wire { v, run, sequence, serial, group, prev } = serde_json::from_slice(line).ok()?;
-        (v == VERSION).then(|| Header { run, sequence, serial, group, prev, hash: actual.to_string() })
+        let Wire { v, run, sequence, serial, group, more, prev } = serde_json::from_slice(line).ok()?;
+        (v == VERSION).then(|| Header { run, sequence, serial, group, more, prev, hash: actual.to_string() })
     }
 }
 

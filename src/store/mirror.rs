@@ -32,7 +32,7 @@ pub(super) struct Scan {
 }
 
 /// Reads the file of a run, from after the record `from` where it is given, and checks the chain.
-/// Each whole record is given to `each`.
+/// Each whole record is given to `each`; the records of a call all together, or none of them.
 pub(super) fn scan(
     path: &Path,
     lineage: &str,
@@ -57,6 +57,8 @@ pub(super) fn scan(
     let (mut end, mut buffer) = (scan.head.as_ref().map_or(0, |head| head.bytes), Vec::new());
     let first = line::first(lineage, run);
     let mut broken = false;
+    // The records of a call whose last one has not come yet.
+    let mut call: Vec<(Header, Vec<u8>)> = Vec::new();
     loop {
         buffer.clear();
         let count = lines.read_until(b'\n', &mut buffer).map_err(error)?;
@@ -66,11 +68,18 @@ pub(super) fn scan(
         let whole = buffer.strip_suffix(b"\n").and_then(|line| Some((Header::read(line)?, line)));
         let next = scan.head.as_ref().map_or(1, |head| head.sequence + 1);
         match whole {
-            Some((header, line)) if !broken && follows(&header, run, scan.head.as_ref(), &first) => {
-                end += u64::try_from(count).unwrap_or(0);
-                let Header { sequence, serial, hash, .. } = header.clone();
-                scan.head = Some(Head { sequence, serial, hash, bytes: end });
-                each(header, line)?;
+            Some((header, line)) if !broken && follows(&header, run, call.last(), scan.head.as_ref(), &first) => {
+                let more = header.more;
+                call.push((header, line.to_vec()));
+                if more {
+                    continue;
+                }
+                for (header, line) in call.drain(..) {
+                    end += u64::try_from(line.len() + 1).unwrap_or(0);
+                    let Header { sequence, serial, hash, .. } = header.clone();
+                    scan.head = Some(Head { sequence, serial, hash, bytes: end });
+                    each(header, &line)?;
+                }
             }
             // What was synced together may be torn anywhere. But a whole record that was synced
             // later proves that the broken one was acknowledged.
@@ -85,8 +94,12 @@ pub(super) fn scan(
     Ok(scan)
 }
 
-fn follows(header: &Header, run: &str, head: Option<&Head>, first: &str) -> bool {
-    let (sequence, prev) = head.map_or((0, first), |head| (head.sequence, head.hash.as_str()));
+fn follows(header: &Header, run: &str, before: Option<&(Header, Vec<u8>)>, head: Option<&Head>, first: &str) -> bool {
+    let (sequence, prev) = match (before, head) {
+        (Some((before, _)), _) => (before.sequence, before.hash.as_str()),
+        (None, Some(head)) => (head.sequence, head.hash.as_str()),
+        (None, None) => (0, first),
+    };
     header.run == run && header.sequence == sequence + 1 && header.prev == prev
 }
 
