@@ -220,16 +220,16 @@ async fn a_torn_end_that_was_never_acknowledged_is_dropped() {
         assert_eq!(all_read(&other.reader()), all(&store).await);
     }
     // Synced together, torn in the middle: what a power cut leaves of a group of three.
+    let ends: Vec<usize> = (before.len()..text.len()).filter(|at| text[*at] == b'\n').map(|at| at + 1).collect();
     for at in [ends[0] - 20, ends[1] - 20] {
         let other = Place::new();
         copy(saved.path(), &other.directory());
         std::fs::write(other.path("runs/run.ndjson"), &text).unwrap();
         zero(&other.path("runs/run.ndjson"), u64::try_from(at).unwrap(), 10);
         let reader = other.reader();
-        let whole = if at < ends[0] { 2 } else { 3 };
-        assert_eq!(reader.run("run").unwrap().len(), whole);
+        assert_eq!(reader.run("run").unwrap().len(), 2);
         let store = other.open();
-        assert_eq!(store.run("run").await.unwrap().len(), whole);
+        assert_eq!(store.run("run").await.unwrap().len(), 2);
         assert!(
             store.notices().iter().any(|notice| notice.contains("not been written in full")),
             "{:?}",
