@@ -7,6 +7,7 @@ mod house;
 
 mod scenarios {
     mod tools;
+    mod transaction;
     mod usage;
 }
 

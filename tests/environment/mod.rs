@@ -1,12 +1,33 @@
 //! Where a test runs the program: a directory and a home of its own, an empty environment, no
 //! terminal, no colours. The output is the same every time.
 
+pub(crate) mod tree;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use regex::Regex;
 use tempfile::TempDir;
+
+use tree::Tree;
+
+/// How long anything that is waited for may take, on however slow a machine, before the test fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Looks again and again until `found` finds something. Fails the test when it never does.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(thing) = found() {
+            return thing;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// One place of work.
 pub(crate) struct Environment {
@@ -61,6 +82,16 @@ impl Environment {
     /// Reads a file below it.
     pub(crate) fn read(&self, name: &str) -> String {
         fs_err::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// All that is in the directory, but for what the program keeps for itself.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree::of(&self.work())
+    }
+
+    /// The directory with all of it: work and home.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// Sets a variable of the environment.
@@ -148,7 +179,9 @@ fn steady(text: &str, root: &Path) -> String {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r#""duration_ms":\d+"#, r#""duration_ms":"[MS]""#),
         (r"\b\d+(\.\d+)?(ms|s)\b", "[DURATION]"),
-        (r"\bpid \d+", "pid [PID]"),
+        (r"\b(pid|process) \d+", "$1 [PID]"),
+        (r"\b(uid \d+|[\w.-]+)@[\w.-]+", "[WHO]"),
+        (r"\bby [\w. -]+ on [\w.-]+,", "by [WHO] on [HOST],"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, word).into_owned();
     }
