@@ -6,6 +6,8 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod promises_plan;
+    mod promises_run;
     mod tools;
     mod transaction;
     mod usage;

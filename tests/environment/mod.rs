@@ -46,6 +46,11 @@ pub(crate) struct Shown {
     root: PathBuf,
 }
 
+/// A stack of these blocks.
+pub(crate) fn stack(blocks: &str) -> String {
+    format!("[stack]\nschema = 1\nname = \"try\"\n{blocks}")
+}
+
 impl Environment {
     /// An empty one.
     pub(crate) fn new() -> Self {
@@ -60,6 +65,11 @@ impl Environment {
         let environment = Self::new();
         environment.write("retrue.toml", stack);
         environment
+    }
+
+    /// One with a stack that begins as all do.
+    pub(crate) fn with(blocks: &str) -> Self {
+        Self::with_stack(&stack(blocks))
     }
 
     /// The directory that the program runs in.
@@ -92,6 +102,34 @@ impl Environment {
     /// The directory with all of it: work and home.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
+    }
+
+    /// The ids of all runs, the newest first.
+    #[track_caller]
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let runs = self.run(&["runs", "list", "--json"]).ends(0).json();
+        runs.as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The newest run's journal: for each event its word, and its address where it has one.
+    #[track_caller]
+    pub(crate) fn journal(&self) -> Vec<(String, String)> {
+        let events = self.run(&["runs", "events", &self.runs()[0], "--json"]).ends(0).json_lines();
+        let word = |event: &serde_json::Value| match event {
+            serde_json::Value::Object(fields) => fields.keys().next().unwrap().clone(),
+            other => other.as_str().unwrap().to_owned(),
+        };
+        let line = |event: &serde_json::Value| {
+            (word(&event["event"]), event["address"].as_str().unwrap_or_default().to_owned())
+        };
+        events.iter().map(line).collect()
+    }
+
+    /// The addresses of all that is recorded.
+    #[track_caller]
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        let state = self.run(&["state", "list", "--json"]).ends(0).json();
+        state.as_array().unwrap().iter().map(|entry| entry["address"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Sets a variable of the environment.
@@ -155,6 +193,22 @@ impl Shown {
     pub(crate) fn json_lines(&self) -> Vec<serde_json::Value> {
         let read = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}\n{}", self.screen()));
         self.stdout.lines().map(read).collect()
+    }
+
+    /// Both streams.
+    pub(crate) fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Fails the test unless it tells the error with this code, and all these words.
+    #[track_caller]
+    pub(crate) fn tells(self, code: &str, words: &[&str]) -> Self {
+        let all = self.all();
+        assert!(all.contains(&format!("error[{code}]")), "no {code}:\n{}", self.screen());
+        for word in words {
+            assert!(all.contains(word), "{word:?} is not told:\n{}", self.screen());
+        }
+        self
     }
 
     /// All that was shown, with what differs from run to run replaced by words.
