@@ -6,6 +6,8 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod promises_back;
+    mod promises_guard;
     mod promises_plan;
     mod promises_run;
     mod tools;
