@@ -6,6 +6,10 @@ mod environment;
 mod house;
 
 mod scenarios {
+    #[cfg(feature = "crash-points")]
+    mod crash;
+    #[cfg(feature = "crash-points")]
+    mod crash_cloud;
     mod promises_back;
     mod promises_guard;
     mod promises_plan;

@@ -205,19 +205,6 @@ const DAMAGES: [(&str, fn(&Path)); 5] = [
     ("gone", |path| fs_err::remove_file(path).unwrap()),
 ];
 
-/// Copies what is below a directory.
-fn copy(from: &Path, to: &Path) {
-    for entry in walkdir::WalkDir::new(from) {
-        let entry = entry.unwrap();
-        let target = to.join(entry.path().strip_prefix(from).unwrap());
-        if entry.file_type().is_dir() {
-            fs_err::create_dir_all(target).unwrap();
-        } else {
-            fs_err::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// It ended in a way that is meant: by itself, with one of the codes, and what failed has a code.
 #[track_caller]
 fn orderly(shown: &Shown, when: &str) {
@@ -248,8 +235,7 @@ fn promise_11_no_panic_on_a_damaged_store() {
     let one = |file: &Path| {
         for (damage, harm) in DAMAGES {
             for verb in [&["apply", "--yes"][..], &["compensate", "--yes"], &["state", "recover"]] {
-                let place = Environment::new();
-                copy(whole.root(), place.root());
+                let place = whole.copy();
                 harm(&place.path(file));
                 let when = |verb: &[&str]| format!("{verb:?}, {} {damage}", file.display());
                 if verb[0] == "apply" {
