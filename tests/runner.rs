@@ -10,6 +10,8 @@ mod scenarios {
     mod crash;
     #[cfg(feature = "crash-points")]
     mod crash_cloud;
+    mod input;
+    mod machine;
     mod promises_back;
     mod promises_guard;
     mod promises_plan;
