@@ -7,7 +7,18 @@ mod house;
 
 mod scenarios {
     mod commands;
+    #[cfg(feature = "crash-points")]
+    mod crash;
+    #[cfg(feature = "crash-points")]
+    mod crash_cloud;
+    mod input;
+    mod machine;
+    mod promises_back;
+    mod promises_guard;
+    mod promises_plan;
+    mod promises_run;
     mod tools;
+    mod transaction;
     mod usage;
 }
 

@@ -1,12 +1,33 @@
 //! Where a test runs the program: a directory and a home of its own, an empty environment, no
 //! terminal, no colours. The output is the same every time.
 
+pub(crate) mod tree;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use regex::Regex;
 use tempfile::TempDir;
+
+use tree::Tree;
+
+/// How long anything that is waited for may take, on however slow a machine, before the test fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Looks again and again until `found` finds something. Fails the test when it never does.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(thing) = found() {
+            return thing;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// One place of work.
 pub(crate) struct Environment {
@@ -25,6 +46,11 @@ pub(crate) struct Shown {
     root: PathBuf,
 }
 
+/// A stack of these blocks.
+pub(crate) fn stack(blocks: &str) -> String {
+    format!("[stack]\nschema = 1\nname = \"try\"\n{blocks}")
+}
+
 impl Environment {
     /// An empty one.
     pub(crate) fn new() -> Self {
@@ -38,6 +64,20 @@ impl Environment {
     pub(crate) fn with_stack(stack: &str) -> Self {
         let environment = Self::new();
         environment.write("retrue.toml", stack);
+        environment
+    }
+
+    /// One with a stack that begins as all do.
+    pub(crate) fn with(blocks: &str) -> Self {
+        Self::with_stack(&stack(blocks))
+    }
+
+    /// The same place once more, with all that is in it: owners, modes and times included.
+    pub(crate) fn copy(&self) -> Self {
+        let environment = Self { root: TempDir::with_prefix("retrue-test-").unwrap(), variables: self.variables.clone() };
+        let from = format!("{}/.", self.root.path().display());
+        let status = Command::new("cp").args(["-a", &from]).arg(environment.root.path()).status().unwrap();
+        assert!(status.success());
         environment
     }
 
@@ -61,6 +101,44 @@ impl Environment {
     /// Reads a file below it.
     pub(crate) fn read(&self, name: &str) -> String {
         fs_err::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// All that is in the directory, but for what the program keeps for itself.
+    pub(crate) fn tree(&self) -> Tree {
+        Tree::of(&self.work())
+    }
+
+    /// The directory with all of it: work and home.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The ids of all runs, the newest first.
+    #[track_caller]
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let runs = self.run(&["runs", "list", "--json"]).ends(0).json();
+        runs.as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The newest run's journal: for each event its word, and its address where it has one.
+    #[track_caller]
+    pub(crate) fn journal(&self) -> Vec<(String, String)> {
+        let events = self.run(&["runs", "events", &self.runs()[0], "--json"]).ends(0).json_lines();
+        let word = |event: &serde_json::Value| match event {
+            serde_json::Value::Object(fields) => fields.keys().next().unwrap().clone(),
+            other => other.as_str().unwrap().to_owned(),
+        };
+        let line = |event: &serde_json::Value| {
+            (word(&event["event"]), event["address"].as_str().unwrap_or_default().to_owned())
+        };
+        events.iter().map(line).collect()
+    }
+
+    /// The addresses of all that is recorded.
+    #[track_caller]
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        let state = self.run(&["state", "list", "--json"]).ends(0).json();
+        state.as_array().unwrap().iter().map(|entry| entry["address"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Sets a variable of the environment.
@@ -126,6 +204,22 @@ impl Shown {
         self.stdout.lines().map(read).collect()
     }
 
+    /// Both streams.
+    pub(crate) fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Fails the test unless it tells the error with this code, and all these words.
+    #[track_caller]
+    pub(crate) fn tells(self, code: &str, words: &[&str]) -> Self {
+        let all = self.all();
+        assert!(all.contains(&format!("error[{code}]")), "no {code}:\n{}", self.screen());
+        for word in words {
+            assert!(all.contains(word), "{word:?} is not told:\n{}", self.screen());
+        }
+        self
+    }
+
     /// All that was shown, with what differs from run to run replaced by words.
     pub(crate) fn screen(&self) -> String {
         let mut screen = String::new();
@@ -148,7 +242,9 @@ fn steady(text: &str, root: &Path) -> String {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r#""duration_ms":\d+"#, r#""duration_ms":"[MS]""#),
         (r"\b\d+(\.\d+)?(ms|s)\b", "[DURATION]"),
-        (r"\bpid \d+", "pid [PID]"),
+        (r"\b(pid|process) \d+", "$1 [PID]"),
+        (r"\b(uid \d+|[\w.-]+)@[\w.-]+", "[WHO]"),
+        (r"\bby [\w. -]+ on [\w.-]+,", "by [WHO] on [HOST],"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, word).into_owned();
     }

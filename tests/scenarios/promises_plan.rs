@@ -1,0 +1,261 @@
+//! The promises about plans: they are the whole program, deletes come last, one object has one
+//! owner, and the same input gives the same plan.
+
+use insta::assert_snapshot;
+
+use crate::environment::{Environment, stack};
+
+const TWO: &str = r#"
+[variable.a]
+type = "string"
+default = "one"
+
+[variable.b]
+type = "string"
+default = "one"
+
+[resource.local_file.a]
+path = "a.txt"
+content = 'a ${var.a} ${file("part.txt")}'
+
+[resource.local_file.b]
+path = "b.txt"
+content = "b ${var.b}"
+"#;
+
+fn two() -> Environment {
+    let place = Environment::with(TWO);
+    place.write("part.txt", "part");
+    place
+}
+
+#[test]
+fn promise_1_the_plan_is_the_whole_program_what_was_shown_is_done() {
+    let mut place = two();
+    let planned = place.run(&["plan", "-o", "p", "--json", "--var", "a=kept"]).ends(0).json();
+    assert_eq!(place.run(&["show", "p", "--json"]).ends(0).json(), planned);
+    let shown = place.run(&["plan", "--var", "a=kept"]).ends(0).stdout;
+    assert_eq!(place.run(&["show", "p"]).ends(0).stdout, shown);
+
+    // The values are in the plan: nobody asks for them again.
+    place.set("RETRUE_VAR_a", "other");
+    let events = place.run(&["apply", "p", "--yes", "--json"]).ends(0).json_lines();
+    let mut done: Vec<_> = events
+        .iter()
+        .filter(|event| event["event"] == "step_finished")
+        .map(|event| (event["address"].clone(), event["action"].clone()))
+        .collect();
+    done.sort_by_key(|(address, _)| address.to_string());
+    let changes = planned["changes"].as_array().unwrap();
+    let wanted: Vec<_> = changes.iter().map(|change| (change["address"].clone(), change["action"].clone())).collect();
+    assert_eq!(done, wanted);
+    assert_eq!((place.read("a.txt"), place.read("b.txt")), ("a kept part".to_owned(), "b one".to_owned()));
+    // It was for a world that is no more.
+    place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
+}
+
+#[test]
+fn promise_1_what_the_plan_read_and_what_changed_is_refused_by_name() {
+    let changes: [(&str, fn(&Environment)); 4] = [
+        ("`retrue.toml`", |place| place.write("retrue.toml", format!("{}\n# more\n", stack(TWO)))),
+        ("`retrue.toml`", |place| fs_err::remove_file(place.path("retrue.toml")).unwrap()),
+        ("`retrue.toml`", |place| place.write("retrue.toml", "no TOML [")),
+        ("part.txt", |place| place.write("part.txt", "other")),
+    ];
+    for (name, change) in changes {
+        let place = two();
+        place.run(&["plan", "-o", "p"]).ends(0);
+        change(&place);
+        let shown = place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &[name]);
+        assert!(!place.path("a.txt").exists() && !place.path("b.txt").exists(), "{}", shown.screen());
+    }
+}
+
+#[test]
+fn promise_1_a_world_that_moved_is_refused_by_name_and_what_is_elsewhere_is_not() {
+    let place = two();
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["plan", "-o", "p", "--var", "a=two"]).ends(0);
+    // The plan has nothing to do with b: neither its drift nor a run that changes it counts.
+    place.write("b.txt", "by hand");
+    place.run(&["apply", "--yes", "--target", "local_file.b", "--var", "b=two"]).ends(0);
+    place.run(&["plan", "-o", "q", "--var", "a=three", "--var", "b=two"]).ends(0);
+    place.run(&["apply", "p", "--yes"]).ends(0);
+    assert_eq!((place.read("a.txt"), place.read("b.txt")), ("a two part".to_owned(), "b two".to_owned()));
+    // The other plan was made before, and for a.
+    place.run(&["apply", "q", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
+
+    place.run(&["plan", "-o", "p", "--var", "a=four", "--var", "b=two"]).ends(0);
+    place.write("a.txt", "by hand");
+    let shown = place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
+    assert_eq!(place.read("a.txt"), "by hand", "{}", shown.screen());
+}
+
+#[test]
+fn promise_1_clocks_and_ids_are_unknown_while_planning() {
+    let place = Environment::with("[resource.retrue_data.d]\ninput = [\"${timestamp()}\", \"${uuid()}\", \"x\"]\n");
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    let unknown = plan["changes"][0]["unknown"].to_string();
+    assert!(unknown.contains("input[0]") && unknown.contains("input[1]") && !unknown.contains("input[2]"), "{unknown}");
+}
+
+/// Where in the newest run's journal something stands.
+#[track_caller]
+fn position(journal: &[(String, String)], word: &str, address: &str) -> usize {
+    let found = journal.iter().position(|(event, of)| event == word && of == address);
+    found.unwrap_or_else(|| panic!("no {word} of {address} in {journal:#?}"))
+}
+
+#[test]
+fn promise_5_deletes_come_last() {
+    let file = |name: &str, content: &str| {
+        format!("[resource.local_file.{name}]\npath = \"{name}.txt\"\ncontent = \"{content}\"\n")
+    };
+    // `aa` sorts first, and takes no longer than the others: only the rule puts it last.
+    let place = Environment::with(&[file("aa", "old"), file("m", "old"), file("z", "old")].concat());
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&[file("m", "new"), file("n", "new"), file("z", "new")].concat()));
+    place.run(&["apply", "--yes"]).ends(0);
+    let journal = place.journal();
+    let delete = position(&journal, "step_begin", "local_file.aa");
+    for other in ["local_file.m", "local_file.n", "local_file.z"] {
+        assert!(position(&journal, "step_applied", other) < delete, "{journal:#?}");
+    }
+}
+
+const OWNED: &str = r#"
+[resource.local_file.new]
+path = "a.txt"
+content = "x"
+"#;
+
+#[test]
+fn promise_6_what_is_recorded_under_another_address_offers_moved() {
+    let place = Environment::with(&OWNED.replace("new", "old"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.tree();
+    place.write("retrue.toml", stack(OWNED));
+    let shown = place.run(&["plan"]).ends(1).tells("RT0409", &["local_file.old", "moved"]);
+    assert_snapshot!("recorded_under_another_address", shown.screen());
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0409", &[]);
+    place.tree().keep(|name| name != "retrue.toml").is(&before.keep(|name| name != "retrue.toml"), "refused");
+    assert_eq!(place.recorded(), ["local_file.old"]);
+
+    let moved = format!("{OWNED}\n[[moved]]\nfrom = \"local_file.old\"\nto = \"local_file.new\"\n");
+    place.write("retrue.toml", stack(&moved));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.recorded(), ["local_file.new"]);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.recorded(), ["local_file.old"]);
+}
+
+#[test]
+fn promise_6_two_desired_with_one_identity_are_an_error() {
+    let place = Environment::with(&[OWNED, &OWNED.replace("new", "other").replace("a.txt", "./a.txt")].concat());
+    let shown = place.run(&["plan"]).ends(1).tells("RT0408", &["local_file.new", "local_file.other"]);
+    assert_snapshot!(shown.screen());
+    place.run(&["apply", "--yes"]).ends(1);
+    assert!(!place.path("a.txt").exists());
+}
+
+#[test]
+fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
+    let place = Environment::with(OWNED);
+    place.write("a.txt", "by hand");
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    assert_eq!(plan["changes"][0]["action"], "adopt");
+    assert_eq!(plan["summary"]["adopt"], 1);
+    assert_eq!(plan["changes"][0]["before"]["content"], "by hand");
+    place.write("retrue.toml", stack(&format!("{OWNED}\n[resource.local_file.new.lifecycle]\non_existing = \"fail\"\n")));
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0404", &["local_file.new"]);
+    assert_eq!(place.read("a.txt"), "by hand");
+    // Adopted, and let go: it is as it was found.
+    place.write("retrue.toml", stack(OWNED));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.read("a.txt"), "x");
+    place.run(&["destroy", "--yes"]).ends(0);
+    assert_eq!(place.read("a.txt"), "by hand");
+    assert!(place.recorded().is_empty());
+}
+
+#[test]
+fn promise_6_applying_twice_does_nothing_the_second_time() {
+    let place = two();
+    place.run(&["apply", "--yes"]).ends(0);
+    let before = place.tree();
+    let runs = place.runs();
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    let shown = place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(shown.stdout, "try: nothing to do, the world is as declared.\n");
+    place.tree().is(&before, "applied twice");
+    assert_eq!(place.runs(), runs, "nothing was done, so there is no run");
+}
+
+#[test]
+fn promise_6_an_old_and_a_new_one_with_one_identity_cannot_be_side_by_side() {
+    let block = "[resource.local_command.c]\ncreate = \"true\"\ndelete = \"true\"\ninputs = { v = \"${var.v}\" }\n\n[variable.v]\ntype = \"string\"\n\n[resource.local_file.f]\npath = \"f.txt\"\ncontent = \"${local_command.c.id}\"\n\n[resource.local_file.f.lifecycle]\ncreate_before_destroy = true\nreplace_triggered_by = [\"local_command.c\"]\n";
+    let place = Environment::with(block);
+    place.run(&["apply", "--yes", "--var", "v=1"]).ends(0);
+    let before = place.tree();
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(1).tells("RT0407", &["local_file.f"]);
+    place.tree().is(&before, "refused");
+}
+
+#[test]
+fn promise_6_an_identity_that_becomes_known_late_is_looked_up_then() {
+    let block = "[resource.local_command.name]\ncreate = \"echo -n taken.txt\"\ndelete = \"true\"\n\n[resource.local_file.f]\npath = \"${local_command.name.output}\"\ncontent = \"ours\"\n";
+    let place = Environment::with(block);
+    place.write("taken.txt", "somebody's");
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0505", &["local_file.f"]);
+    assert_eq!(place.read("taken.txt"), "somebody's");
+}
+
+/// A stack in pieces, whose order is nobody's business.
+const PIECES: [&str; 6] = [
+    "[variable.who]\ntype = \"string\"\ndefault = \"world\"\n",
+    "[local]\nnames = { one = 1, two = 2, three = 3, four = 4 }\n",
+    "[resource.local_directory.d]\npath = \"d\"\n",
+    "[resource.local_file.f]\nfor_each = \"${local.names}\"\npath = \"${local_directory.d.path}/${each.key}\"\ncontent = \"${jsonencode(local.names)} ${var.who}\"\n",
+    "[resource.local_symlink.l]\npath = \"l\"\ntarget = '${join(\",\", [for name, file in local_file.f : file.path])}'\n",
+    "[output.all]\nvalue = \"${{ for name, file in local_file.f : name => file.sha256 }}\"\n",
+];
+
+#[test]
+fn promise_7_the_same_input_gives_the_same_plan() {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    let place = Environment::new();
+    // Every rotation, forwards and backwards, in one file and in several; and twice each.
+    for turn in 0..PIECES.len() {
+        let mut order: Vec<&str> = PIECES.to_vec();
+        order.rotate_left(turn);
+        for backwards in [false, true] {
+            if backwards {
+                order.reverse();
+            }
+            let (first, second) = order.split_at(turn);
+            place.write("retrue.toml", stack(&first.concat()));
+            place.write("z.retrue.toml", second.concat());
+            let plan = place.run(&["plan", "--json", "--parallelism", "7"]).ends(0);
+            let again = place.run(&["plan", "--json"]).ends(0);
+            assert_eq!(plan.stdout, again.stdout, "twice the same");
+            let mut json = plan.json();
+            // What was read is part of the base, and that is the text of the files.
+            for name in ["base", "digest"] {
+                json.as_object_mut().unwrap().remove(name);
+            }
+            seen.push((json.to_string(), place.run(&["plan"]).ends(0).stdout));
+        }
+    }
+    assert!(seen.iter().all(|other| *other == seen[0]), "the order of files and tables shows");
+}
+
+#[test]
+fn promise_7_kept_plans_are_the_same_byte_for_byte() {
+    let place = Environment::with(&PIECES.concat());
+    // With a state, so that both have one lineage.
+    place.run(&["apply", "--yes", "--target", "local_directory.d"]).ends(0);
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.run(&["plan", "-o", "q", "--parallelism", "1"]).ends(0);
+    assert_eq!(place.read("p"), place.read("q"));
+}
