@@ -46,6 +46,8 @@ pub struct Compensation {
     pub runs: Vec<RunRecord>,
     /// The steps to be undone, in order: what is done to which instance.
     pub steps: Vec<(Address, &'static str)>,
+    /// What a person should know about what was asked for.
+    pub notices: Vec<String>,
     histories: Vec<RunHistory>,
     earlier: Earlier,
     remade: BTreeMap<Address, Value>,
@@ -83,16 +85,20 @@ impl Session {
         let Before { earlier, remade, later } = self.before(&state, &chosen).await?;
         let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
         let undos = crate::saga::compensation::undos(&named, &earlier).undos;
-        for (option, named) in [("--past", &past), ("--skip", &skip)] {
-            for address in named {
-                if !undos.iter().any(|undo| means(address, &undo.step.id.address)) {
-                    let problem = format!("{option} {address}: nothing of that is to be undone");
-                    let hint = "`retrue runs show RUN` lists the steps of a run";
-                    return Err(Failure::one(Diagnostic::error(super::codes::OPTIONS, problem).hint(hint))
-                        .kind(FailureKind::Usage));
-                }
-            }
+        let nothing = |address: &&Address| !undos.iter().any(|undo| means(address, &undo.step.id.address));
+        // What a person wants left would be undone if the name were wrong; a pivot halts all the same.
+        if let Some(address) = skip.iter().find(nothing) {
+            let problem = format!("--skip {address}: nothing of that is to be undone");
+            let hint = "`retrue runs show RUN` lists the steps of a run";
+            return Err(
+                Failure::one(Diagnostic::error(super::codes::OPTIONS, problem).hint(hint)).kind(FailureKind::Usage)
+            );
         }
+        let notices = past
+            .iter()
+            .filter(nothing)
+            .map(|address| format!("--past {address}: nothing of that is to be undone"))
+            .collect();
         let steps = undos
             .iter()
             .map(|undo| {
@@ -100,7 +106,7 @@ impl Session {
                 (undo.step.id.address.clone(), what)
             })
             .collect();
-        Ok(Some(Compensation { runs, steps, histories, earlier, remade, later, past, skip }))
+        Ok(Some(Compensation { runs, steps, notices, histories, earlier, remade, later, past, skip }))
     }
 
     /// What was unwound before: earlier attempts at the same runs, and later runs.

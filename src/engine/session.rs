@@ -119,7 +119,8 @@ impl Session {
             }
             let Some(history) = self.history(run).await? else { continue };
             let nothing_open = history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none();
-            if record.state == RunState::NeedsReview && nothing_open {
+            // A run that was in doubt, and is no more, is closed; one that waits for something else stays.
+            if record.state == RunState::NeedsReview && nothing_open && record.counts.unknown == 0 {
                 continue;
             }
             let mut undone = BTreeMap::new();

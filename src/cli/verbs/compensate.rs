@@ -9,7 +9,7 @@ use crate::cli::json::event;
 use crate::cli::progress::Progress;
 use crate::cli::question::agree;
 use crate::cli::render::plan::Screen;
-use crate::cli::render::text::{bold, dim, visible};
+use crate::cli::render::text::{bold, dim, visible, yellow};
 use crate::cli::report::{self, Report};
 use crate::cli::session::Session;
 use crate::engine::{self, CompensateOptions, Compensated, Compensation};
@@ -73,6 +73,9 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: Argum
         return Ok(if doubtful.is_empty() { exit } else { Exit::NeedsPerson });
     };
     let console = &session.console;
+    for notice in &compensation.notices {
+        console.hint(&format!("{} {}\n", yellow("note:"), visible(notice)));
+    }
     if !console.settings().json {
         console.data(&screen(&compensation, session));
     }

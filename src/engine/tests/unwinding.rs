@@ -95,6 +95,7 @@ async fn what_is_in_doubt_stays_and_so_does_what_it_rests_on_until_a_person_answ
     assert_eq!(shape(&server), ["buckets", "tokens"]);
     let id = truth(&server).into_iter().find(|object| object.collection == "tokens").unwrap().id;
     resolve(&stage, "testcloud_token.deploy", Answer::Exists(id)).await.unwrap();
+    assert_eq!(runs(&stage)[0].1, RunState::FailedPermanent, "nothing of it is in doubt any more");
     let report = unwind(&stage, CompensateOptions::default()).await;
     assert_eq!(report.state, RunState::Compensated, "{report:#?}");
     assert_eq!(shape(&server), Vec::<String>::new());
