@@ -55,9 +55,12 @@ pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used
 
 /// The fingerprint of data that was read: all of it but what changes by itself.
 pub fn data_fingerprint(block: &Block, state: &Value, seal: &dyn Seal) -> String {
-    let lasting = state.as_entries().into_iter().flatten().map(|(name, _)| name).filter(|name| {
-        block.attributes.get(name.as_ref()).is_none_or(|attribute| !attribute.volatile)
-    });
+    let lasting = state
+        .as_entries()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .filter(|name| block.attributes.get(name.as_ref()).is_none_or(|attribute| !attribute.volatile));
     fingerprint(&lasting.cloned().collect::<Vec<_>>(), state, seal)
 }
 

@@ -43,9 +43,9 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
             }
             // With what is ignored as it was recorded, only differences that count are left.
             let ignored = instance.desired.as_ref().map_or(&[][..], |desired| desired.ignored.as_slice());
-            let counted = ignored.iter().fold(observed.state.clone(), |state, path| {
-                with_part(state, &path.0, path.get(&recorded.attributes))
-            });
+            let counted = ignored
+                .iter()
+                .fold(observed.state.clone(), |state, path| with_part(state, &path.0, path.get(&recorded.attributes)));
             let counted = differing_attributes(&recorded.attributes, &counted);
             let follows = |path: &Path| {
                 // What is made of something ignored is ignored with it.

@@ -146,6 +146,8 @@ struct OutputV1 {
     name: Arc<str>,
     before: Option<RestingValue>,
     after: Option<PlannedV1>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reseal: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -314,6 +316,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 name: Arc::clone(&output.name),
                 before: output.before.as_ref().map(rest),
                 after: output.after.as_ref().map(|after| rest_planned(after, seal)),
+                reseal: output.reseal,
             })
             .collect(),
         providers: plan
@@ -423,6 +426,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     name: output.name,
                     before: output.before.map(|value| value.wake(seal)).transpose()?,
                     after: output.after.map(|value| wake_planned(value, seal)).transpose()?,
+                    reseal: output.reseal,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,

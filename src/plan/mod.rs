@@ -15,7 +15,7 @@ pub mod model;
 mod steps;
 
 pub use model::{
-    Action, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, ObjectKey,
-    OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
+    Action, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle,
+    ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
     ProviderInstance, Step, StepEffect, StepId, Summary,
 };

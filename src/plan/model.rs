@@ -426,6 +426,8 @@ pub struct OutputChange {
     pub before: Option<Value>,
     /// What will be recorded; `None` when it is removed.
     pub after: Option<PlannedValue>,
+    /// Whether it is recorded in the clear and may no longer be.
+    pub reseal: bool,
 }
 
 /// A configured provider instance.
@@ -570,10 +572,11 @@ impl PlannedValue {
 impl OutputChange {
     /// Whether what is recorded would become another.
     pub fn changes(&self) -> bool {
-        match (&self.before, &self.after) {
-            (Some(before), Some(after)) => *before != after.value,
-            (None, None) => false,
-            _ => true,
-        }
+        self.reseal
+            || match (&self.before, &self.after) {
+                (Some(before), Some(after)) => *before != after.value,
+                (None, None) => false,
+                _ => true,
+            }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Capability, Category, FindRequest, Findable, Found, Observed, Path, PlanRequest, PlanResponse, Private,
-    Provider, ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
+    Capability, Category, FindRequest, Findable, Found, Observed, Path, PlanRequest, PlanResponse, Private, Provider,
+    ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
 };
 
 use crate::address::Address;

@@ -107,11 +107,7 @@ impl<'m> Renames<'m> {
                 .filter(|rename| whole(rename))
                 .map(|rename| (&rename.from.block, &rename.to.block))
                 .collect(),
-            instances: moved
-                .iter()
-                .filter(|rename| !whole(rename))
-                .map(|rename| (&rename.from, &rename.to))
-                .collect(),
+            instances: moved.iter().filter(|rename| !whole(rename)).map(|rename| (&rename.from, &rename.to)).collect(),
         }
     }
 

@@ -77,9 +77,10 @@ impl Targets {
 
     /// Just these instances, and the data that they are made of.
     pub(super) fn only(addresses: &BTreeSet<Address>, graph: &Graph, records: &Records) -> Self {
-        let moved = records.0.iter().filter(|(_, entry)| {
-            entry.moved_from.as_ref().is_some_and(|from| addresses.contains(from))
-        });
+        let moved = records
+            .0
+            .iter()
+            .filter(|(_, entry)| entry.moved_from.as_ref().is_some_and(|from| addresses.contains(from)));
         let mut meant = Targets { partial: true, addresses: addresses.clone(), ..Targets::default() };
         meant.addresses.extend(moved.map(|(address, _)| address.clone()));
         meant.of_addresses = meant.addresses.iter().map(|address| address.block.clone()).collect();

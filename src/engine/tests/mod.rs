@@ -11,6 +11,9 @@ use crate::plan::{Action, Summary};
 use crate::saga::RunState;
 
 mod cloud;
+mod deciding;
+mod kept;
+mod standing;
 
 struct Stage {
     directory: tempfile::TempDir,

@@ -18,10 +18,7 @@ impl<'a> Walk<'a> {
     /// The blocks that outputs which change are made of.
     pub(super) fn blocks_of_outputs(&self, outputs: &[OutputChange]) -> BTreeSet<BlockAddress> {
         let changing = outputs.iter().filter(|output| output.after.is_some() && output.changes());
-        changing
-            .flat_map(|output| self.graph.blocks_behind(&Node::Output(Arc::clone(&output.name))))
-            .cloned()
-            .collect()
+        changing.flat_map(|output| self.graph.blocks_behind(&Node::Output(Arc::clone(&output.name)))).cloned().collect()
     }
 
     /// All that the plan rests on, given what it touches, and what that refers to.

@@ -27,9 +27,10 @@ impl Doubt {
             return doubt;
         }
         doubt.addresses = in_doubt.iter().map(|doubt| doubt.address.clone()).collect();
-        let moved = records.0.iter().filter(|(_, entry)| {
-            entry.moved_from.as_ref().is_some_and(|from| doubt.addresses.contains(from))
-        });
+        let moved = records
+            .0
+            .iter()
+            .filter(|(_, entry)| entry.moved_from.as_ref().is_some_and(|from| doubt.addresses.contains(from)));
         let moved: Vec<Address> = moved.map(|(address, _)| address.clone()).collect();
         doubt.addresses.extend(moved);
         let of = |block: &BlockAddress| -> Vec<BlockAddress> {

@@ -59,9 +59,13 @@ impl<'a> Walk<'a> {
                         continue;
                     }
                     let value = if output.sensitive { value.sensitive() } else { value };
+                    let before = before.remove(name);
+                    let secret = value.marks_deep().sensitive;
+                    let reseal = secret && before.as_ref().is_some_and(|before| !before.marks_deep().sensitive);
                     outputs.push(OutputChange {
                         name: Arc::clone(name),
-                        before: before.remove(name),
+                        before: before.map(|before| if reseal { before.sensitive() } else { before }),
+                        reseal,
                         after: Some(planned_expression(value, &output.value, stack, &scope)),
                     });
                 }
@@ -77,6 +81,7 @@ impl<'a> Walk<'a> {
                 name,
                 before: Some(value),
                 after: None,
+                reseal: false,
             }));
         }
         outputs.sort_by(|a, b| a.name.cmp(&b.name));

@@ -153,12 +153,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn candidates(
-        &mut self,
-        block: &'a ResourceBlock,
-        candidates: &mut Vec<Candidate<'a>>,
-        values: &mut Values<'a>,
-    ) {
+    fn candidates(&mut self, block: &'a ResourceBlock, candidates: &mut Vec<Candidate<'a>>, values: &mut Values<'a>) {
         let expanded = match expand(block, &self.known) {
             Ok(expanded) => expanded,
             Err(problems) => return self.broken(block, problems),
