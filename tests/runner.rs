@@ -6,6 +6,7 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod standing;
     mod tools;
     mod usage;
 }

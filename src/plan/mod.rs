@@ -19,3 +19,6 @@ pub use model::{
     ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
     ProviderInstance, Step, StepEffect, StepId, Summary,
 };
+
+#[cfg(test)]
+mod assemble_tests;

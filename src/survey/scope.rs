@@ -113,6 +113,8 @@ pub struct FileHost {
 impl FileHost {
     /// For a stack in a directory.
     pub fn new(directory: PathBuf, planning: bool) -> Self {
+        // Functions take absolute paths apart; what `-C` was given need not be one.
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
         FileHost { directory, planning, read: Mutex::default(), looked: Mutex::default(), listed: Mutex::default() }
     }
 

@@ -241,3 +241,66 @@ postcondition = [{{ condition = '${{retrue_data.made.id != self.content}}', mess
     assert_ne!(applied.report.state, RunState::Succeeded, "{events:#?}");
     assert!(applied.report.failures.iter().any(|(_, failure)| failure.message.contains("not this")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_and_cannot_be_read_is_not_forgotten() {
+    use retrue_provider_testcloud::Server;
+    use retrue_provider_testcloud::cloud::{Action as Trouble, Fault, Method};
+    let server = Server::start().unwrap();
+    let toml = |zone: &str| {
+        format!(
+            "[provider.testcloud]\nurl = \"{}\"\n[resource.testcloud_instance.i]\nimage = \"img-1\"\nsize = \"small\"\nzone \
+             = \"{zone}\"\n[resource.testcloud_instance.i.lifecycle]\ncreate_before_destroy = true\n",
+            server.url()
+        )
+    };
+    let stage = Stage::new(&toml("a"));
+    stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    let old = server.cloud().truth()[0].id.clone();
+    stage.toml(&toml("b"));
+    let refuse = || Trouble::ErrorBefore { status: 403, retry_after: None };
+    server.cloud().add_fault(Fault::at(Method::Delete, "instances", refuse()).always());
+    let (_, applied, events) = stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    assert_ne!(applied.report.state, RunState::Succeeded, "{events:#?}");
+    server.cloud().clear_faults();
+    server.cloud().add_fault(Fault::at(Method::Get, "instances", refuse()).path_end(&old).always());
+    let mistakes = stage.mistakes(&PlanOptions::default()).await;
+    assert!(mistakes.len() == 1 && mistakes[0].contains("could not be read"), "{mistakes:?}");
+    server.cloud().clear_faults();
+    let (_, applied, events) = stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    assert_eq!(applied.report.state, RunState::Succeeded, "{events:#?}");
+    assert_eq!(server.cloud().truth().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_conditions_look_at_is_used() {
+    let toml = |lifecycle: &str| {
+        format!(
+            "[resource.local_file.f]\npath = \"f.txt\"\ncontent = \"f\"\n[resource.retrue_data.d]\ninput = \"x\"\n\
+             [resource.retrue_data.d.lifecycle]\n{lifecycle}\n"
+        )
+    };
+    for (lifecycle, used) in [
+        ("prevent_destroy = false", false),
+        ("precondition = [{ condition = '${local_file.f.size > 0}', message = \"empty\" }]", true),
+        ("postcondition = [{ condition = '${local_file.f.size > 0}', message = \"empty\" }]", true),
+        ("enabled = '${local_file.f.size > 0}'", true),
+        ("replace_triggered_by = [\"local_file.f.size\"]", true),
+    ] {
+        let stage = Stage::new(&toml("prevent_destroy = false"));
+        stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+        stage.toml(&toml(lifecycle));
+        // A kept plan that changes both rests on what is used of the file.
+        stage.toml(&toml(lifecycle).replace("content = \"f\"", "content = \"g\"").replace("\"x\"", "\"y\""));
+        let planned = match stage.planned(&PlanOptions::default()).await {
+            Ok(planned) => planned,
+            // What decides whether it is there has to be known.
+            Err(mistakes) => {
+                assert!(lifecycle.starts_with("enabled"), "{mistakes:?}");
+                continue;
+            }
+        };
+        let entry = &planned.plan.base.resources[&"local_file.f".parse().unwrap()];
+        assert_eq!(entry.observed_of.iter().any(|name| name.as_ref() == "size"), used, "{lifecycle}");
+    }
+}

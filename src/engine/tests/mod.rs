@@ -12,6 +12,7 @@ use crate::saga::RunState;
 
 mod cloud;
 mod deciding;
+mod doubt;
 mod kept;
 mod standing;
 
