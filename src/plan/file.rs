@@ -218,10 +218,12 @@ fn name_steps(steps: &mut [StepV1], digest: &str) {
 }
 
 fn digest_of(plan: &PlanV1) -> String {
-    let mut hasher = blake3::Hasher::new();
+    // A hasher likes large pieces, and the form comes in small ones.
+    let mut writer = std::io::BufWriter::with_capacity(64 * 1024, blake3::Hasher::new());
     // A writer into the hasher cannot fail, and the form has no maps with keys that are not text.
-    let _ = serde_json::to_writer(&mut hasher, plan);
-    hasher.finalize().to_hex().to_string()
+    let _ = serde_json::to_writer(&mut writer, plan);
+    let _ = std::io::Write::flush(&mut writer);
+    writer.get_ref().finalize().to_hex().to_string()
 }
 
 fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
