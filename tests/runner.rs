@@ -17,6 +17,7 @@ mod scenarios {
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
+    mod standing;
     mod tools;
     mod transaction;
     mod usage;

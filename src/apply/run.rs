@@ -251,7 +251,7 @@ async fn record_outputs(
         };
         match values.complete(after, None) {
             Ok(value) => {
-                if output.before.as_ref() != Some(&value) {
+                if output.reseal || output.before.as_ref() != Some(&value) {
                     before.insert(name.clone(), request.state.outputs.get(&name).cloned());
                     let resting = RestingValue::new(&value, seal);
                     writes.push(Write::Put { key: output_key(&name), value: serde_json::to_value(&resting)? });

@@ -79,10 +79,20 @@ async fn with_store(
         "destroy" => "Destroy all this?",
         _ => "Apply this?",
     };
-    if !approve(session, &planned, request.yes, question).await? {
-        return Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson });
-    }
     let inputs = workspace.map(inputs).unwrap_or_default();
+    if !approve(session, &planned, request.yes, question).await? {
+        let standing = if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson };
+        if !planned.plan.has_upkeep() {
+            return Ok(standing);
+        }
+        // Only how things are recorded is out of date: nobody needs to hear of it unless it fails.
+        let quiet = Progress::quiet(session.console.clone());
+        let applied = store.apply(&planned, inputs, request.on_failure, &quiet, &session.cancellation).await?;
+        return Ok(match applied.report.state {
+            RunState::Succeeded => standing,
+            _ => conclude(session, &quiet, &applied, &doubtful),
+        });
+    }
     let applied = store.apply(&planned, inputs, request.on_failure, &progress, &session.cancellation).await?;
     Ok(conclude(session, &progress, &applied, &doubtful))
 }

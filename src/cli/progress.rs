@@ -23,6 +23,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     console: Arc<Console>,
     seen: Mutex<Seen>,
+    quiet: bool,
 }
 
 /// One run: an apply may be followed by its compensation.
@@ -66,7 +67,12 @@ struct Bars {
 impl Progress {
     /// Nothing has happened yet.
     pub(crate) fn new(console: Arc<Console>) -> Self {
-        Progress { console, seen: Mutex::default() }
+        Progress { console, seen: Mutex::default(), quiet: false }
+    }
+
+    /// The same, and nothing is shown while it goes on.
+    pub(crate) fn quiet(console: Arc<Console>) -> Self {
+        Progress { quiet: true, ..Progress::new(console) }
     }
 
     /// What was seen; the bars go.
@@ -93,6 +99,9 @@ impl Observer for Progress {
         let settings = self.console.settings();
         let mut seen = self.lock();
         seen.remember(event);
+        if self.quiet {
+            return;
+        }
         if settings.json {
             let none = Tally::new();
             let tally = seen.runs.last().map_or(&none, |run| &run.tally);

@@ -29,6 +29,12 @@ pub(super) fn read_stack(directory: &Path, diagnostics: &mut Vec<Diagnostic>) ->
     (sources, ids)
 }
 
+/// The files that a stack is made of now, as seen from its directory; of one that cannot be listed, the
+/// main one.
+pub fn stack_files(directory: &Path) -> Vec<String> {
+    names(directory, &mut Vec::new()).iter().map(|name| name.display().to_string()).collect()
+}
+
 /// The names of the files, relative to the stack; the main one is first, whether it is there or not.
 fn names(directory: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let mut names = Vec::new();

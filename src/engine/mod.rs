@@ -26,7 +26,7 @@ pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
 pub use reconciling::reconcile;
 pub use recovery::recover;
 pub use resolving::Answer;
-pub use session::{Applied, Session, check_base, find_run};
+pub use session::{Applied, Session, find_run};
 pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Resu
         only: None,
     };
     let planned = make(options, planning, kind_of(planning), basis).await?;
-    let bytes = plan::file::write(&planned.plan, seal);
+    let bytes = if keep { plan::file::write(&planned.plan, seal) } else { Vec::new() };
     Ok((planned, bytes))
 }
 

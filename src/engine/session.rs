@@ -1,7 +1,6 @@
 //! A session: the store with the lock held, for whatever changes something.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use retrue_provider_api::Value;
@@ -259,7 +258,15 @@ impl Session {
     pub async fn ready(&self, plan: Plan, doubtful: &[InDoubt]) -> Result<Planned, Failure> {
         let state = self.state().await?;
         refuse_doubt(&plan, doubtful)?;
-        check_base(&plan, &state, self.lineage(), &self.options.directory)?;
+        let present = crate::apply::base::Present {
+            state: &state,
+            lineage: self.lineage(),
+            directory: &self.options.directory,
+            stack_files: crate::config::stack_files(&self.options.directory),
+            environment: &self.options.process_environment,
+            seal: self.seal(),
+        };
+        crate::apply::base::check_base(&plan, &present).map_err(|moved| base_moved(&moved))?;
         let mut providers = crate::survey::Providers::default();
         for (name, instance) in &plan.providers {
             providers
@@ -427,25 +434,4 @@ fn base_moved(reason: &str) -> Failure {
         Diagnostic::error(crate::plan::codes::BASE_MOVED, format!("the plan is out of date: {reason}"))
             .hint("make a new one with `retrue plan -o FILE`"),
     )
-}
-
-/// Checks a plan file against what is there now: refused, by name, when its base has moved.
-pub fn check_base(plan: &Plan, state: &State, lineage: &str, directory: &Path) -> Result<(), Failure> {
-    let refused = |reason: String| base_moved(&reason);
-    if plan.base.lineage != lineage {
-        return Err(refused("it was made for another store".into()));
-    }
-    for (address, entry) in &plan.base.resources {
-        let now = state.generation(address);
-        if now != entry.generation {
-            return Err(refused(format!("`{address}` was changed by another run since")));
-        }
-    }
-    for (path, hash) in &plan.base.files {
-        let now = fs_err::read(directory.join(path)).map(|content| blake3::hash(&content).to_hex().to_string());
-        if now.as_deref().ok() != Some(hash.as_str()) {
-            return Err(refused(format!("the file `{path}` was changed since")));
-        }
-    }
-    Ok(())
 }

@@ -170,19 +170,25 @@ impl Graph {
     /// The blocks that a block depends on directly, sorted. What it refers to by way of locals, or by
     /// its provider's configuration, counts as direct.
     pub fn dependencies_of(&self, block: &BlockAddress) -> Vec<&BlockAddress> {
-        self.next_blocks(block, |node, next| next.extend(self.edges(node).iter().map(|edge| edge.to)))
+        self.blocks_behind(&Node::Block(block.clone()))
+    }
+
+    /// The blocks that a node depends on directly, sorted, by way of locals and providers too.
+    pub fn blocks_behind(&self, node: &Node) -> Vec<&BlockAddress> {
+        self.next_blocks(node, |node, next| next.extend(self.edges(node).iter().map(|edge| edge.to)))
     }
 
     /// The blocks that depend on a block directly, sorted, by way of locals and providers too.
     pub fn dependents_of(&self, block: &BlockAddress) -> Vec<&BlockAddress> {
-        self.next_blocks(block, |node, next| next.extend(self.dependents.get(node).into_iter().flatten()))
+        let node = Node::Block(block.clone());
+        self.next_blocks(&node, |node, next| next.extend(self.dependents.get(node).into_iter().flatten()))
     }
 
-    fn next_blocks(&self, block: &BlockAddress, step: impl Fn(usize, &mut Vec<usize>)) -> Vec<&BlockAddress> {
+    fn next_blocks(&self, start: &Node, step: impl Fn(usize, &mut Vec<usize>)) -> Vec<&BlockAddress> {
         let mut found = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let mut open = Vec::new();
-        if let Some(start) = self.position(&Node::Block(block.clone())) {
+        if let Some(start) = self.position(start) {
             step(start, &mut open);
         }
         while let Some(node) = open.pop() {

@@ -42,6 +42,64 @@ pub enum Deletes {
 #[derive(Debug, PartialEq, Eq)]
 pub struct StepCycle(pub Vec<String>);
 
+/// So many dependencies of a step are named one by one; of more, one group is made. Blocks that depend
+/// on the same many share it, so that two groups of blocks need no edge for each pair.
+const FEW: usize = 8;
+
+/// Which steps of a block are waited for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Parts {
+    Forward,
+    Ending,
+    All,
+}
+
+/// Makes what stands for the steps of blocks, each once.
+struct WaitsFor<'b> {
+    blocks: &'b BTreeMap<BlockAddress, BlockSteps>,
+    graph: Graph,
+    gathered: BTreeMap<(Vec<&'b BlockAddress>, Parts), Option<Dependency>>,
+}
+
+impl<'b> WaitsFor<'b> {
+    /// What stands for all steps of these blocks.
+    fn steps_of(&mut self, blocks: Vec<&BlockAddress>, parts: Parts) -> Vec<Dependency> {
+        let mut known: Vec<&'b BlockAddress> =
+            blocks.into_iter().filter_map(|block| self.blocks.get_key_value(block)).map(|(block, _)| block).collect();
+        known.sort_unstable();
+        known.dedup();
+        if known.len() > FEW {
+            return self.gathered(known, parts).into_iter().collect();
+        }
+        let each = match parts {
+            Parts::Forward => &[Parts::Forward][..],
+            Parts::Ending => &[Parts::Ending],
+            Parts::All => &[Parts::Forward, Parts::Ending],
+        };
+        let pairs: Vec<_> = known.iter().flat_map(|block| each.iter().map(|parts| (vec![*block], *parts))).collect();
+        pairs.into_iter().filter_map(|(block, parts)| self.gathered(block, parts)).collect()
+    }
+
+    fn gathered(&mut self, key: Vec<&'b BlockAddress>, parts: Parts) -> Option<Dependency> {
+        if let Some(known) = self.gathered.get(&(key.clone(), parts)) {
+            return *known;
+        }
+        let mut members: Vec<usize> = Vec::new();
+        for of in key.iter().filter_map(|block| self.blocks.get(*block)) {
+            if parts != Parts::Ending {
+                members.extend(&of.forward);
+            }
+            if parts != Parts::Forward {
+                members.extend(&of.ending);
+            }
+        }
+        members.sort_unstable();
+        let made = self.graph.gather(&members);
+        self.gathered.insert((key, parts), made);
+        made
+    }
+}
+
 #[derive(Default)]
 struct BlockSteps {
     /// Steps after which the block is as desired.
@@ -83,12 +141,10 @@ pub fn assemble(chains: Vec<Chain>, deletes: Deletes) -> Result<Assembled, StepC
             steps.push(step);
         }
     }
-    let mut graph = Graph::new(steps.len());
-    let forward: BTreeMap<&BlockAddress, Option<Dependency>> =
-        blocks.iter().map(|(block, of)| (block, graph.gather(&of.forward))).collect();
-    let ending: BTreeMap<&BlockAddress, Option<Dependency>> =
-        blocks.iter().map(|(block, of)| (block, graph.gather(&of.ending))).collect();
+    let mut waits_for = WaitsFor { blocks: &blocks, graph: Graph::new(steps.len()), gathered: BTreeMap::new() };
     let nothing = BTreeSet::new();
+    // All instances of a block that end wait for the same.
+    let mut users_of: BTreeMap<(&BlockAddress, Parts), Vec<Dependency>> = BTreeMap::new();
     for index in 0..steps.len() {
         let (Some(step), Some(before), Some(room)) = (steps.get(index), previous.get(index), makes_room.get(index))
         else {
@@ -96,25 +152,22 @@ pub fn assemble(chains: Vec<Chain>, deletes: Deletes) -> Result<Assembled, StepC
         };
         let mut waits: BTreeSet<Dependency> = BTreeSet::new();
         waits.extend(before.map(Dependency::Step));
+        let block = &step.id.address.block;
         if ends(step) {
-            for dependent in dependents.get(&step.id.address.block).unwrap_or(&nothing) {
-                waits.extend(ending.get(dependent).copied().flatten());
-                // What is made anew at the same place is waited for by its dependents, so it cannot
-                // wait for them; anything else goes only when nothing uses it any more.
-                let leftover = matches!(step.id.object, ObjectKey::Deposed(_)) && before.is_none();
-                if !room && !leftover {
-                    waits.extend(forward.get(dependent).copied().flatten());
-                }
-            }
+            // What is made anew at the same place is waited for by its dependents, so it cannot
+            // wait for them; anything else goes only when nothing uses it any more.
+            let leftover = matches!(step.id.object, ObjectKey::Deposed(_)) && before.is_none();
+            let parts = if !room && !leftover { Parts::All } else { Parts::Ending };
+            let users = dependents.get(block).unwrap_or(&nothing);
+            let known = users_of.entry((block, parts));
+            waits.extend(known.or_insert_with(|| waits_for.steps_of(users.iter().collect(), parts)).iter());
         } else {
-            for dependency in &step.dependencies {
-                if *dependency != step.id.address.block {
-                    waits.extend(forward.get(dependency).copied().flatten());
-                }
-            }
+            let others = step.dependencies.iter().filter(|dependency| *dependency != block).collect();
+            waits.extend(waits_for.steps_of(others, Parts::Forward));
         }
-        graph.waits.insert(index, waits.into_iter().collect());
+        waits_for.graph.waits.insert(index, waits.into_iter().collect());
     }
+    let graph = waits_for.graph;
     graph.order(steps, deletes)
 }
 
@@ -268,15 +321,26 @@ impl Graph {
 }
 
 /// Finds the first step that cannot be undone in full and that others rest on.
-///
-/// Steps come in order, so one pass over what each waits for is enough.
 pub fn find_pivot(steps: &[Step], groups: &[Vec<usize>]) -> Option<Pivot> {
-    let first = steps.iter().enumerate().find_map(|(index, step)| {
-        let reason = step.reversibility.reason()?;
+    let mut waited_for = vec![false; steps.len()];
+    let mut waited_groups = vec![false; groups.len()];
+    let mark = |marks: &mut Vec<bool>, index: usize| marks.get_mut(index).into_iter().for_each(|mark| *mark = true);
+    for dependency in steps.iter().flat_map(|step| &step.depends_on) {
+        match dependency {
+            Dependency::Step(step) => mark(&mut waited_for, *step),
+            Dependency::Group(group) => mark(&mut waited_groups, *group),
+        }
+    }
+    let waited_members = groups.iter().zip(&waited_groups).filter(|(_, waited)| **waited);
+    for member in waited_members.flat_map(|(members, _)| members) {
+        mark(&mut waited_for, *member);
+    }
+    let mut pivots = steps.iter().zip(&waited_for).enumerate().filter(|(_, (_, waited))| **waited);
+    pivots.find_map(|(index, (step, _))| {
+        let reason = step.reversibility.reason()?.to_owned();
         let behind = resting_on(index, steps, groups);
-        (!behind.is_empty()).then(|| (index, step, reason.to_owned(), behind))
-    });
-    first.map(|(index, step, reason, behind)| Pivot { address: step.id.address.clone(), step: index, reason, behind })
+        Some(Pivot { address: step.id.address.clone(), step: index, reason, behind })
+    })
 }
 
 /// The addresses of the steps that wait for a step, directly or not, sorted.

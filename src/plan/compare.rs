@@ -43,7 +43,7 @@ pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used
             let path = Path::attribute(Arc::clone(name));
             block.attributes.get(name.as_ref()).is_none_or(|attribute| {
                 let set = config.get(name).is_some_and(|value| !value.is_null());
-                let used = used.iter().any(|used| path.is_prefix_of(used));
+                let used = used.iter().any(|used| path.is_prefix_of(used) || used.is_prefix_of(&path));
                 !attribute.volatile
                     && !attribute.inert
                     && (set || used || (attribute.settable() && !attribute.computed))
@@ -51,6 +51,40 @@ pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used
         })
         .map(|(name, _)| Arc::clone(name))
         .collect()
+}
+
+/// The fingerprint of data that was read: all of it but what changes by itself.
+pub fn data_fingerprint(block: &Block, state: &Value, seal: &dyn Seal) -> String {
+    let lasting = state
+        .as_entries()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .filter(|name| block.attributes.get(name.as_ref()).is_none_or(|attribute| !attribute.volatile));
+    fingerprint(&lasting.cloned().collect::<Vec<_>>(), state, seal)
+}
+
+/// A value with the part at a path replaced; where the path leads nowhere, nothing changes.
+pub fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Value {
+    let Some((first, rest)) = steps.split_first() else { return part.cloned().unwrap_or(value) };
+    match first {
+        PathStep::Attribute(name) | PathStep::Key(name) => {
+            let inner = value.get(name).cloned();
+            match (inner, rest.is_empty(), part) {
+                (Some(inner), _, _) => value.with_attribute(name, with_part(inner, rest, part)),
+                (None, true, Some(part)) if value.as_entries().is_some() => value.with_attribute(name, part.clone()),
+                _ => value,
+            }
+        }
+        PathStep::Index(index) => {
+            let target = *index;
+            // Only the direct element changes; rebuilding keeps the collection's kind.
+            let depth = Path(vec![PathStep::Index(target)]);
+            value.map_parts(&mut |path, inner| {
+                if *path == depth { with_part(inner, rest, part) } else { inner }
+            })
+        }
+    }
 }
 
 /// The fingerprint of a state: a keyed hash over some of its attributes.

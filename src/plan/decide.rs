@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{
-    Block, Capability, Findable, Observed, Path, PlanResponse, Private, Reversibility, Type, Value,
-};
+use retrue_provider_api::{Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::plan::compare::{differing_attributes, effective_difference};
 use crate::plan::drift::drift;
-use crate::plan::marks::mark_planned;
+use crate::plan::ending::{end, prevented};
+use crate::plan::marks::{mark_observed, mark_planned, sensitive_paths};
 use crate::plan::model::{
-    Action, Change, Drift, ExistingObject, Lifecycle, ObjectKey, OnDestroy, PendingCondition, PlannedValue, Provenance,
-    Step, StepEffect, StepId,
+    Action, Change, Drift, Lifecycle, ObjectKey, PendingCondition, PlannedValue, Provenance, Step, StepEffect,
 };
-use crate::saga::{ObjectStatus, Origin, RecordedObject};
+use crate::plan::steps::{create_step, delete_step, record_step, step, step_to};
+use crate::saga::{ObjectStatus, RecordedObject};
 use crate::span::Span;
 
 /// What is declared for an instance.
@@ -32,6 +31,8 @@ pub struct Desired {
     pub dependencies: Vec<BlockAddress>,
     /// Where values come from.
     pub provenance: Provenance,
+    /// What a difference of means nothing; the root stands for everything.
+    pub ignored: Vec<Path>,
     /// Conditions that could not be checked yet.
     pub preconditions: Vec<PendingCondition>,
     /// See `preconditions`.
@@ -83,8 +84,12 @@ pub struct Instance<'a> {
     pub capability: Capability,
     /// What is declared; `None` when nothing is.
     pub desired: Option<Desired>,
+    /// What its block says of the end of it, where the block is declared and the instance is not desired.
+    pub declared: Option<Lifecycle>,
     /// What is recorded, under this address or the one that it had.
     pub recorded: Option<&'a RecordedObject>,
+    /// Whether the record names others by addresses that they had.
+    pub outdated: bool,
     /// The address that it had.
     pub moved_from: Option<Address>,
     /// What is outside.
@@ -107,6 +112,8 @@ pub struct Instance<'a> {
     pub used: &'a [Path],
     /// Whether everything is to end.
     pub destroying: bool,
+    /// Whether what is wrong is no obstacle: only how it stands to the record is asked for.
+    pub looking: bool,
 }
 
 /// What happens to one instance.
@@ -123,18 +130,34 @@ pub struct Decision {
 }
 
 impl Instance<'_> {
-    fn observed(&self) -> Option<&Observed> {
+    pub(super) fn observed(&self) -> Option<&Observed> {
         match &self.world {
             World::Present(observed) => Some(observed),
             _ => None,
         }
     }
 
+    /// The lifecycle in force: what is declared, else what was recorded.
+    pub(super) fn lifecycle(&self) -> Option<&Lifecycle> {
+        let desired = self.desired.as_ref().map(|desired| &desired.lifecycle);
+        desired.or(self.declared.as_ref()).or(self.recorded.map(|recorded| &recorded.lifecycle))
+    }
+
+    /// What is recorded, with the marks of what is declared as well; null where nothing is.
+    pub(super) fn recorded_state(&self) -> Value {
+        let desired = self.desired.as_ref().map(|desired| &desired.config.value);
+        match self.recorded {
+            Some(recorded) => mark_observed(self.block, recorded.attributes.clone(), None, desired),
+            None => Value::null(Type::Dynamic),
+        }
+    }
+
     /// What is outside, with its marks; null where nothing is.
     pub(super) fn observed_state(&self) -> Value {
         let recorded = self.recorded.map(|object| &object.attributes);
+        let desired = self.desired.as_ref().map(|desired| &desired.config.value);
         match self.observed() {
-            Some(observed) => mark_planned(self.block, observed.state.clone(), recorded),
+            Some(observed) => mark_observed(self.block, observed.state.clone(), recorded, desired),
             None => Value::null(Type::Dynamic),
         }
     }
@@ -144,6 +167,9 @@ impl Instance<'_> {
 pub fn decide(instance: &Instance<'_>) -> Decision {
     let mut decision =
         Decision { change: blank_change(instance), steps: Vec::new(), drift: drift(instance), errors: Vec::new() };
+    if instance.looking && instance.desired.is_none() {
+        return decision;
+    }
     if let World::Unreadable(reason) = &instance.world {
         decision.errors.push(
             Diagnostic::error(codes::UNREADABLE, format!("`{}` could not be read: {reason}", instance.address))
@@ -162,10 +188,8 @@ pub fn decide(instance: &Instance<'_>) -> Decision {
 
 fn blank_change(instance: &Instance<'_>) -> Change {
     let before = instance.observed_state();
-    let recorded = instance
-        .recorded
-        .filter(|recorded| !recorded.attributes.same(&before))
-        .map(|recorded| recorded.attributes.clone());
+    let recorded = instance.recorded.filter(|recorded| !recorded.attributes.same(&before));
+    let recorded = recorded.map(|_| instance.recorded_state());
     Change {
         address: instance.address.clone(),
         action: Action::NoOp,
@@ -179,102 +203,6 @@ fn blank_change(instance: &Instance<'_>) -> Change {
         create_before_destroy: false,
         warnings: Vec::new(),
     }
-}
-
-/// A step with all that the instance says about it.
-fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
-    let observed = instance.observed();
-    let recorded = instance.recorded;
-    let desired = instance.desired.as_ref();
-    let null = || Value::null(Type::Dynamic);
-    Step {
-        id: StepId { address: instance.address.clone(), object: ObjectKey::Current, effect, plan: String::new() },
-        type_name: Arc::clone(&instance.address.block.type_name),
-        provider: Arc::clone(&instance.provider),
-        depends_on: Vec::new(),
-        stage: 0,
-        reversibility: Reversibility::Full,
-        config: desired.map_or_else(|| PlannedValue::known(null()), |desired| desired.config.clone()),
-        planned: null(),
-        planned_private: Private::default(),
-        observed: instance.observed_state(),
-        observed_private: observed.map(|observed| observed.private.clone()).unwrap_or_default(),
-        observed_identity: observed.and_then(|observed| observed.identity.clone()),
-        fingerprint: instance.fingerprint.clone(),
-        fingerprint_of: instance.fingerprint_of.clone(),
-        generation: instance.generation,
-        existing: ExistingObject::Absent,
-        dependencies: desired
-            .map(|desired| desired.dependencies.clone())
-            .or_else(|| recorded.map(|recorded| recorded.dependencies.clone()))
-            .unwrap_or_default(),
-        provenance: desired.map(|desired| desired.provenance.clone()).unwrap_or_default(),
-        lifecycle: desired
-            .map(|desired| desired.lifecycle.clone())
-            .or_else(|| recorded.map(|recorded| recorded.lifecycle.clone()))
-            .unwrap_or_default(),
-        preconditions: desired.map(|desired| desired.preconditions.clone()).unwrap_or_default(),
-        postconditions: desired.map(|desired| desired.postconditions.clone()).unwrap_or_default(),
-        moved_from: instance.moved_from.clone(),
-        schema_version: instance.schema_version,
-        adopts: false,
-        restores: false,
-    }
-}
-
-/// A step that brings something to what the provider plans.
-fn step_to(instance: &Instance<'_>, effect: StepEffect, response: &PlanResponse) -> Step {
-    let config = instance.desired.as_ref().map(|desired| &desired.config.value);
-    Step {
-        planned: mark_planned(instance.block, response.planned.clone(), config),
-        planned_private: response.planned_private.clone(),
-        reversibility: response.reversibility.clone(),
-        ..step(instance, effect)
-    }
-}
-
-fn create_step(instance: &Instance<'_>, response: &PlanResponse) -> Step {
-    let existing = match instance.world {
-        World::NotKnownYet => ExistingObject::LookBeforeCreate,
-        World::CannotLook => ExistingObject::CannotLook,
-        _ => ExistingObject::Absent,
-    };
-    Step {
-        generation: instance.generation + 1,
-        existing,
-        observed: Value::null(Type::Dynamic),
-        observed_private: Private::default(),
-        observed_identity: None,
-        fingerprint: String::new(),
-        fingerprint_of: Vec::new(),
-        moved_from: None,
-        ..step_to(instance, StepEffect::Create, response)
-    }
-}
-
-/// The reversibility of a delete: what the provider says, and that data does not come back.
-fn delete_reversibility(instance: &Instance<'_>, response: Option<&PlanResponse>) -> Reversibility {
-    // What was never finished holds nothing that is worth bringing back.
-    if instance.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted) {
-        return Reversibility::Full;
-    }
-    let said = response.map_or(Reversibility::Full, |response| response.reversibility.clone());
-    match said {
-        Reversibility::Full if instance.capability.holds_data => Reversibility::Lossy("its data is gone".into()),
-        said => said,
-    }
-}
-
-fn delete_step(instance: &Instance<'_>, object: ObjectKey) -> Step {
-    let response = instance.responses.delete.as_ref();
-    let mut delete = step(instance, StepEffect::Delete);
-    delete.id.object = object;
-    delete.config = PlannedValue::known(Value::null(Type::Dynamic));
-    delete.planned_private = response.map(|response| response.planned_private.clone()).unwrap_or_default();
-    delete.reversibility = delete_reversibility(instance, response);
-    delete.preconditions.clear();
-    delete.postconditions.clear();
-    delete
 }
 
 /// Says what nobody will be able to tell, where the provider has not said so itself.
@@ -418,9 +346,9 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
         decision.steps.push(update);
     } else if record_is_stale(instance.block, desired, recorded, &observed, &response.planned)
         || instance.moved_from.is_some()
+        || instance.outdated
     {
-        let mut record = step_to(instance, StepEffect::Record, response);
-        record.reversibility = Reversibility::Full;
+        let record = record_step(instance, response);
         if let Some(from) = &instance.moved_from {
             decision.change.reasons.push(format!("it was `{from}`"));
         }
@@ -489,84 +417,6 @@ fn shares_identity(instance: &Instance<'_>) -> bool {
     })
 }
 
-fn prevented(instance: &Instance<'_>, what: &str) -> Diagnostic {
-    Diagnostic::error(
-        codes::PREVENT_DESTROY,
-        format!("`{}` would be {what}, and `prevent_destroy` forbids it", instance.address),
-    )
-    .hint("set `prevent_destroy = false` and apply, before it can be deleted")
-}
-
-/// It is recorded and no longer declared.
-fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: &mut Decision) {
-    let change = &mut decision.change;
-    change.after = Value::null(Type::Dynamic);
-    let why = if instance.destroying { "everything is to end" } else { "it is no longer declared" };
-    if !matches!(instance.world, World::Present(_)) {
-        change.action = Action::Forget;
-        change.reasons.push(format!("{why}, and it is gone already"));
-        decision.steps.push(forget_step(instance));
-        return;
-    }
-    let on_destroy = recorded.lifecycle.on_destroy.unwrap_or(match &recorded.origin {
-        Origin::Created => OnDestroy::Delete,
-        Origin::Adopted(Some(_)) => OnDestroy::Restore,
-        Origin::Adopted(None) => OnDestroy::Forget,
-    });
-    if recorded.lifecycle.prevent_destroy && on_destroy == OnDestroy::Delete {
-        decision.errors.push(prevented(instance, "deleted"));
-        return;
-    }
-    match (on_destroy, &recorded.origin) {
-        (OnDestroy::Restore, Origin::Adopted(Some(image))) => {
-            change.action = Action::Forget;
-            change.reasons.push(format!("{why}, and returns to what it was when it was adopted"));
-            let mut restore = step(instance, StepEffect::Update);
-            restore.restores = true;
-            restore.planned = mark_planned(instance.block, image.state.clone(), Some(&recorded.attributes));
-            restore.config = PlannedValue::known(recorded.config.clone());
-            change.after = restore.planned.clone();
-            decision.steps.push(restore);
-        }
-        (OnDestroy::Forget | OnDestroy::Restore, _) => {
-            change.action = Action::Forget;
-            change.reasons.push(format!("{why}, and stays as it is"));
-            change.after = change.before.clone();
-            decision.steps.push(forget_step(instance));
-        }
-        (OnDestroy::Delete, _) => {
-            let delete = delete_step(instance, ObjectKey::Current);
-            change.action = Action::Delete;
-            change.reasons.push(why.to_owned());
-            change.reversible = delete.reversibility.clone();
-            if let Some(response) = &instance.responses.delete {
-                change.warnings.extend(response.warnings.iter().cloned());
-            }
-            decision.steps.push(delete);
-        }
-    }
-}
-
-fn forget_step(instance: &Instance<'_>) -> Step {
-    let mut forget = step(instance, StepEffect::Forget);
-    forget.config = PlannedValue::known(Value::null(Type::Dynamic));
-    forget.preconditions.clear();
-    forget.postconditions.clear();
-    forget
-}
-
-/// The steps that end an object which was replaced and is still there.
-pub fn end_deposed(instance: &Instance<'_>, key: &str) -> Step {
-    let object = ObjectKey::Deposed(key.into());
-    if matches!(instance.world, World::Present(_)) {
-        delete_step(instance, object)
-    } else {
-        let mut forget = forget_step(instance);
-        forget.id.object = object;
-        forget
-    }
-}
-
 fn update_reasons(block: &Block, recorded: &RecordedObject, observed: &Value, planned: &Value) -> Vec<String> {
     differing_attributes(observed, planned)
         .into_iter()
@@ -595,6 +445,9 @@ fn record_is_stale(
     observed: &Value,
     planned: &Value,
 ) -> bool {
+    // What is sensitive now, or no longer, has to rest in another way.
+    let marked = |recorded: &Value, now: &Value| sensitive_paths(recorded) != sensitive_paths(now);
+    let config = without_write_only(block, &desired.config.value);
     let lasting = |from: &Value, to: &Value| {
         differing_attributes(from, to).iter().any(|path| {
             path.first_attribute()
@@ -604,8 +457,26 @@ fn record_is_stale(
     };
     lasting(&recorded.attributes, planned)
         || lasting(observed, planned)
-        || !recorded.config.same(&desired.config.value)
+        || !recorded.config.same(&config)
+        || marked(&recorded.config, &config)
+        || marked(&recorded.attributes, &mark_planned(block, planned.clone(), Some(&desired.config.value)))
         || recorded.lifecycle != desired.lifecycle
         || recorded.dependencies != desired.dependencies
         || recorded.provenance != desired.provenance
+}
+
+/// The configuration as it rests: without what is sent and never kept.
+pub fn without_write_only(block: &Block, config: &Value) -> Value {
+    block.attributes.iter().filter(|(_, attribute)| attribute.write_only).fold(
+        config.clone(),
+        |config, (name, attribute)| match config.get(name) {
+            Some(value) if !value.is_null() => config.with_attribute(name, Value::null(attribute.value_type())),
+            _ => config,
+        },
+    )
+}
+
+/// The step that checks conditions of an instance that nothing else happens to.
+pub fn check_step(instance: &Instance<'_>) -> Option<Step> {
+    instance.responses.update.as_ref().map(|response| record_step(instance, response))
 }

@@ -2,7 +2,7 @@
 
 use retrue_provider_api::{Path, Type, Value};
 
-use crate::plan::compare::differing_attributes;
+use crate::plan::compare::{differing_attributes, with_part};
 use crate::plan::decide::{Instance, World};
 use crate::plan::marks::mark_planned;
 use crate::plan::model::{Drift, DriftStatus};
@@ -20,7 +20,7 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
         address: instance.address.clone(),
         status,
         attributes,
-        recorded: recorded.attributes.clone(),
+        recorded: instance.recorded_state(),
         desired: desired.clone(),
         observed: instance.observed_state(),
         error,
@@ -41,7 +41,26 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
             if differing.is_empty() {
                 return None;
             }
+            // With what is ignored as it was recorded, only differences that count are left.
+            let ignored = instance.desired.as_ref().map_or(&[][..], |desired| desired.ignored.as_slice());
+            let counted = ignored
+                .iter()
+                .fold(observed.state.clone(), |state, path| with_part(state, &path.0, path.get(&recorded.attributes)));
+            let counted = differing_attributes(&recorded.attributes, &counted);
+            let follows = |path: &Path| {
+                // What is made of something ignored is ignored with it.
+                let attribute = path.first_attribute().and_then(|name| instance.block.attributes.get(name));
+                attribute.is_some_and(|attribute| {
+                    attribute.derived_from.iter().any(|source| {
+                        let source = Path::attribute(source.as_str());
+                        ignored.iter().any(|ignored| ignored.is_prefix_of(&source))
+                    })
+                })
+            };
             let matters = |path: &Path| {
+                if !counted.contains(path) || follows(path) {
+                    return false;
+                }
                 let set = path.get(&recorded.config).is_some_and(|value| !value.is_null());
                 let used = instance.used.iter().any(|used| path.is_prefix_of(used) || used.is_prefix_of(path));
                 // What the configuration implies counts as set: a hash of the content, for one.

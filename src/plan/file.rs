@@ -146,6 +146,8 @@ struct OutputV1 {
     name: Arc<str>,
     before: Option<RestingValue>,
     after: Option<PlannedV1>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reseal: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,10 +218,12 @@ fn name_steps(steps: &mut [StepV1], digest: &str) {
 }
 
 fn digest_of(plan: &PlanV1) -> String {
-    let mut hasher = blake3::Hasher::new();
+    // A hasher likes large pieces, and the form comes in small ones.
+    let mut writer = std::io::BufWriter::with_capacity(64 * 1024, blake3::Hasher::new());
     // A writer into the hasher cannot fail, and the form has no maps with keys that are not text.
-    let _ = serde_json::to_writer(&mut hasher, plan);
-    hasher.finalize().to_hex().to_string()
+    let _ = serde_json::to_writer(&mut writer, plan);
+    let _ = std::io::Write::flush(&mut writer);
+    writer.get_ref().finalize().to_hex().to_string()
 }
 
 fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
@@ -314,6 +318,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 name: Arc::clone(&output.name),
                 before: output.before.as_ref().map(rest),
                 after: output.after.as_ref().map(|after| rest_planned(after, seal)),
+                reseal: output.reseal,
             })
             .collect(),
         providers: plan
@@ -423,6 +428,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     name: output.name,
                     before: output.before.map(|value| value.wake(seal)).transpose()?,
                     after: output.after.map(|value| wake_planned(value, seal)).transpose()?,
+                    reseal: output.reseal,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,

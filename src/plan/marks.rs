@@ -26,6 +26,33 @@ pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value 
     mark_derived(block, state)
 }
 
+/// What was observed with its marks: what is or will be sensitive in it stays so, whichever of the
+/// record and the configuration says it.
+pub fn mark_observed(block: &Block, state: Value, recorded: Option<&Value>, desired: Option<&Value>) -> Value {
+    let marked = mark_planned(block, state, recorded);
+    match desired {
+        Some(desired) if desired.marks_deep().sensitive => mark_planned(block, marked, Some(desired)),
+        _ => marked,
+    }
+}
+
+/// The outermost sensitive paths of a value.
+pub fn sensitive_paths(value: &Value) -> Vec<Path> {
+    if !value.marks_deep().sensitive {
+        return Vec::new();
+    }
+    let mut paths = Vec::new();
+    value.visit(&mut |path, part| {
+        // What is ephemeral rests nowhere, so nothing can be said of how it rested.
+        let sensitive = part.marks().sensitive && !part.marks().ephemeral;
+        if sensitive {
+            paths.push(path.clone());
+        }
+        !sensitive
+    });
+    paths
+}
+
 fn collect_block(block: &Block, value: &Value, at: &Path, paths: &mut Vec<Path>) {
     let Some(entries) = value.as_entries() else { return };
     for (name, attribute) in &block.attributes {

@@ -8,12 +8,17 @@ pub mod codes;
 pub mod compare;
 pub mod decide;
 mod drift;
+pub mod ending;
 pub mod file;
 pub mod marks;
 pub mod model;
+mod steps;
 
 pub use model::{
-    Action, Base, BaseEntry, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, ObjectKey,
-    OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
+    Action, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle,
+    ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
     ProviderInstance, Step, StepEffect, StepId, Summary,
 };
+
+#[cfg(test)]
+mod assemble_tests;

@@ -9,6 +9,7 @@ use retrue_provider_api::{Path, Private, Reversibility, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
+use crate::rest::RestingValue;
 
 /// A whole plan.
 #[derive(Clone, Debug)]
@@ -63,19 +64,53 @@ pub struct Base {
     pub lineage: String,
     /// The digest of the configuration: files, variables, environment, what was read.
     pub config: String,
-    /// The files that the configuration was read from, or that it reads, by path, with their hashes.
+    /// The files that the configuration was read from, or that it reads, by path, with keyed hashes.
     pub files: BTreeMap<String, String>,
+    /// What stood at paths that expressions looked at: `file`, `directory`, `other` or `absent`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, String>,
+    /// Directories that expressions listed, with keyed hashes of the names in them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub directories: BTreeMap<String, String>,
+    /// Variables of the process environment that were read, with keyed hashes; empty for what was not set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Data that was read while planning.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<Address, DataRead>,
     /// The resources that it touches or reads.
     pub resources: BTreeMap<Address, BaseEntry>,
 }
 
-/// What one resource was when the plan was made.
+/// Data that was read while planning: how to read it again, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRead {
+    /// The provider instance.
+    pub provider: Arc<str>,
+    /// The evaluated configuration.
+    pub config: RestingValue,
+    /// The fingerprint of what was read.
+    pub observed: String,
+}
+
+/// What one resource was when the plan was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BaseEntry {
     /// Its generation; 0 when it never existed.
     pub generation: u64,
-    /// The fingerprint of what was observed; empty when nothing was there.
+    /// The fingerprint of what was observed; [`BaseEntry::ABSENT`] when nothing was there, empty when
+    /// nobody looked.
     pub observed: String,
+    /// The attributes that the fingerprint is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed_of: Vec<Arc<str>>,
+}
+
+impl BaseEntry {
+    /// What stands in place of a fingerprint when nothing was there.
+    pub const ABSENT: &str = "absent";
 }
 
 /// What happens to a resource.
@@ -391,6 +426,8 @@ pub struct OutputChange {
     pub before: Option<Value>,
     /// What will be recorded; `None` when it is removed.
     pub after: Option<PlannedValue>,
+    /// Whether it is recorded in the clear and may no longer be.
+    pub reseal: bool,
 }
 
 /// A configured provider instance.
@@ -506,9 +543,22 @@ impl Plan {
         summary
     }
 
-    /// Whether applying it would change nothing outside, no record and no output.
+    /// Whether applying it would change nothing outside, nothing that is recorded of it, and no output.
+    /// Only how things are recorded may still be out of date: see [`Plan::has_upkeep`].
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.outputs.iter().all(|output| !output.changes())
+        self.steps.iter().all(Step::is_upkeep) && self.outputs.iter().all(|output| !output.changes())
+    }
+
+    /// Whether it has steps that nobody needs to agree to.
+    pub fn has_upkeep(&self) -> bool {
+        self.steps.iter().any(Step::is_upkeep)
+    }
+}
+
+impl Step {
+    /// Whether it only brings the record up to date, or checks a condition: no change for a person.
+    pub fn is_upkeep(&self) -> bool {
+        self.id.effect == StepEffect::Record && self.moved_from.is_none()
     }
 }
 
@@ -522,10 +572,11 @@ impl PlannedValue {
 impl OutputChange {
     /// Whether what is recorded would become another.
     pub fn changes(&self) -> bool {
-        match (&self.before, &self.after) {
-            (Some(before), Some(after)) => *before != after.value,
-            (None, None) => false,
-            _ => true,
-        }
+        self.reseal
+            || match (&self.before, &self.after) {
+                (Some(before), Some(after)) => *before != after.value,
+                (None, None) => false,
+                _ => true,
+            }
     }
 }

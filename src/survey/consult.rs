@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Capability, Category, FindRequest, Findable, Found, Observed, Path, PathStep, PlanRequest, PlanResponse, Private,
-    Provider, ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
+    Capability, Category, FindRequest, Findable, Found, Observed, Path, PlanRequest, PlanResponse, Private, Provider,
+    ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
 };
 
 use crate::address::Address;
@@ -12,7 +12,7 @@ use crate::config::IgnoreChanges;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::codes;
-use crate::plan::compare::{differing_attributes, effective_difference};
+use crate::plan::compare::{differing_attributes, effective_difference, with_part};
 use crate::plan::decide::{Responses, World};
 use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
@@ -65,7 +65,7 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
     let type_name = question.address.type_name();
     let capability = question.provider.capability(type_name, &question.config);
     let mut answer = Answer {
-        world: World::Absent,
+        world: question.world.clone().unwrap_or(World::Absent),
         capability,
         responses: Responses::default(),
         replace_because: Vec::new(),
@@ -110,10 +110,9 @@ async fn ask(question: &Question<'_>, calls: &Calls, answer: &mut Answer) -> Res
     if answer.diagnostics.iter().any(Diagnostic::is_error) {
         return Ok(());
     }
-    answer.world = match &question.world {
-        Some(world) => world.clone(),
-        None => look(question, &answer.capability, calls).await,
-    };
+    if question.world.is_none() {
+        answer.world = look(question, &answer.capability, calls).await;
+    }
     match &answer.world {
         World::Unreadable(_) | World::Many(_) => Ok(()),
         World::Present(observed) => {
@@ -284,29 +283,6 @@ fn ignoring(question: &Question<'_>, observed: &Value) -> Value {
         IgnoreChanges::Paths(paths) => paths
             .iter()
             .fold(question.config.clone(), |config, (path, _)| with_part(config, &path.0, path.get(observed))),
-    }
-}
-
-/// A value with the part at a path replaced; where the path leads nowhere, nothing changes.
-fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Value {
-    let Some((first, rest)) = steps.split_first() else { return part.cloned().unwrap_or(value) };
-    match first {
-        PathStep::Attribute(name) | PathStep::Key(name) => {
-            let inner = value.get(name).cloned();
-            match (inner, rest.is_empty(), part) {
-                (Some(inner), _, _) => value.with_attribute(name, with_part(inner, rest, part)),
-                (None, true, Some(part)) if value.as_entries().is_some() => value.with_attribute(name, part.clone()),
-                _ => value,
-            }
-        }
-        PathStep::Index(index) => {
-            let target = *index;
-            // Only the direct element changes; rebuilding keeps the collection's kind.
-            let depth = Path(vec![PathStep::Index(target)]);
-            value.map_parts(&mut |path, inner| {
-                if *path == depth { with_part(inner, rest, part) } else { inner }
-            })
-        }
     }
 }
 

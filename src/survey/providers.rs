@@ -94,12 +94,12 @@ pub fn instance_name(picked: Option<&Arc<str>>, type_name: &str) -> Arc<str> {
     picked.cloned().unwrap_or_else(|| registry::provider_of(type_name).into())
 }
 
-/// Configures the instances that are used, by name, and reports all that cannot be.
+/// Configures the instances that are used, by name, and reports all that cannot be beside those that can.
 pub async fn configure_all(
     known: &Known<'_>,
     variables: &BTreeMap<Arc<str>, Variable>,
     used: impl IntoIterator<Item = Arc<str>>,
-) -> Result<Providers, Vec<Diagnostic>> {
+) -> (Providers, Vec<Diagnostic>) {
     let mut providers = Providers::default();
     let mut problems = Vec::new();
     let mut names: Vec<Arc<str>> = used.into_iter().chain(known.stack.providers.keys().cloned()).collect();
@@ -111,7 +111,7 @@ pub async fn configure_all(
             Err(mut found) => problems.append(&mut found),
         }
     }
-    if problems.is_empty() { Ok(providers) } else { Err(problems) }
+    (providers, problems)
 }
 
 async fn configure_one(

@@ -1,8 +1,8 @@
 //! The record, as a survey sees it: opened, and with renames carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::Address;
+use crate::address::{Address, BlockAddress};
 use crate::config::Moved;
 use crate::rest::{Seal, UnsealError};
 use crate::saga::{RecordedObject, State};
@@ -18,6 +18,19 @@ pub struct Entry {
     pub deposed: BTreeMap<String, RecordedObject>,
     /// The address that it had.
     pub moved_from: Option<Address>,
+    /// Whether the current object names others by addresses that they had.
+    pub outdated: bool,
+}
+
+impl Entry {
+    /// All its objects.
+    pub fn objects(&self) -> impl Iterator<Item = &RecordedObject> {
+        self.current.iter().chain(self.deposed.values())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.current.is_none() && self.deposed.is_empty()
+    }
 }
 
 /// All that is recorded, by the address that it has now.
@@ -25,40 +38,44 @@ pub struct Entry {
 pub struct Records(pub BTreeMap<Address, Entry>);
 
 impl Records {
-    /// Opens what is recorded and carries out the renames, in their order.
+    /// Opens what is recorded and carries out the renames, whatever their order.
     pub fn open(state: &State, moved: &[Moved], seal: &dyn Seal) -> Result<Self, UnsealError> {
+        let renames = Renames::new(moved);
         let mut records = BTreeMap::new();
         for (address, entry) in &state.addresses {
             let deposed = entry
                 .deposed
                 .iter()
-                .map(|(key, object)| Ok((key.clone(), object.wake(seal)?)))
+                .map(|(key, object)| {
+                    let mut object = object.wake(seal)?;
+                    renames.within(&mut object);
+                    Ok((key.clone(), object))
+                })
                 .collect::<Result<_, UnsealError>>()?;
-            let current = entry.current.as_ref().map(|object| object.wake(seal)).transpose()?;
-            records.insert(address.clone(), Entry { generation: entry.generation, current, deposed, moved_from: None });
+            let mut current = entry.current.as_ref().map(|object| object.wake(seal)).transpose()?;
+            let outdated = current.as_mut().is_some_and(|object| renames.within(object));
+            let opened = Entry { generation: entry.generation, current, deposed, moved_from: None, outdated };
+            records.insert(address.clone(), opened);
         }
         let mut records = Records(records);
-        for rename in moved {
-            records.rename(rename);
-        }
+        records.rename(&renames);
         Ok(records)
     }
 
-    fn rename(&mut self, rename: &Moved) {
-        let whole = rename.from.key.is_none() && rename.to.key.is_none();
-        let sources: Vec<Address> = self
+    fn rename(&mut self, renames: &Renames<'_>) {
+        if renames.is_empty() {
+            return;
+        }
+        // Of several that end at one address, what is nearest to it comes first.
+        let mut moves: Vec<(usize, Address, Address)> = self
             .0
             .iter()
-            .filter(|(address, entry)| {
-                let meant = if whole { address.block == rename.from.block } else { **address == rename.from };
-                meant && (entry.current.is_some() || !entry.deposed.is_empty())
-            })
-            .map(|(address, _)| address.clone())
+            .filter(|(_, entry)| !entry.is_empty())
+            .filter_map(|(from, _)| renames.end(from).map(|(steps, to)| (steps, from.clone(), to)))
             .collect();
-        for from in sources {
-            let to = if whole { rename.to.block.instance(from.key.clone()) } else { rename.to.clone() };
-            let taken = self.0.get(&to).is_some_and(|entry| entry.current.is_some());
-            if taken {
+        moves.sort();
+        for (_, from, to) in moves {
+            if self.0.get(&to).is_some_and(|entry| !entry.is_empty()) {
                 // What is recorded at the new address is what the configuration means by it.
                 continue;
             }
@@ -67,8 +84,123 @@ impl Records {
             self.0.insert(from.clone(), Entry { generation: entry.generation, ..Entry::default() });
             let before = self.0.get(&to).map_or(0, |entry| entry.generation);
             entry.generation = entry.generation.max(before);
-            entry.moved_from = Some(entry.moved_from.unwrap_or(from));
+            entry.moved_from = Some(from);
             self.0.insert(to, entry);
         }
+    }
+}
+
+/// Renames, to be followed to their ends.
+struct Renames<'m> {
+    /// Of blocks with all their instances.
+    blocks: BTreeMap<&'m BlockAddress, &'m BlockAddress>,
+    /// Of single instances.
+    instances: BTreeMap<&'m Address, &'m Address>,
+}
+
+impl<'m> Renames<'m> {
+    fn new(moved: &'m [Moved]) -> Self {
+        let whole = |rename: &Moved| rename.from.key.is_none() && rename.to.key.is_none();
+        Renames {
+            blocks: moved
+                .iter()
+                .filter(|rename| whole(rename))
+                .map(|rename| (&rename.from.block, &rename.to.block))
+                .collect(),
+            instances: moved.iter().filter(|rename| !whole(rename)).map(|rename| (&rename.from, &rename.to)).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.instances.is_empty()
+    }
+
+    fn next(&self, address: &Address) -> Option<Address> {
+        match self.instances.get(address) {
+            Some(to) => Some((*to).clone()),
+            None => self.blocks.get(&address.block).map(|to| to.instance(address.key.clone())),
+        }
+    }
+
+    /// Where a chain of renames ends, and after how many; `None` when nothing is renamed.
+    fn end(&self, from: &Address) -> Option<(usize, Address)> {
+        let mut seen = BTreeSet::from([from.clone()]);
+        let mut end = None;
+        while let Some(next) = self.next(end.as_ref().unwrap_or(from)) {
+            // Circles are refused when the stack is loaded.
+            if !seen.insert(next.clone()) {
+                break;
+            }
+            end = Some(next);
+        }
+        end.map(|end| (seen.len() - 1, end))
+    }
+
+    /// What the instances of a block are under now.
+    fn ends_of(&self, block: &BlockAddress) -> BTreeSet<BlockAddress> {
+        let mut ends = BTreeSet::new();
+        // Any key that has no rename of its own goes the way of the block.
+        let first = block.instance(None);
+        let single = self.instances.range::<&Address, _>(&first..).take_while(|(from, _)| from.block == *block);
+        ends.extend(single.filter_map(|(from, _)| self.end(from)).map(|(_, to)| to.block));
+        let mut whole = block;
+        let mut left = self.blocks.len();
+        while let Some(next) = self.blocks.get(whole).filter(|_| left > 0) {
+            whole = next;
+            left -= 1;
+        }
+        ends.insert(whole.clone());
+        ends
+    }
+
+    /// Gives what an object names of others the addresses of now; whether that changed anything.
+    fn within(&self, object: &mut RecordedObject) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let dependencies: BTreeSet<BlockAddress> =
+            object.dependencies.iter().flat_map(|block| self.ends_of(block)).collect();
+        let mut changed = !dependencies.iter().eq(&object.dependencies);
+        if changed {
+            object.dependencies = dependencies.into_iter().collect();
+        }
+        for (address, _) in object.provenance.values_mut() {
+            if let Some((_, now)) = self.end(address) {
+                *address = now;
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::Span;
+
+    fn ends(moved: &[(&str, &str)], from: &str) -> Option<String> {
+        let moved: Vec<Moved> = moved
+            .iter()
+            .map(|(from, to)| Moved {
+                from: from.parse().unwrap(),
+                from_span: Span::default(),
+                to: to.parse().unwrap(),
+                to_span: Span::default(),
+            })
+            .collect();
+        Renames::new(&moved).end(&from.parse().unwrap()).map(|(_, to)| to.to_string())
+    }
+
+    #[test]
+    fn chains_are_followed_to_their_ends_in_any_order() {
+        for moved in [[("t.a", "t.b"), ("t.b", "t.c")], [("t.b", "t.c"), ("t.a", "t.b")]] {
+            assert_eq!(ends(&moved, "t.a").as_deref(), Some("t.c"));
+            assert_eq!(ends(&moved, "t.a[\"x\"]").as_deref(), Some("t.c[\"x\"]"));
+            assert_eq!(ends(&moved, "t.c"), None);
+        }
+        let keyed = [("t.b", "t.c"), ("t.a[0]", "t.b[\"x\"]")];
+        assert_eq!(ends(&keyed, "t.a[0]").as_deref(), Some("t.c[\"x\"]"));
+        assert_eq!(ends(&keyed, "t.a[1]"), None);
     }
 }

@@ -10,7 +10,7 @@ use retrue_provider_api::{Type, Value};
 
 use crate::address::{BlockAddress, InstanceKey};
 use crate::config::Stack;
-use crate::expression::functions::Host;
+use crate::expression::functions::{self, FileKind, Host};
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
 
@@ -106,12 +106,16 @@ pub struct FileHost {
     directory: PathBuf,
     planning: bool,
     read: Mutex<BTreeMap<String, String>>,
+    looked: Mutex<BTreeMap<String, String>>,
+    listed: Mutex<BTreeMap<String, String>>,
 }
 
 impl FileHost {
     /// For a stack in a directory.
     pub fn new(directory: PathBuf, planning: bool) -> Self {
-        FileHost { directory, planning, read: Mutex::new(BTreeMap::new()) }
+        // Functions take absolute paths apart; what `-C` was given need not be one.
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        FileHost { directory, planning, read: Mutex::default(), looked: Mutex::default(), listed: Mutex::default() }
     }
 
     /// By path, the hash of what was read.
@@ -120,7 +124,49 @@ impl FileHost {
     }
 }
 
+impl FileHost {
+    /// By path, what stood there: `file`, `directory`, `other` or `absent`.
+    pub fn looks(&self) -> BTreeMap<String, String> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By directory, the hash of the names in it.
+    pub fn listings(&self) -> BTreeMap<String, String> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The word for what stands at a path.
+    pub fn kind_word(kind: Option<FileKind>) -> &'static str {
+        match kind {
+            Some(FileKind::File) => "file",
+            Some(FileKind::Directory) => "directory",
+            Some(FileKind::Other) => "other",
+            None => "absent",
+        }
+    }
+
+    /// The hash of the names in a directory.
+    pub fn listing_hash(names: &[String]) -> String {
+        blake3::hash(names.join("\0").as_bytes()).to_hex().to_string()
+    }
+}
+
 impl Host for FileHost {
+    fn file_kind(&self, path: &FilePath) -> io::Result<Option<FileKind>> {
+        let kind = functions::file_kind(path);
+        let word = Self::kind_word(kind.as_ref().ok().copied().flatten()).to_owned();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.insert(path.to_string_lossy().into_owned(), word);
+        kind
+    }
+
+    fn read_directory(&self, path: &FilePath) -> io::Result<Vec<String>> {
+        let names = functions::directory_names(path)?;
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.insert(path.to_string_lossy().into_owned(), Self::listing_hash(&names));
+        Ok(names)
+    }
+
     fn base_directory(&self) -> &FilePath {
         &self.directory
     }
@@ -210,6 +256,9 @@ impl<'a> Known<'a> {
                 span,
             )),
             None => {
+                // That it is not set counts, too.
+                let mut read = self.environment_read.lock().unwrap_or_else(PoisonError::into_inner);
+                read.insert(name.to_owned(), String::new());
                 Err(EvalError::new(codes::UNKNOWN_NAME, format!("the environment variable `{name}` is not set"), span)
                     .hint("set it, or use a variable with a default"))
             }

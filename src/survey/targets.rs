@@ -1,8 +1,8 @@
 //! `--target` and `--replace`: which part of a stack is meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Address, BlockAddress};
+use crate::address::{Address, AddressError, BlockAddress, Mode};
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Graph, Node};
 use crate::plan::{PlanKind, codes};
@@ -14,6 +14,8 @@ pub(super) struct Targets {
     partial: bool,
     addresses: BTreeSet<Address>,
     blocks: BTreeSet<BlockAddress>,
+    /// The blocks of `addresses`.
+    of_addresses: BTreeSet<BlockAddress>,
 }
 
 impl Targets {
@@ -68,14 +70,23 @@ impl Targets {
             graph.with_dependencies(declared)
         };
         // The block of a single targeted instance is there through the instance only.
-        let single: BTreeSet<&BlockAddress> = meant.addresses.iter().map(|address| &address.block).collect();
-        meant.blocks.extend(closure.into_iter().filter(|block| !single.contains(block)));
+        meant.of_addresses = meant.addresses.iter().map(|address| address.block.clone()).collect();
+        meant.blocks.extend(closure.into_iter().filter(|block| !meant.of_addresses.contains(block)));
         Ok(meant)
     }
 
-    /// Just these instances.
-    pub(super) fn only(addresses: &BTreeSet<Address>) -> Self {
-        Targets { partial: true, addresses: addresses.clone(), blocks: BTreeSet::new() }
+    /// Just these instances, and the data that they are made of.
+    pub(super) fn only(addresses: &BTreeSet<Address>, graph: &Graph, records: &Records) -> Self {
+        let moved = records
+            .0
+            .iter()
+            .filter(|(_, entry)| entry.moved_from.as_ref().is_some_and(|from| addresses.contains(from)));
+        let mut meant = Targets { partial: true, addresses: addresses.clone(), ..Targets::default() };
+        meant.addresses.extend(moved.map(|(address, _)| address.clone()));
+        meant.of_addresses = meant.addresses.iter().map(|address| address.block.clone()).collect();
+        let needed = graph.with_dependencies(&meant.of_addresses);
+        meant.blocks.extend(needed.into_iter().filter(|block| block.mode == Mode::Data));
+        meant
     }
 
     /// Whether only a part is meant.
@@ -88,46 +99,65 @@ impl Targets {
         !self.partial || self.blocks.contains(&address.block) || self.addresses.contains(address)
     }
 
-    /// The recorded instances that `--replace` names.
-    pub(super) fn addresses(texts: &[String], records: &Records) -> Result<BTreeSet<Address>, Vec<Diagnostic>> {
+    /// Whether any instance of a block may be meant.
+    pub(super) fn reaches(&self, block: &BlockAddress) -> bool {
+        !self.partial || self.blocks.contains(block) || self.of_addresses.contains(block)
+    }
+
+    /// The instances that `--replace` names: recorded, declared, and part of what is planned.
+    pub(super) fn replaced(
+        &self,
+        texts: &[String],
+        kind: PlanKind,
+        graph: &Graph,
+        records: &Records,
+    ) -> Result<BTreeSet<Address>, Vec<Diagnostic>> {
         let mut addresses = BTreeSet::new();
         let mut problems = Vec::new();
         for text in texts {
-            match text.parse::<Address>() {
-                Ok(address) if records.0.get(&address).is_some_and(|entry| entry.current.is_some()) => {
+            match self.one_replaced(text, kind, graph, records) {
+                Ok(address) => {
                     addresses.insert(address);
                 }
-                Ok(address) => {
-                    problems.push(Diagnostic::error(
-                        codes::TARGET,
-                        format!("--replace: nothing is recorded as `{address}`"),
-                    ));
-                }
-                Err(error) => problems.push(Diagnostic::error(codes::TARGET, format!("--replace: {error}"))),
+                Err(why) => problems.push(Diagnostic::error(codes::TARGET, format!("--replace: {why}"))),
             }
         }
         if problems.is_empty() { Ok(addresses) } else { Err(problems) }
+    }
+
+    fn one_replaced(&self, text: &str, kind: PlanKind, graph: &Graph, records: &Records) -> Result<Address, String> {
+        let address: Address = text.parse().map_err(|error: AddressError| error.to_string())?;
+        if kind == PlanKind::Destroy {
+            return Err(format!("`{address}` is to be destroyed, and nothing is made anew"));
+        }
+        if records.0.get(&address).is_none_or(|entry| entry.current.is_none()) {
+            return Err(format!("nothing is recorded as `{address}`"));
+        }
+        if graph.position(&Node::Block(address.block.clone())).is_none() {
+            return Err(format!("`{address}` is no longer declared, so it is not made anew"));
+        }
+        if !self.covers(&address) {
+            return Err(format!("`{address}` is not among what --target names"));
+        }
+        Ok(address)
     }
 }
 
 /// What is recorded as depending on the targets, directly or not, goes with them.
 fn add_recorded_dependents(closure: &mut BTreeSet<BlockAddress>, roots: &BTreeSet<BlockAddress>, records: &Records) {
-    closure.extend(roots.iter().cloned());
-    loop {
-        let before = closure.len();
-        for (address, entry) in &records.0 {
-            let depends = entry
-                .current
-                .iter()
-                .chain(entry.deposed.values())
-                .flat_map(|object| &object.dependencies)
-                .any(|dependency| closure.contains(dependency));
-            if depends {
-                closure.insert(address.block.clone());
-            }
+    let mut dependents: BTreeMap<&BlockAddress, BTreeSet<&BlockAddress>> = BTreeMap::new();
+    for (address, entry) in &records.0 {
+        for dependency in entry.objects().flat_map(|object| &object.dependencies) {
+            dependents.entry(dependency).or_default().insert(&address.block);
         }
-        if closure.len() == before {
-            return;
+    }
+    closure.extend(roots.iter().cloned());
+    let mut open: Vec<BlockAddress> = closure.iter().cloned().collect();
+    while let Some(block) = open.pop() {
+        for dependent in dependents.get(&block).into_iter().flatten() {
+            if closure.insert((*dependent).clone()) {
+                open.push((*dependent).clone());
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeMap as _};
 use serde_json::{Map, Value as Json, json};
 use thiserror::Error;
 
@@ -27,7 +27,7 @@ pub struct WireValue(pub Value);
 
 impl Serialize for WireValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        to_wire(&self.0).serialize(serializer)
+        Wire(&self.0).serialize(serializer)
     }
 }
 
@@ -60,6 +60,51 @@ pub fn to_wire(value: &Value) -> Json {
         Data::Map(kind, map) => json!({ "map": [kind, entries(map)] }),
         Data::Tuple(tuple) => json!({ "tuple": items(tuple) }),
         Data::Object(object) => json!({ "object": entries(object) }),
+    }
+}
+
+/// The same as [`to_wire`], written straight away: values are most of what rests.
+struct Wire<'v>(&'v Value);
+
+impl Serialize for Wire<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn one<S: Serializer>(serializer: S, kind: &str, content: &impl Serialize) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(kind, content)?;
+            map.end()
+        }
+        match self.0.data() {
+            Data::Null(kind) => one(serializer, "null", kind),
+            Data::Unknown(kind, None) => one(serializer, "unknown", kind),
+            Data::Unknown(..) => to_wire(self.0).serialize(serializer),
+            Data::Bool(value) => serializer.serialize_bool(*value),
+            Data::Number(number) => match number.as_i64() {
+                Some(small) => serializer.serialize_i64(small),
+                None => one(serializer, "number", &number.to_string()),
+            },
+            Data::String(text) => serializer.serialize_str(text),
+            Data::List(kind, list) => one(serializer, "list", &(kind, WireItems(list))),
+            Data::Set(kind, set) => one(serializer, "set", &(kind, WireItems(set))),
+            Data::Map(kind, map) => one(serializer, "map", &(kind, WireEntries(map))),
+            Data::Tuple(tuple) => one(serializer, "tuple", &WireItems(tuple)),
+            Data::Object(object) => one(serializer, "object", &WireEntries(object)),
+        }
+    }
+}
+
+struct WireItems<'v>(&'v [Value]);
+
+impl Serialize for WireItems<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Wire))
+    }
+}
+
+struct WireEntries<'v>(&'v Entries);
+
+impl Serialize for WireEntries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key.as_ref(), Wire(value))))
     }
 }
 
@@ -233,8 +278,8 @@ fn number_to_json(number: &Number) -> Json {
 /// Bytes that are equal exactly when two values hold the same, marks aside: what digests are made of.
 pub fn canonical_bytes(value: &Value) -> Vec<u8> {
     // Objects are sorted by key and sets are in canonical order, so the wire form is canonical.
-    let (value, _) = value.clone().unmark_deep();
-    to_wire(&value).to_string().into_bytes()
+    // Writing to memory cannot fail, and marks are no part of the form.
+    serde_json::to_vec(&Wire(value)).unwrap_or_default()
 }
 
 /// Marks at rest: a path and what is marked there.
@@ -279,6 +324,8 @@ mod tests {
             ("tuple", Value::tuple([Value::from(1i64), Value::from("x")])),
         ]);
         let text = to_wire(&value).to_string();
+        assert_eq!(serde_json::to_string(&WireValue(value.clone())).unwrap(), text);
+        assert_eq!(canonical_bytes(&value.clone().sensitive()), text.as_bytes());
         assert_eq!(from_wire(&serde_json::from_str(&text).unwrap()), Ok(value));
     }
 

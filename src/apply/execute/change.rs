@@ -28,7 +28,7 @@ impl Executor<'_> {
         let step = ready.step;
         let reference = self.reference(step, attempt, "");
         self.caller.tell(RunEventKind::StepStarted(reference.clone()));
-        let limit = ready.capability.time_limits.read;
+        let limit = step.lifecycle.timeout.unwrap_or(ready.capability.time_limits.read);
         let context = self.call(ready, attempt, "", limit);
         let request = retrue_provider_api::DataRequest {
             type_name: step.type_name.to_string(),

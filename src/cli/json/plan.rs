@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use retrue_provider_api::Path;
+use retrue_provider_api::{Marks, Path, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -20,7 +20,7 @@ pub(crate) struct WirePlan<'a> {
     stack: &'a str,
     environment: &'a str,
     kind: PlanKind,
-    base: &'a Base,
+    base: WireBase<'a>,
     digest: &'a str,
     summary: Summary,
     changes: Vec<WireChange<'a>>,
@@ -29,6 +29,20 @@ pub(crate) struct WirePlan<'a> {
     in_doubt: &'a [InDoubt],
     pivot: Option<WirePivot<'a>>,
     warnings: &'a [String],
+}
+
+/// What the plan rests on, as far as a program may want to know it.
+#[derive(Debug, Serialize)]
+struct WireBase<'a> {
+    lineage: &'a str,
+    config: &'a str,
+    resources: BTreeMap<&'a Address, WireBaseEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireBaseEntry<'a> {
+    generation: u64,
+    observed: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +100,7 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
         stack: &plan.stack,
         environment: &plan.environment,
         kind: plan.kind,
-        base: &plan.base,
+        base: base(&plan.base),
         digest: &plan.digest,
         summary: plan.summary(),
         changes: changes.map(change).collect(),
@@ -107,10 +121,30 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
     }
 }
 
+fn base(base: &Base) -> WireBase<'_> {
+    let resources = base
+        .resources
+        .iter()
+        .map(|(address, of)| (address, WireBaseEntry { generation: of.generation, observed: &of.observed }))
+        .collect();
+    WireBase { lineage: &base.lineage, config: &base.config, resources }
+}
+
+/// A value in which nothing shows that is secret in another one.
+fn veiled(value: &Value, secret: &BTreeSet<Path>) -> Value {
+    let there = secret.iter().filter(|path| path.get(value).is_some_and(|part| !part.is_null()));
+    value.clone().with_marked_paths(there.map(|path| (path, Marks::SENSITIVE)))
+}
+
 fn change(change: &Change) -> WireChange<'_> {
+    let mut secret = Shown::default();
+    for value in [Some(&change.before), Some(&change.after), change.recorded.as_ref()].into_iter().flatten() {
+        secret.json(value);
+    }
+    let secret = secret.sensitive;
     let mut shown = Shown::default();
-    let before = shown.json(&change.before);
-    let after = shown.json(&change.after);
+    let before = shown.json(&veiled(&change.before, &secret));
+    let after = shown.json(&veiled(&change.after, &secret));
     WireChange {
         address: &change.address,
         action: change.action,
@@ -120,7 +154,7 @@ fn change(change: &Change) -> WireChange<'_> {
         before,
         after,
         replace_because: &change.replace_because,
-        recorded: change.recorded.as_ref().map(|recorded| shown.json(recorded)),
+        recorded: change.recorded.as_ref().map(|recorded| shown.json(&veiled(recorded, &secret))),
         unknown: shown.unknown,
         sensitive: shown.sensitive,
         moved_from: change.moved_from.as_ref(),

@@ -18,8 +18,8 @@ use crate::reconcile::Report;
 
 /// Compare the world with what is recorded and desired
 ///
-/// Ends with 0 when all is in true, with 2 when something has drifted or is gone. It needs no lock,
-/// unless it is to change something.
+/// Ends with 0 when all is in true, with 2 when something has drifted or is gone, with 1 when all that
+/// is wrong is that something could not be read. It needs no lock, unless it is to change something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Bring what is drifted or missing back
@@ -88,6 +88,8 @@ fn standing(report: &Report, planned: &Planned) -> Exit {
     match report.is_true() {
         _ if !planned.plan.in_doubt.is_empty() => Exit::NeedsPerson,
         true => Exit::Done,
+        // Something cannot even be read: whether it has drifted nobody knows.
+        false if report.to_mend().is_empty() => Exit::Failed,
         false => Exit::Changes,
     }
 }
@@ -101,7 +103,7 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
         session.document(&json::drift::finished(&now, report, &planned.plan.in_doubt))?;
     } else {
         session.console.data(&render::drift::report(report, &planned.plan.in_doubt, session.detail()));
-        if !report.is_true() {
+        if !report.to_mend().is_empty() {
             session.console.hint("\nhint: `--fix` brings it back, `--accept ADDR` takes it as it is\n");
         }
     }

@@ -12,6 +12,10 @@ use crate::saga::RunState;
 
 mod cloud;
 mod unwinding;
+mod deciding;
+mod doubt;
+mod kept;
+mod standing;
 
 struct Stage {
     directory: tempfile::TempDir,

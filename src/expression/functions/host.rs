@@ -21,25 +21,12 @@ pub trait Host: Sync {
 
     /// What stands at an absolute path, links followed; `None` where there is nothing.
     fn file_kind(&self, path: &Path) -> io::Result<Option<FileKind>> {
-        match fs_err::metadata(path) {
-            Ok(metadata) if metadata.is_file() => Ok(Some(FileKind::File)),
-            Ok(metadata) if metadata.is_dir() => Ok(Some(FileKind::Directory)),
-            Ok(_) => Ok(Some(FileKind::Other)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        file_kind(path)
     }
 
     /// The names of the entries of a directory, sorted; what is not Unicode is left out.
     fn read_directory(&self, path: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs_err::read_dir(path)? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
+        directory_names(path)
     }
 
     /// The directory that `~` stands for.
@@ -70,4 +57,27 @@ pub enum FileKind {
     Directory,
     /// A device, pipe or socket.
     Other,
+}
+
+/// What stands at a path, links followed; `None` where there is nothing.
+pub fn file_kind(path: &Path) -> io::Result<Option<FileKind>> {
+    match fs_err::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(FileKind::File)),
+        Ok(metadata) if metadata.is_dir() => Ok(Some(FileKind::Directory)),
+        Ok(_) => Ok(Some(FileKind::Other)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names of the entries of a directory, sorted; what is not Unicode is left out.
+pub fn directory_names(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs_err::read_dir(path)? {
+        if let Ok(name) = entry?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }

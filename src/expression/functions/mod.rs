@@ -41,7 +41,7 @@ use std::sync::LazyLock;
 
 use retrue_provider_api::Value;
 
-pub use host::{FileKind, Host};
+pub use host::{FileKind, Host, directory_names, file_kind};
 use specification::Function;
 pub use specification::FunctionError;
 

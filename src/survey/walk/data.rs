@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{DataRequest, Type, Value, canonical_bytes};
+use retrue_provider_api::{DataRequest, Type, Value};
 
 use crate::diagnostic::Diagnostic;
+use crate::plan::compare::data_fingerprint;
 use crate::plan::decide::Decision;
 use crate::plan::marks::mark_planned;
 use crate::plan::{
-    Action, Change, ExistingObject, ObjectKey, PendingCondition, Provenance, Step, StepEffect, StepId, codes,
+    Action, Change, DataRead, ExistingObject, ObjectKey, PendingCondition, Provenance, Step, StepEffect, StepId, codes,
 };
+use crate::rest::RestingValue;
 use crate::survey::calls::within;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::instance_scope;
@@ -29,7 +31,8 @@ impl<'a> Walk<'a> {
         }
         let provider = &candidate.configured.provider;
         let type_name = candidate.address.type_name();
-        let limit = provider.capability(type_name, &config).time_limits.read;
+        let usual = provider.capability(type_name, &config).time_limits.read;
+        let limit = candidate.block.lifecycle.timeout.unwrap_or(usual);
         let context = self.request.calls.context(&candidate.address, limit);
         let request = DataRequest { type_name: type_name.to_owned(), config };
         within(limit, "read", provider.read_data(&context, request)).await.map(Some).map_err(|error| {
@@ -47,11 +50,16 @@ impl<'a> Walk<'a> {
         let block = candidate.block;
         let unknown = Value::unknown(candidate.schema.block.value_type());
         let state = match result {
-            Ok(Some(state)) => mark_planned(&candidate.schema.block, state, Some(&candidate.config)),
+            Ok(Some(state)) => {
+                self.note_data(&candidate, &state);
+                mark_planned(&candidate.schema.block, state, Some(&candidate.config))
+            }
             Ok(None) => {
                 self.pending_blocks.insert(block.address.clone());
                 if self.targets.covers(&address) {
-                    self.defer_data(&candidate, &unknown);
+                    let conditions = self.all_postconditions(&candidate);
+                    let why = "what it depends on is not known before the apply";
+                    self.defer_data(&candidate, &unknown, conditions, why);
                 }
                 return unknown;
             }
@@ -60,23 +68,33 @@ impl<'a> Walk<'a> {
                 return unknown;
             }
         };
-        self.data_digest.update(address.to_string().as_bytes());
-        self.data_digest.update(&canonical_bytes(&state));
         let itself = BlockScope { itself: Some(state.clone()), ..instance_scope(&candidate.expanded, &self.known) };
-        if let Err(mut wrong) = check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself)
-        {
-            self.problems.append(&mut wrong);
+        match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
+            Ok(later) if later.is_empty() && candidate.preconditions.is_empty() => {}
+            Ok(later) if self.targets.covers(&address) && !self.looking => {
+                self.defer_data(&candidate, &state, later, "what it must fulfil is not known before the apply");
+            }
+            Ok(_) => {}
+            Err(mut wrong) => self.problems.append(&mut wrong),
         }
         state
     }
 
-    /// Data that cannot be read before something else is done is read while applying.
-    pub(super) fn defer_data(&mut self, candidate: &Candidate<'a>, unknown: &Value) {
-        let block = candidate.block;
-        let stack = self.request.stack;
+    /// Remembers how to read it again, and what came of it.
+    fn note_data(&mut self, candidate: &Candidate<'_>, state: &Value) {
+        let seal = self.request.seal;
+        let read = DataRead {
+            provider: self.request.stack.provider_name(candidate.block),
+            config: RestingValue::new(&candidate.config, seal),
+            observed: data_fingerprint(&candidate.schema.block, state, seal),
+        };
+        self.data_read.insert(candidate.address.clone(), read);
+    }
+
+    fn all_postconditions(&self, candidate: &Candidate<'_>) -> Vec<PendingCondition> {
+        let (block, stack) = (candidate.block, self.request.stack);
         let scope = instance_scope(&candidate.expanded, &self.known);
-        let config = planned_value(candidate.config.clone(), &block.body, stack, &scope);
-        let postconditions = block
+        block
             .lifecycle
             .postconditions
             .iter()
@@ -85,7 +103,21 @@ impl<'a> Walk<'a> {
                 message: pending(&condition.message, stack, &scope),
                 place: place(stack, condition.span),
             })
-            .collect();
+            .collect()
+    }
+
+    /// Data that cannot be read, or checked, before something else is done is read while applying.
+    fn defer_data(
+        &mut self,
+        candidate: &Candidate<'a>,
+        planned: &Value,
+        postconditions: Vec<PendingCondition>,
+        why: &str,
+    ) {
+        let block = candidate.block;
+        let stack = self.request.stack;
+        let scope = instance_scope(&candidate.expanded, &self.known);
+        let config = planned_value(candidate.config.clone(), &block.body, stack, &scope);
         let step = Step {
             id: StepId {
                 address: candidate.address.clone(),
@@ -99,7 +131,7 @@ impl<'a> Walk<'a> {
             stage: 0,
             reversibility: retrue_provider_api::Reversibility::Full,
             config,
-            planned: unknown.clone(),
+            planned: planned.clone(),
             planned_private: Default::default(),
             observed: Value::null(Type::Dynamic),
             observed_private: Default::default(),
@@ -122,7 +154,7 @@ impl<'a> Walk<'a> {
             address: candidate.address.clone(),
             action: Action::Read,
             reversible: retrue_provider_api::Reversibility::Full,
-            reasons: vec!["what it depends on is not known before the apply".into()],
+            reasons: vec![why.to_owned()],
             before: Value::null(Type::Dynamic),
             after: candidate.config.clone(),
             recorded: None,

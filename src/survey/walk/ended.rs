@@ -1,77 +1,97 @@
 //! What is recorded and no longer declared.
 
 use futures::StreamExt as _;
-use retrue_provider_api::Block;
+use retrue_provider_api::{Block, Capability};
 
 use crate::address::Address;
 use crate::diagnostic::Diagnostic;
-use crate::plan::decide::{Instance, World, decide};
+use crate::plan::decide::{Instance, Responses, World, decide};
 use crate::plan::{ObjectKey, PlanKind, codes};
 use crate::survey::consult::consult_end;
 
 use super::*;
 
 impl<'a> Walk<'a> {
-    /// Everything that is recorded and no longer declared.
+    /// Everything that is recorded and no longer declared; where only the standing is asked for,
+    /// everything that nothing was decided about yet.
     pub(super) async fn ended(&mut self) {
-        let orphans: Vec<&'a Address> = self
+        let mut orphans: Vec<&'a Address> = self
             .records
             .0
             .iter()
             .filter(|(address, entry)| {
-                (entry.current.is_some() || !entry.deposed.is_empty())
+                let recorded = match self.looking {
+                    true => entry.current.is_some(),
+                    false => entry.objects().next().is_some() && !self.is_declared(address),
+                };
+                recorded
                     && !self.decisions.contains_key(*address)
                     && self.targets.covers(address)
-                    && !self.is_declared(address)
-                    && !self.blocked.contains(*address)
+                    && !self.doubt.about(address)
             })
             .map(|(address, _)| address)
             .collect();
+        if !self.looking {
+            let (held, free) = orphans.into_iter().partition(|address| self.doubt.holds(address));
+            orphans = free;
+            let held: Vec<&'a Address> = held;
+            held.into_iter().for_each(|address| self.warn_of_doubt(address, None));
+        }
         let answers = {
             let walk: &Walk<'a> = self;
             let questions: Vec<_> = orphans.iter().map(|address| walk.consult_orphan(address)).collect();
             futures::stream::iter(questions).buffered(self.request.parallelism.max(1)).collect::<Vec<_>>().await
         };
         for (address, answer) in orphans.into_iter().zip(answers) {
-            let Some(entry) = self.entry(address) else { continue };
-            let Some(any) = entry.current.as_ref().or_else(|| entry.deposed.values().next()) else { continue };
-            let Some(configured) = self.providers.get(&any.provider.instance) else { continue };
-            let empty = Block::default();
-            let block = configured.schema.resources.get(address.type_name()).map_or(&empty, |schema| &schema.block);
-            let config = any.config.clone().unmark_deep().0;
-            let (world, capability, responses) = match answer {
-                Ok(answer) => answer,
-                Err(problem) => {
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
-            let (fingerprint, fingerprint_of) = self.fingerprint(block, &world, &config, &[]);
-            let instance = Instance {
-                address: address.clone(),
-                provider: any.provider.instance.as_str().into(),
-                block,
-                schema_version: any.schema_version,
-                capability,
-                desired: None,
-                recorded: entry.current.as_ref(),
-                moved_from: entry.moved_from.clone(),
-                fingerprint,
-                fingerprint_of,
-                world,
-                responses,
-                replace_reason: None,
-                replace_because: Vec::new(),
-                generation: entry.generation,
-                lineage: self.request.lineage,
-                used: &[],
-                destroying: self.request.kind == PlanKind::Destroy,
-            };
-            let mut decision = decide(&instance);
-            self.problems.append(&mut decision.errors);
-            self.add_deposed(address, block, &mut decision);
-            self.decisions.insert(address.clone(), (decision, any.dependencies.clone()));
+            match answer {
+                Ok((world, capability, responses)) => self.end_one(address, world, capability, responses),
+                Err(problem) => self.problems.push(problem),
+            }
         }
+    }
+
+    fn end_one(&mut self, address: &'a Address, world: World, capability: Capability, responses: Responses) {
+        let Some(entry) = self.entry(address) else { return };
+        let Some(any) = entry.objects().next() else { return };
+        let empty = Block::default();
+        let schema = self
+            .providers
+            .get(&any.provider.instance)
+            .and_then(|configured| configured.schema.resources.get(address.type_name()));
+        let block = schema.map_or(&empty, |schema| &schema.block);
+        let config = any.config.clone().unmark_deep().0;
+        let used = match self.looking {
+            true => self.used_attributes.get(&address.block).map_or(&[][..], Vec::as_slice),
+            false => &[],
+        };
+        let (fingerprint, fingerprint_of) = self.fingerprint(block, &world, &config, used);
+        let instance = Instance {
+            address: address.clone(),
+            provider: any.provider.instance.as_str().into(),
+            block,
+            schema_version: any.schema_version,
+            capability,
+            desired: None,
+            declared: self.request.stack.blocks.get(&address.block).map(|block| self.lifecycle(block)),
+            recorded: entry.current.as_ref(),
+            outdated: entry.outdated,
+            moved_from: entry.moved_from.clone(),
+            fingerprint,
+            fingerprint_of,
+            world,
+            responses,
+            replace_reason: None,
+            replace_because: Vec::new(),
+            generation: entry.generation,
+            lineage: self.request.lineage,
+            used,
+            destroying: self.request.kind == PlanKind::Destroy,
+            looking: self.looking,
+        };
+        let mut decision = decide(&instance);
+        self.problems.append(&mut decision.errors);
+        self.add_deposed(address, block, &mut decision);
+        self.decisions.insert(address.clone(), (decision, any.dependencies.clone()));
     }
 
     /// Whether the block still stands in the configuration with this instance; then something was
@@ -86,10 +106,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) async fn consult_orphan(
-        &self,
-        address: &Address,
-    ) -> Result<(World, retrue_provider_api::Capability, crate::plan::decide::Responses), Diagnostic> {
+    async fn consult_orphan(&self, address: &Address) -> Result<(World, Capability, Responses), Diagnostic> {
         let gone =
             || Diagnostic::error(codes::NO_PROVIDER, format!("nothing can end `{address}`: its provider is unknown"));
         let entry = self.entry(address).ok_or_else(gone)?;
@@ -100,12 +117,15 @@ impl<'a> Walk<'a> {
             let capability = configured.provider.capability(address.type_name(), &config);
             return Ok((World::Absent, capability, Default::default()));
         };
-        let configured = self.providers.get(&recorded.provider.instance).ok_or_else(gone)?;
         let world = self
             .worlds
             .get(&(address.clone(), ObjectKey::Current))
             .cloned()
             .unwrap_or(World::Unreadable("it was not read".into()));
+        if self.looking {
+            return Ok((world, Capability::default(), Responses::default()));
+        }
+        let configured = self.providers.get(&recorded.provider.instance).ok_or_else(gone)?;
         let (capability, responses) =
             consult_end(address, &configured.provider, recorded, &world, &self.request.calls).await?;
         Ok((world, capability, responses))

@@ -16,6 +16,9 @@ use crate::survey::scope::Instances;
 
 use super::*;
 
+/// By block, what its instances stand for.
+type Values<'a> = BTreeMap<&'a BlockAddress, Vec<(Option<InstanceKey>, Value)>>;
+
 impl<'a> Walk<'a> {
     /// The blocks in levels: each depends only on those before.
     pub(super) fn levels(&self) -> Vec<Vec<&'a ResourceBlock>> {
@@ -45,16 +48,20 @@ impl<'a> Walk<'a> {
     pub(super) async fn declared(&mut self) {
         for level in self.levels() {
             let mut candidates: Vec<Candidate<'a>> = Vec::new();
+            let mut values: Values<'a> = BTreeMap::new();
             for block in &level {
                 self.note_dependencies(block);
-                self.candidates(block, &mut candidates);
+                if self.targets.reaches(&block.address) {
+                    self.candidates(block, &mut candidates, &mut values);
+                } else {
+                    self.publish_recorded(block);
+                }
             }
             let answers = {
                 let walk: &Walk<'a> = self;
                 let questions: Vec<_> = candidates.iter().map(|candidate| walk.consult(candidate)).collect();
                 futures::stream::iter(questions).buffered(self.request.parallelism.max(1)).collect::<Vec<_>>().await
             };
-            let mut values: BTreeMap<&'a BlockAddress, Vec<(Option<InstanceKey>, Value)>> = BTreeMap::new();
             for (candidate, answer) in candidates.into_iter().zip(answers) {
                 let address = &candidate.block.address;
                 let key = candidate.expanded.key.clone();
@@ -68,7 +75,36 @@ impl<'a> Walk<'a> {
                 let of_block = values.remove(&block.address).unwrap_or_default();
                 self.publish(block, of_block);
             }
+            self.doubt.end_level();
         }
+    }
+
+    /// A block that is not looked at stands for what is recorded of it; when nothing is, nobody knows.
+    fn publish_recorded(&mut self, block: &ResourceBlock) {
+        let first = block.address.instance(None);
+        let recorded: Vec<(Option<InstanceKey>, Value)> = self
+            .records
+            .0
+            .range(first..)
+            .take_while(|(address, _)| address.block == block.address)
+            .filter_map(|(address, entry)| Some((address.key.clone(), entry.current.as_ref()?.attributes.clone())))
+            .collect();
+        if recorded.is_empty() {
+            self.known.blocks.insert(block.address.clone(), Instances::broken());
+        } else {
+            self.publish(block, recorded);
+        }
+    }
+
+    /// What stands for an instance that something is wrong with: no further errors shall follow from it.
+    pub(super) fn stand_in(&self, address: &Address, schema: &TypeSchema) -> Value {
+        let recorded = self.recorded_value(address).filter(|_| self.looking);
+        recorded.unwrap_or_else(|| Value::unknown(schema.block.value_type()))
+    }
+
+    pub(super) fn recorded_value(&self, address: &Address) -> Option<Value> {
+        let recorded = self.entry(address).and_then(|entry| entry.current.as_ref());
+        recorded.map(|recorded| recorded.attributes.clone())
     }
 
     pub(super) fn note_dependencies(&mut self, block: &ResourceBlock) {
@@ -79,17 +115,16 @@ impl<'a> Walk<'a> {
                 all.extend(self.dependencies.get(dependency).into_iter().flatten().cloned());
             }
         }
-        if all.iter().any(|dependency| self.blocked_blocks.contains(dependency)) {
-            self.blocked_blocks.insert(block.address.clone());
-        }
+        self.doubt.enter(&block.address, &all);
         self.dependencies.insert(block.address.clone(), all.into_iter().collect());
     }
 
     /// Makes what a block stands for known to what comes after it.
-    pub(super) fn publish(&mut self, block: &ResourceBlock, values: Vec<(Option<InstanceKey>, Value)>) {
+    pub(super) fn publish(&mut self, block: &ResourceBlock, mut values: Vec<(Option<InstanceKey>, Value)>) {
         if self.known.blocks.contains_key(&block.address) {
             return;
         }
+        values.sort_by(|(a, _), (b, _)| a.cmp(b));
         let instances = match &block.repetition {
             Repetition::One => match values.into_iter().next() {
                 Some((_, value)) => Instances::one(value),
@@ -111,16 +146,24 @@ impl<'a> Walk<'a> {
 
     pub(super) fn broken(&mut self, block: &ResourceBlock, mut problems: Vec<Diagnostic>) {
         self.problems.append(&mut problems);
-        self.known.blocks.insert(block.address.clone(), Instances::broken());
+        if self.looking {
+            self.publish_recorded(block);
+        } else {
+            self.known.blocks.insert(block.address.clone(), Instances::broken());
+        }
     }
 
-    pub(super) fn candidates(&mut self, block: &'a ResourceBlock, candidates: &mut Vec<Candidate<'a>>) {
+    fn candidates(&mut self, block: &'a ResourceBlock, candidates: &mut Vec<Candidate<'a>>, values: &mut Values<'a>) {
         let expanded = match expand(block, &self.known) {
             Ok(expanded) => expanded,
             Err(problems) => return self.broken(block, problems),
         };
         let instance = self.request.stack.provider_name(block);
         let Some(configured) = self.providers.get(&instance) else {
+            if self.looking {
+                // Why was told already.
+                return self.broken(block, Vec::new());
+            }
             let problem = Diagnostic::error(codes::NO_PROVIDER, format!("there is no provider `{instance}`"));
             return self.broken(block, vec![problem.at(block.span)]);
         };
@@ -144,6 +187,13 @@ impl<'a> Walk<'a> {
         let mut problems = Vec::new();
         for expanded in expanded {
             let address = block.address.instance(expanded.key.clone());
+            if block.address.mode == Mode::Managed && !self.targets.covers(&address) {
+                // It stays as it is recorded; nothing is asked.
+                let recorded = self.recorded_value(&address);
+                let value = recorded.unwrap_or_else(|| Value::unknown(schema.block.value_type()));
+                values.entry(&block.address).or_default().push((expanded.key, value));
+                continue;
+            }
             let evaluated = {
                 let scope = instance_scope(&expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
@@ -155,10 +205,16 @@ impl<'a> Walk<'a> {
                 Ok((config, preconditions)) => {
                     found.push(Candidate { address, block, expanded, schema, configured, config, preconditions });
                 }
-                Err(mut wrong) => problems.append(&mut wrong),
+                Err(mut wrong) => {
+                    problems.append(&mut wrong);
+                    let value = self.stand_in(&address, schema);
+                    values.entry(&block.address).or_default().push((expanded.key, value));
+                }
             }
         }
-        if problems.is_empty() { candidates.append(&mut found) } else { self.broken(block, problems) }
+        // The other instances are asked about all the same: all mistakes are told at once.
+        self.problems.append(&mut problems);
+        candidates.append(&mut found);
     }
 
     pub(super) fn entry(&self, address: &Address) -> Option<&'a Entry> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use retrue_provider_api::{Block, Path, Value};
 
 use crate::address::{Address, Mode};
-use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock};
+use crate::config::{IgnoreChanges, OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
-use crate::plan::decide::{Decision, Desired, Instance, World, decide, end_deposed};
-use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, StepEffect, codes};
+use crate::plan::decide::{Decision, Desired, Instance, World, check_step, decide};
+use crate::plan::ending::end_deposed;
+use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
+use crate::span::Span;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
@@ -20,6 +22,11 @@ use crate::survey::scope::BlockScope;
 
 use super::*;
 
+/// Whether a step ends the object that an address stands for.
+fn ends_current(step: &Step) -> bool {
+    matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
+}
+
 impl<'a> Walk<'a> {
     pub(super) async fn consult(&self, candidate: &Candidate<'a>) -> Consulted {
         let address = &candidate.address;
@@ -29,8 +36,7 @@ impl<'a> Walk<'a> {
         }
         let recorded = self.entry(address).and_then(|entry| entry.current.as_ref());
         let world = recorded.and_then(|_| self.worlds.get(&(address.clone(), ObjectKey::Current)).cloned());
-        let skipped = !self.targets.covers(address) || self.blocks(address);
-        if skipped {
+        if self.doubt.blocks(address) {
             // It stays as it is recorded; nothing is asked.
             return Consulted::Managed(Box::new(Answer {
                 world: World::NotKnownYet,
@@ -60,11 +66,6 @@ impl<'a> Walk<'a> {
     pub(super) fn waits(&self, block: &ResourceBlock) -> bool {
         let mut dependencies = self.dependencies.get(&block.address).into_iter().flatten();
         dependencies.any(|dependency| self.pending_blocks.contains(dependency))
-    }
-
-    /// Whether something in doubt stands in the way.
-    pub(super) fn blocks(&self, address: &Address) -> bool {
-        self.blocked.contains(address) || self.blocked_blocks.contains(&address.block)
     }
 
     /// Why `replace_triggered_by` replaces the instances of a block, if it does.
@@ -113,26 +114,15 @@ impl<'a> Walk<'a> {
     pub(super) fn decide_managed(&mut self, candidate: Candidate<'a>, answer: Answer) -> Value {
         let address = candidate.address.clone();
         let block = candidate.block;
+        let schema = candidate.schema;
+        let mut failed = answer.diagnostics.iter().any(Diagnostic::is_error);
         for diagnostic in answer.diagnostics {
             if diagnostic.is_error() { self.problems.push(diagnostic) } else { self.warnings.push(diagnostic) }
         }
         let entry = self.entry(&address);
         let recorded = entry.and_then(|entry| entry.current.as_ref());
-        if !self.targets.covers(&address) || self.blocks(&address) {
-            if self.blocks(&address) {
-                self.blocked_blocks.insert(block.address.clone());
-                if !self.blocked.contains(&address) {
-                    self.warnings.push(
-                        Diagnostic::warning(
-                            codes::IN_DOUBT,
-                            format!("`{address}` waits for something that is in doubt"),
-                        )
-                        .at(block.span),
-                    );
-                }
-            }
-            let unknown = || Value::unknown(candidate.schema.block.value_type());
-            return recorded.map_or_else(unknown, |recorded| recorded.attributes.clone());
+        if self.doubt.blocks(&address) {
+            return self.leave(&candidate);
         }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
@@ -157,7 +147,11 @@ impl<'a> Walk<'a> {
             adopt_existing: block.lifecycle.on_existing == OnExisting::Adopt,
             dependencies: dependencies.clone(),
             provenance: provenance(&block.body, self.request.stack),
-            preconditions: candidate.preconditions,
+            ignored: match &block.lifecycle.ignore_changes {
+                IgnoreChanges::All => vec![Path::root()],
+                IgnoreChanges::Paths(paths) => paths.iter().map(|(path, _)| path.clone()).collect(),
+            },
+            preconditions: candidate.preconditions.clone(),
             postconditions: Vec::new(),
             span: block.span,
         };
@@ -172,7 +166,9 @@ impl<'a> Walk<'a> {
             fingerprint,
             fingerprint_of,
             desired: Some(desired),
+            declared: None,
             recorded,
+            outdated: entry.is_some_and(|entry| entry.outdated),
             moved_from: entry.and_then(|entry| entry.moved_from.clone()),
             world: answer.world,
             responses: answer.responses,
@@ -182,13 +178,33 @@ impl<'a> Walk<'a> {
             lineage: self.request.lineage,
             used,
             destroying: false,
+            looking: self.looking,
         };
         let mut decision = decide(&instance);
+        if decision.steps.iter().any(|step| ends_current(step)) && self.doubt.holds(&address) {
+            return self.leave(&candidate);
+        }
+        failed |= !decision.errors.is_empty();
         self.problems.append(&mut decision.errors);
+        if failed {
+            let value = self.stand_in(&address, schema);
+            if self.looking {
+                // How it stands to the record is told; nothing happens to it.
+                decision.steps.clear();
+                decision.change.action = Action::NoOp;
+                self.decisions.insert(address, (decision, Vec::new()));
+            }
+            return value;
+        }
         let value = decision.change.after.clone();
         let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(&candidate.expanded, &self.known) };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) => {
+                // What cannot be checked yet is checked while applying, also where nothing else is done.
+                let unchecked = !later.is_empty() || !candidate.preconditions.is_empty();
+                if decision.steps.is_empty() && unchecked && !self.looking {
+                    decision.steps.extend(check_step(&instance));
+                }
                 let last = decision
                     .steps
                     .iter_mut()
@@ -203,15 +219,33 @@ impl<'a> Walk<'a> {
         if decision.change.action != Action::NoOp {
             self.pending_blocks.insert(block.address.clone());
         }
-        self.add_deposed(&address, &candidate.schema.block, &mut decision);
+        self.add_deposed(&address, &schema.block, &mut decision);
         let recorded_dependencies = recorded.map(|recorded| recorded.dependencies.clone()).unwrap_or_default();
         self.decisions.insert(address, (decision, recorded_dependencies));
         value
     }
 
+    /// Leaves an instance as it is, because of something in doubt.
+    fn leave(&mut self, candidate: &Candidate<'_>) -> Value {
+        let address = &candidate.address;
+        self.doubt.meet(&address.block);
+        if !self.doubt.about(address) {
+            self.warn_of_doubt(address, Some(candidate.block.span));
+        }
+        self.recorded_value(address).unwrap_or_else(|| Value::unknown(candidate.schema.block.value_type()))
+    }
+
+    pub(super) fn warn_of_doubt(&mut self, address: &Address, span: Option<Span>) {
+        let message = format!("`{address}` waits for something that is in doubt");
+        self.warnings.push(Diagnostic::warning(codes::IN_DOUBT, message).maybe_at(span));
+    }
+
     /// Adds the end of objects that were replaced and are still there.
-    pub(super) fn add_deposed(&self, address: &Address, block: &Block, decision: &mut Decision) {
-        let Some(entry) = self.entry(address) else { return };
+    pub(super) fn add_deposed(&mut self, address: &Address, block: &Block, decision: &mut Decision) {
+        let Some(entry) = self.entry(address).filter(|_| !self.looking) else { return };
+        if !entry.deposed.is_empty() && self.doubt.holds(address) {
+            return self.warn_of_doubt(address, None);
+        }
         for (key, object) in &entry.deposed {
             let world_key = (address.clone(), ObjectKey::Deposed(key.as_str().into()));
             let Some(world) = self.worlds.get(&world_key) else { continue };
@@ -225,6 +259,8 @@ impl<'a> Walk<'a> {
                 schema_version: object.schema_version,
                 capability: configured.provider.capability(address.type_name(), &config),
                 desired: None,
+                declared: None,
+                outdated: false,
                 recorded: Some(object),
                 moved_from: entry.moved_from.clone(),
                 fingerprint,
@@ -237,8 +273,15 @@ impl<'a> Walk<'a> {
                 lineage: self.request.lineage,
                 used: &[],
                 destroying: false,
+                looking: false,
             };
-            decision.steps.push(end_deposed(&instance, key));
+            match end_deposed(&instance, key) {
+                Ok(step) => decision.steps.push(step),
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            }
             if decision.change.action == Action::NoOp {
                 decision.change.action = Action::Delete;
                 decision.change.reasons.push("what it replaced is still there".into());

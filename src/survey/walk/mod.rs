@@ -1,6 +1,8 @@
 //! Walks the stack and has every instance decided.
 
+mod base;
 mod data;
+mod doubt;
 mod ended;
 mod finish;
 mod levels;
@@ -18,7 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{InDoubt, PendingCondition, Plan, PlanKind, Provenance};
+use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
@@ -30,6 +32,7 @@ use crate::survey::record::Records;
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::Known;
 use crate::survey::targets::Targets;
+use crate::survey::walk::doubt::Doubt;
 
 /// What is to be surveyed.
 pub struct Request<'a> {
@@ -85,17 +88,21 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
     let known = Known::new(stack, request.variables, request.process_environment);
     let targets = match request.only {
-        Some(only) => Targets::only(only),
+        Some(only) => Targets::only(only, &graph, &records),
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
-    let replace = Targets::addresses(request.replace, &records)?;
+    let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
     let used = stack
         .blocks
         .values()
         .map(|block| stack.provider_name(block))
         .chain(recorded_instances(&records))
         .collect::<Vec<_>>();
-    let providers = configure_all(&known, &stack.variables, used).await?;
+    let looking = request.kind == PlanKind::Fix;
+    let (providers, problems) = configure_all(&known, &stack.variables, used).await;
+    if !problems.is_empty() && !looking {
+        return Err(problems);
+    }
     let worlds = refresh(&records, &providers, &request.calls, request.parallelism, request.refresh, |address| {
         targets.covers(address)
     })
@@ -103,7 +110,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let mut walk = Walk {
         forced_first: create_first(stack, &graph),
         used_attributes: used_attributes(stack),
-        blocked: request.in_doubt.iter().map(|doubt| doubt.address.clone()).collect(),
+        doubt: Doubt::new(&request.in_doubt, &graph, &records),
         graph: &graph,
         records: &records,
         worlds,
@@ -113,12 +120,12 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         known,
         decisions: BTreeMap::new(),
         dependencies: BTreeMap::new(),
-        data_digest: blake3::Hasher::new(),
+        data_read: BTreeMap::new(),
         claims: Vec::new(),
         pending_blocks: BTreeSet::new(),
-        blocked_blocks: BTreeSet::new(),
-        problems: Vec::new(),
+        problems,
         warnings: Vec::new(),
+        looking,
         request: &request,
     };
     if request.kind != PlanKind::Destroy {
@@ -144,19 +151,20 @@ pub(super) struct Walk<'a> {
     pub(super) known: Known<'a>,
     pub(super) forced_first: BTreeSet<BlockAddress>,
     pub(super) used_attributes: BTreeMap<BlockAddress, Vec<Path>>,
-    /// What is in doubt.
-    pub(super) blocked: BTreeSet<Address>,
-    /// Blocks with something in doubt in them, or that depend on one.
-    pub(super) blocked_blocks: BTreeSet<BlockAddress>,
+    /// What is in doubt, and what has to wait for it.
+    doubt: Doubt,
     pub(super) decisions: BTreeMap<Address, (Decision, Vec<BlockAddress>)>,
     /// By block, the blocks that it depends on, looking through data sources.
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
-    pub(super) data_digest: blake3::Hasher,
+    pub(super) data_read: BTreeMap<Address, DataRead>,
     pub(super) claims: Vec<Claim>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
+    /// Whether the question is how things stand to the record: then what is wrong with one is told,
+    /// and stands in the way of nothing else.
+    pub(super) looking: bool,
 }
 
 /// One declared instance on its way.
@@ -199,19 +207,27 @@ fn create_first(stack: &Stack, graph: &Graph) -> BTreeSet<BlockAddress> {
 /// By block, the attributes that something refers to.
 fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
     let mut used: BTreeMap<BlockAddress, Vec<Path>> = BTreeMap::new();
-    let expressions = stack
-        .blocks
-        .values()
-        .flat_map(|block| std::iter::once(&block.body).chain(block.repetition.expression()))
-        .chain(stack.locals.values().map(|local| &local.value))
+    let mut uses = |block: Option<BlockAddress>, path: &Path| {
+        if let Some(block) = block {
+            used.entry(block).or_default().push(path.clone());
+        }
+    };
+    let of_blocks = stack.blocks.values().flat_map(|block| {
+        let lifecycle = &block.lifecycle;
+        let conditions = lifecycle.preconditions.iter().chain(&lifecycle.postconditions);
+        let conditions = conditions.flat_map(|condition| [&condition.condition, &condition.message]);
+        std::iter::once(&block.body).chain(block.repetition.expression()).chain(&lifecycle.enabled).chain(conditions)
+    });
+    let others = (stack.locals.values().map(|local| &local.value))
         .chain(stack.outputs.values().map(|output| &output.value))
         .chain(stack.providers.values().map(|provider| &provider.body));
-    for expression in expressions {
+    for expression in of_blocks.chain(others) {
         for reference in expression.references() {
-            if let Some(block) = reference.root.block() {
-                used.entry(block).or_default().push(reference.path);
-            }
+            uses(reference.root.block(), &reference.path);
         }
+    }
+    for reference in stack.blocks.values().flat_map(|block| &block.lifecycle.replace_triggered_by) {
+        uses(reference.root.block(), &reference.path);
     }
     for paths in used.values_mut() {
         paths.sort();

@@ -1,0 +1,117 @@
+//! Plans that are kept: what they rest on, and that they are refused by name when it has moved.
+
+use super::*;
+
+impl Stage {
+    pub(super) async fn keep(&self, options: &Options) -> Vec<u8> {
+        let (_, bytes) = plan(options, &PlanOptions::default(), true)
+            .await
+            .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+        bytes
+    }
+
+    /// Applies a kept plan; why it is refused, when it is.
+    pub(super) async fn apply_kept(&self, options: &Options, bytes: &[u8]) -> Result<RunState, String> {
+        let session = Session::open(options, "apply", None).await.unwrap();
+        let kept = crate::plan::file::read(bytes, session.seal()).unwrap();
+        let result = match session.ready(kept, &[]).await {
+            Err(failure) => Err(failure.diagnostics.first().unwrap().message.clone()),
+            Ok(planned) => {
+                let cancellation = Cancellation::default();
+                let applied =
+                    session.apply(&planned, BTreeMap::new(), OnFailure::Halt, &Silent, &cancellation).await.unwrap();
+                Ok(applied.report.state)
+            }
+        };
+        session.close().await.unwrap();
+        result
+    }
+}
+
+const READS: &str = r#"
+[resource.local_file.a]
+path = "out/a.txt"
+content = "a"
+
+[resource.local_file.elsewhere]
+path = "out/elsewhere.txt"
+content = "elsewhere"
+
+[data.local_file.given]
+path = "given.txt"
+
+[local]
+everything = '${join(" ", [env.GIVEN, try(env.MISSING, ""), file("read.txt"), join(",", fileset("set", "*")), fileexists("there.txt")])}'
+"#;
+
+const STEP: &str = r#"
+[resource.retrue_data.d]
+input = "${local_file.a.sha256} ${data.local_file.given.content} ${local.everything}"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_plan_is_refused_by_name_when_what_it_rests_on_has_moved() {
+    type Move = fn(&Stage, &mut Options);
+    let moves: &[(&str, Move)] = &[
+        ("", |_, _| {}),
+        // What has nothing to do with it makes it no older.
+        ("", |stage, options| {
+            stage.write("out/elsewhere.txt", "changed");
+            stage.write("unrelated.txt", "new");
+            options.process_environment.insert("OTHER".into(), "1".into());
+        }),
+        ("`local_file.a` was changed outside", |stage, _| stage.write("out/a.txt", "changed")),
+        ("`local_file.a` has disappeared", |stage, _| fs_err::remove_file(stage.path().join("out/a.txt")).unwrap()),
+        ("`data.local_file.given` has become another", |stage, _| stage.write("given.txt", "changed")),
+        ("the file `b.retrue.toml` was added", |stage, _| stage.write("b.retrue.toml", "")),
+        ("the file `retrue.toml` was changed", |stage, _| stage.toml(READS)),
+        ("the file `read.txt` was changed", |stage, _| stage.write("read.txt", "changed")),
+        ("the files in `set` have become others", |stage, _| stage.write("set/new", "")),
+        ("what stands at `there.txt` was changed", |stage, _| stage.write("there.txt", "")),
+        ("the environment variable `GIVEN` was changed", |_, options| {
+            options.process_environment.insert("GIVEN".into(), "2".into());
+        }),
+        ("the environment variable `MISSING` was changed", |_, options| {
+            options.process_environment.insert("MISSING".into(), "".into());
+            options.process_environment.insert("MISSING".into(), "now".into());
+        }),
+    ];
+    for (expected, moved) in moves {
+        let stage = Stage::new(READS);
+        let mut options = stage.options();
+        options.process_environment.insert("GIVEN".into(), "1".into());
+        for directory in ["out", "set"] {
+            fs_err::create_dir(stage.path().join(directory)).unwrap();
+        }
+        for file in ["given.txt", "read.txt", "set/one"] {
+            stage.write(file, "before");
+        }
+        let bytes = stage.keep(&options).await;
+        assert_eq!(stage.apply_kept(&options, &bytes).await, Ok(RunState::Succeeded));
+        stage.toml(&format!("{READS}{STEP}"));
+        let bytes = stage.keep(&options).await;
+        let plain = |content: &str| blake3::hash(content.as_bytes()).to_hex().to_string();
+        assert!(!String::from_utf8_lossy(&bytes).contains(&plain("before")), "a plain hash of a file");
+        moved(&stage, &mut options);
+        match stage.apply_kept(&options, &bytes).await {
+            Ok(state) => assert_eq!((*expected, state), ("", RunState::Succeeded)),
+            Err(why) => assert!(!expected.is_empty() && why.contains(expected), "expected `{expected}`: {why}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_plan_may_rename() {
+    let stage = Stage::new(FILES);
+    stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    let renamed = FILES.replace("retrue_data.note", "retrue_data.memo");
+    stage.toml(&format!("{renamed}\n[[moved]]\nfrom = \"retrue_data.note\"\nto = \"retrue_data.memo\"\n"));
+    let options = stage.options();
+    let bytes = stage.keep(&options).await;
+    assert_eq!(stage.apply_kept(&options, &bytes).await, Ok(RunState::Succeeded));
+    stage.toml(&renamed);
+    let (again, _, _) = stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+    assert_eq!(again, Summary { no_op: 6, ..Summary::default() });
+    // It cannot be applied a second time.
+    assert!(stage.apply_kept(&options, &bytes).await.is_err());
+}
