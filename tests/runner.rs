@@ -6,6 +6,8 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod elsewhere;
+    mod reports;
     mod tools;
     mod usage;
 }

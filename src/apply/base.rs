@@ -1,7 +1,6 @@
 //! Holds a kept plan against the world before anything of it is carried out.
 
 use futures::StreamExt as _;
-use tokio_util::sync::CancellationToken;
 
 use crate::plan::compare::fingerprint;
 use crate::plan::decide::World;
@@ -19,8 +18,8 @@ pub async fn check_world(
     providers: &Providers,
     seal: &dyn Seal,
     parallelism: usize,
+    calls: &Calls,
 ) -> Result<(), String> {
-    let calls = Calls::reading(CancellationToken::new());
     let wanted = plan.steps.iter().filter(|step| !step.fingerprint.is_empty() && step.id.object == ObjectKey::Current);
     let checks: Vec<_> = wanted
         .filter_map(|step| {
@@ -28,18 +27,15 @@ pub async fn check_world(
             let object = state.object(address, &ObjectKey::Current)?.wake(seal).ok()?;
             Some((step, object))
         })
-        .map(|(step, object)| {
-            let calls = &calls;
-            async move {
-                let address = &step.id.address;
-                let configured = providers.get(&step.provider)?;
-                match read(address, &object, configured, calls).await {
-                    World::Present(observed) => (fingerprint(&step.fingerprint_of, &observed.state, seal)
-                        != step.fingerprint)
-                        .then(|| format!("`{address}` was changed outside since")),
-                    World::Unreadable(reason) => Some(format!("`{address}` cannot be read: {reason}")),
-                    _ => Some(format!("`{address}` has disappeared since")),
-                }
+        .map(|(step, object)| async move {
+            let address = &step.id.address;
+            let configured = providers.get(&step.provider)?;
+            match read(address, &object, configured, calls).await {
+                World::Present(observed) => (fingerprint(&step.fingerprint_of, &observed.state, seal)
+                    != step.fingerprint)
+                    .then(|| format!("`{address}` was changed outside since")),
+                World::Unreadable(reason) => Some(format!("`{address}` cannot be read: {reason}")),
+                _ => Some(format!("`{address}` has disappeared since")),
             }
         })
         .collect();

@@ -31,7 +31,7 @@ mod variables;
 pub use body::evaluate_body;
 pub use check::{Schemas, check};
 pub use conditions::{check_conditions, truth};
-pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE};
+pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory};
 pub use json_schema::json_schema;
 pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};

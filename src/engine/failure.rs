@@ -40,6 +40,13 @@ impl Failure {
         Failure { kind: FailureKind::Failed, diagnostics, sources }
     }
 
+    /// A person stopped it before anything was changed.
+    pub fn cancelled() -> Self {
+        let stopped = Diagnostic::error(crate::apply::codes::CANCELLED, "cancelled; nothing was changed")
+            .hint("run the same command again");
+        Failure::one(stopped).kind(FailureKind::Cancelled)
+    }
+
     /// The same with another meaning for the exit code.
     #[must_use]
     pub fn kind(self, kind: FailureKind) -> Self {

@@ -25,7 +25,7 @@ pub struct Look {
 
 /// Looks at the store of a stack; `None` when there is none yet.
 pub fn look(options: &Options, stack: Option<&Stack>) -> Result<Option<Look>, Failure> {
-    let directory = store_directory(options, stack);
+    let directory = store_directory(options, stack)?;
     let key = key_source(options)?;
     let Some(reader) = Reader::open(&directory, &key).map_err(store_failure)? else { return Ok(None) };
     let owner = reader.owner().map_err(store_failure)?;

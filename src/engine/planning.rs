@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::look::{Look, look};
 use crate::engine::workspace::{Workspace, key_source, workspace};
-use crate::engine::{Failure, Options, PlanOptions, codes};
+use crate::engine::{Cancellation, Failure, Options, PlanOptions, codes};
 use crate::expression::{Expression, evaluate};
 use crate::plan::{self, InDoubt, Plan, PlanKind};
 use crate::rest::Seal;
@@ -31,7 +32,7 @@ pub struct Planned {
     /// How many recorded resources agree with the world.
     pub in_true: usize,
     /// For how long runs are kept open for unwinding.
-    pub keep: std::time::Duration,
+    pub keep: Duration,
 }
 
 /// What a plan is made from.
@@ -77,7 +78,8 @@ pub(super) async fn make(
         in_doubt: basis.in_doubt,
         calls: basis.calls,
     };
-    match survey(request).await {
+    let cancellation = request.calls.cancellation.clone();
+    match until_cancelled(&cancellation, survey(request)).await? {
         Ok(Surveyed { plan, providers, warnings, in_true }) => {
             let mut all = workspace.variables.warnings.clone();
             all.extend(warnings);
@@ -86,6 +88,26 @@ pub(super) async fn make(
         }
         Err(diagnostics) => Err(all_mistakes(workspace, diagnostics).await),
     }
+}
+
+/// For so long what is being read may take to notice that it was cancelled.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Waits for something that only reads, until a person stops it.
+pub(super) async fn until_cancelled<T>(
+    cancellation: &CancellationToken,
+    reading: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let given_up = async {
+        cancellation.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let read = tokio::select! {
+        read = reading => Some(read),
+        () = given_up => None,
+    };
+    // What was read while being cancelled is no report on the world.
+    read.filter(|_| !cancellation.is_cancelled()).ok_or_else(Failure::cancelled)
 }
 
 /// What is wrong, with everything that could be known without planning: a survey stops where it can
@@ -108,7 +130,13 @@ pub(super) fn kind_of(planning: &PlanOptions) -> PlanKind {
 
 /// Plans without the lock, also while a run goes on. With `keep`, the store is made where there is
 /// none, so that the plan can be tied to it.
-pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Result<(Planned, Vec<u8>), Failure> {
+/// The bytes are those of the plan file, where one is to be kept.
+pub async fn plan(
+    options: &Options,
+    planning: &PlanOptions,
+    keep: bool,
+    cancellation: &Cancellation,
+) -> Result<(Planned, Option<Vec<u8>>), Failure> {
     let workspace = workspace(options)?;
     let mut looked = look(options, Some(&workspace.stack))?;
     if looked.is_none() && keep {
@@ -133,11 +161,11 @@ pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Resu
         seal,
         lineage,
         in_doubt,
-        calls: Calls::reading(CancellationToken::new()),
+        calls: Calls::reading(cancellation.soft.clone()),
         only: None,
     };
     let planned = make(options, planning, kind_of(planning), basis).await?;
-    let bytes = plan::file::write(&planned.plan, seal);
+    let bytes = keep.then(|| plan::file::write(&planned.plan, seal));
     Ok((planned, bytes))
 }
 
@@ -146,10 +174,10 @@ pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |error: std::io::Error| {
-        Failure::one(Diagnostic::error(
-            codes::FILE,
-            format!("the plan cannot be written to {}: {error}", path.display()),
-        ))
+        Failure::one(
+            Diagnostic::error(codes::FILE, format!("the plan cannot be written to {}: {error}", path.display()))
+                .hint("`-o FILE` names another place, in a directory that is there and may be written to"),
+        )
     };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".retrue-plan-").tempfile_in(directory).map_err(wrong)?;
@@ -162,8 +190,12 @@ pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Reads a plan file.
 pub fn read_plan(path: &Path, seal: &dyn Seal) -> Result<Plan, Failure> {
-    let bytes = fs_err::read(path)
-        .map_err(|error| Failure::one(Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))))?;
+    let bytes = fs_err::read(path).map_err(|error| {
+        Failure::one(
+            Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))
+                .hint("files are named relative to the current directory; `retrue plan -o FILE` makes one"),
+        )
+    })?;
     plan::file::read(&bytes, seal).map_err(|error| {
         Failure::one(
             Diagnostic::error(error.code(), error.to_string()).hint("make a new one with `retrue plan -o FILE`"),

@@ -18,7 +18,7 @@ use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
 use crate::engine::look::read_history;
-use crate::engine::planning::{Basis, Planned, kind_of, make};
+use crate::engine::planning::{Basis, Planned, kind_of, make, until_cancelled};
 use crate::engine::workspace::{Workspace, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
 use crate::plan::{InDoubt, Plan, PlanKind};
@@ -50,7 +50,7 @@ pub struct Applied {
 impl Session {
     /// Takes the lock and opens the store, making it where there is none.
     pub async fn open(options: &Options, what: &str, stack: Option<&Stack>) -> Result<Session, Failure> {
-        let directory = store_directory(options, stack);
+        let directory = store_directory(options, stack)?;
         let key = key_source(options)?;
         let opening = store::Options::new(key, what, jiff::Timestamp::now());
         let opened = tokio::task::spawn_blocking(move || store::open(&directory, &opening))
@@ -58,7 +58,8 @@ impl Session {
             .map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?
             .map_err(store_failure)?;
         let notices = opened.notices();
-        Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options: options.clone(), notices })
+        let options = Options { directory: options.root(), ..options.clone() };
+        Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options, notices })
     }
 
     /// A session over a store that is open already, with a clock of one's own: for simulations.
@@ -170,7 +171,7 @@ impl Session {
             seal: self.seal(),
             lineage: self.lineage(),
             in_doubt,
-            calls: Calls::reading(cancellation.hard.clone()),
+            calls: Calls::reading(cancellation.soft.clone()),
             only,
         };
         make(&self.options, planning, kind, basis).await
@@ -251,7 +252,7 @@ impl Session {
 
     /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
     /// are configured. Nothing of the TOML is read.
-    pub async fn ready(&self, plan: Plan) -> Result<Planned, Failure> {
+    pub async fn ready(&self, plan: Plan, cancellation: &Cancellation) -> Result<Planned, Failure> {
         let state = self.state().await?;
         check_base(&plan, &state, self.lineage(), &self.options.directory)?;
         let mut providers = crate::survey::Providers::default();
@@ -261,9 +262,10 @@ impl Session {
                 .await
                 .map_err(Failure::one)?;
         }
-        crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism)
-            .await
-            .map_err(|moved| base_moved(&moved))?;
+        let calls = Calls::reading(cancellation.soft.clone());
+        let checked =
+            crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
+        until_cancelled(&cancellation.soft, checked).await?.map_err(|moved| base_moved(&moved))?;
         Ok(Planned {
             plan,
             providers,

@@ -81,8 +81,9 @@ pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), F
     Ok((found, stack.sources))
 }
 
-/// The directory of the store of a stack and environment.
-pub fn store_directory(options: &Options, stack: Option<&Stack>) -> PathBuf {
+/// The directory of the store of a stack and environment; an error where the environment is none.
+pub fn store_directory(options: &Options, stack: Option<&Stack>) -> Result<PathBuf, Failure> {
+    check_environment(options)?;
     let moved =
         options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty()).map(PathBuf::from);
     let chosen = moved.or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()));
@@ -90,7 +91,7 @@ pub fn store_directory(options: &Options, stack: Option<&Stack>) -> PathBuf {
         Some(path) => options.directory.join(path),
         None => options.directory.join(".retrue"),
     };
-    root.join("env").join(&options.environment)
+    Ok(root.join("env").join(&options.environment))
 }
 
 /// Where the key comes from.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use retrue_provider_api::{Type, Value};
 
 use crate::address::{BlockAddress, InstanceKey};
-use crate::config::Stack;
+use crate::config::{Stack, absolute_directory};
 use crate::expression::functions::Host;
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
@@ -111,10 +111,11 @@ pub struct FileHost {
 impl FileHost {
     /// For a stack in a directory.
     pub fn new(directory: PathBuf, planning: bool) -> Self {
+        let directory = absolute_directory(&directory);
         FileHost { directory, planning, read: Mutex::new(BTreeMap::new()) }
     }
 
-    /// By path, the hash of what was read.
+    /// By path, relative to the stack where it is inside of it, the hash of what was read.
     pub fn reads(&self) -> BTreeMap<String, String> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -128,7 +129,9 @@ impl Host for FileHost {
     fn read_file(&self, path: &FilePath) -> io::Result<Vec<u8>> {
         let content = fs_err::read(self.directory.join(path))?;
         let hash = blake3::hash(&content).to_hex().to_string();
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_string_lossy().into_owned(), hash);
+        // Relative, so that the same stack in another place makes the same plan.
+        let name = path.strip_prefix(&self.directory).unwrap_or(path).to_string_lossy().into_owned();
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, hash);
         Ok(content)
     }
 
