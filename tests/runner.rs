@@ -10,6 +10,7 @@ mod scenarios {
     mod reports;
     mod tools;
     mod usage;
+    mod values;
 }
 
 /// A file of scenarios that is not named above would never run, and nobody would see.

@@ -13,6 +13,7 @@ use crate::config::{Stack, absolute_directory};
 use crate::expression::functions::Host;
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
+use crate::survey::locals::{in_order, locals_in};
 
 /// What a block stands for.
 #[derive(Debug)]
@@ -157,7 +158,7 @@ pub struct Known<'a> {
     /// The environment of the process, and what was read of it.
     environment: &'a BTreeMap<OsString, OsString>,
     environment_read: Mutex<BTreeMap<String, String>>,
-    locals: Mutex<BTreeMap<Arc<str>, Value>>,
+    locals: Mutex<BTreeMap<Arc<str>, Result<Value, EvalError>>>,
 }
 
 impl<'a> Known<'a> {
@@ -184,18 +185,28 @@ impl<'a> Known<'a> {
     }
 
     fn local(&self, name: &Arc<str>, span: Span) -> Result<Value, EvalError> {
-        if let Some(value) = self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(value.clone());
+        if let Some(known) = self.known_local(name) {
+            return known;
         }
-        let Some(local) = self.stack.locals.get(name) else {
+        if !self.stack.locals.contains_key(name) {
             return Err(EvalError::unknown_name("local", name, self.stack.locals.keys().map(AsRef::as_ref), span));
-        };
+        }
         // What a local refers to comes before whatever asks for it, so its value will not change.
-        let value = evaluate(&local.value, &BlockScope::plain(self)).map_err(|mut errors| {
-            if errors.is_empty() { EvalError::new(codes::OPERATION, "it has no value", span) } else { errors.remove(0) }
-        })?;
-        self.locals.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(name), value.clone());
-        Ok(value)
+        let unknown = |name: &Arc<str>| self.stack.locals.contains_key(name) && self.known_local(name).is_none();
+        let order = in_order(Arc::clone(name), |name| {
+            let local = self.stack.locals.get(name);
+            local.map(|local| locals_in(&local.value)).unwrap_or_default().into_iter().filter(unknown).collect()
+        });
+        for name in order {
+            let Some(local) = self.stack.locals.get(&name) else { continue };
+            let value = evaluate(&local.value, &BlockScope::plain(self)).map_err(|errors| first_error(errors, span));
+            self.locals.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+        }
+        self.known_local(name).unwrap_or_else(|| Err(first_error(Vec::new(), span)))
+    }
+
+    fn known_local(&self, name: &str) -> Option<Result<Value, EvalError>> {
+        self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn environment(&self, name: &str, span: Span) -> Result<Value, EvalError> {
@@ -218,6 +229,11 @@ impl<'a> Known<'a> {
             }
         }
     }
+}
+
+/// The first thing that is wrong with a value.
+pub fn first_error(errors: Vec<EvalError>, span: Span) -> EvalError {
+    errors.into_iter().next().unwrap_or_else(|| EvalError::new(codes::OPERATION, "it has no value", span))
 }
 
 /// The scope of one instance of a block, or of what belongs to no block.
