@@ -19,7 +19,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
 use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, until_cancelled};
-use crate::engine::workspace::{Workspace, key_source, store_directory, store_failure};
+use crate::engine::workspace::{Workspace, holder, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
 use crate::plan::{InDoubt, Plan, PlanKind};
 use crate::saga::history::RunHistory;
@@ -52,7 +52,8 @@ impl Session {
     pub async fn open(options: &Options, what: &str, stack: Option<&Stack>) -> Result<Session, Failure> {
         let directory = store_directory(options, stack)?;
         let key = key_source(options)?;
-        let opening = store::Options::new(key, what, jiff::Timestamp::now());
+        let mut opening = store::Options::new(key, what, jiff::Timestamp::now());
+        opening.stack = holder(options, stack);
         let opened = tokio::task::spawn_blocking(move || store::open(&directory, &opening))
             .await
             .map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?

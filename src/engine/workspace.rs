@@ -8,7 +8,7 @@ use crate::config::{self, Inputs, Schemas, Stack, Variables};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::{Failure, FailureKind, Options};
 use crate::registry::BUILT_IN;
-use crate::store::{KeySource, StoreError};
+use crate::store::{Holder, KeySource, StoreError};
 
 /// The environment that is meant where none is chosen.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
@@ -84,14 +84,23 @@ pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), F
 /// The directory of the store of a stack and environment; an error where the environment is none.
 pub fn store_directory(options: &Options, stack: Option<&Stack>) -> Result<PathBuf, Failure> {
     check_environment(options)?;
-    let moved =
-        options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let chosen = moved.or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()));
-    let root = match chosen {
+    let root = match chosen_store(options, stack) {
         Some(path) => options.directory.join(path),
         None => options.directory.join(".retrue"),
     };
     Ok(root.join("env").join(&options.environment))
+}
+
+/// The place that somebody chose for the store.
+fn chosen_store(options: &Options, stack: Option<&Stack>) -> Option<PathBuf> {
+    let moved = options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty());
+    moved.map(PathBuf::from).or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()))
+}
+
+/// The stack as its store knows it; `None` where the stack cannot be read.
+pub(super) fn holder(options: &Options, stack: Option<&Stack>) -> Option<Holder> {
+    let elsewhere = chosen_store(options, stack).is_some();
+    stack.map(|stack| Holder { name: stack.name.to_string(), elsewhere })
 }
 
 /// Where the key comes from.

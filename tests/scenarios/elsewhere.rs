@@ -97,3 +97,49 @@ fn a_target_that_is_no_address_is_wrong_usage() {
     environment.run(&["-C", "site", "plan", "--target", "local_file."]).ends(64);
     environment.run(&["-C", "site", "apply", "--replace", "[", "--yes"]).ends(64);
 }
+
+fn one(name: &str) -> String {
+    format!(
+        "[stack]\nschema = 1\nname = \"{name}\"\nstore.path = \"../state\"\n\
+         [resource.retrue_data.{name}]\ninput = 1\n[resource.local_file.{name}]\npath = \"o\"\ncontent = \"x\"\n"
+    )
+}
+
+#[test]
+fn a_state_belongs_to_one_stack() {
+    let environment = Environment::new();
+    environment.write("a/retrue.toml", one("a"));
+    environment.write("b/retrue.toml", one("b"));
+    environment.run(&["-C", "a", "apply", "--yes"]).ends(0);
+    for verb in [&["plan"][..], &["apply", "--yes"], &["reconcile"], &["show"], &["destroy", "--yes"]] {
+        let shown = environment.run(&[&["-C", "b"], verb].concat()).ends(1);
+        assert!(shown.stderr.contains("is that of the stack `a`, not of `b`"), "{}", shown.screen());
+        assert!(shown.stderr.contains("error[RT0722]") && shown.stderr.contains("hint: "), "{}", shown.screen());
+    }
+    assert!(environment.path("a/o").is_file());
+    environment.run(&["-C", "a", "plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
+fn a_state_from_before_names_gets_one() {
+    let environment = Environment::new();
+    environment.write("a/retrue.toml", one("a"));
+    environment.write("b/retrue.toml", one("b"));
+    environment.run(&["-C", "a", "apply", "--yes"]).ends(0);
+    let format = environment.read("state/env/default/format.json");
+    assert!(format.contains(r#","stack":"a""#), "{format}");
+    environment.write("state/env/default/format.json", format.replace(r#","stack":"a""#, ""));
+    environment.run(&["-C", "a", "apply", "--yes"]).ends(0);
+    assert_eq!(environment.read("state/env/default/format.json"), format);
+    environment.run(&["-C", "b", "plan"]).ends(1);
+}
+
+#[test]
+fn a_stack_may_get_a_new_name_where_nobody_else_is() {
+    let environment = Environment::new();
+    environment.write("a/retrue.toml", one("a").replace("store.path = \"../state\"\n", ""));
+    environment.run(&["-C", "a", "apply", "--yes"]).ends(0);
+    environment.write("a/retrue.toml", one("a").replace("store.path = \"../state\"\n", "").replace("\"a\"", "\"z\""));
+    environment.run(&["-C", "a", "plan", "--detailed-exitcode"]).ends(0);
+    environment.run(&["-C", "a", "apply", "--yes"]).ends(0);
+}

@@ -78,3 +78,52 @@ value = "${[retrue_data.a.id, keys(retrue_data.none), length(retrue_data.zero)]}
     let keys = environment.run(&["output", "keys", "--json"]).ends(0).json();
     assert_eq!((&keys[1], &keys[2]), (&serde_json::json!([]), &serde_json::json!(0)));
 }
+
+fn nested(levels: usize, open: &str, close: &str) -> String {
+    format!("{}1{}", open.repeat(levels), close.repeat(levels))
+}
+
+#[test]
+fn what_is_nested_as_deeply_as_may_be_is_read_again() {
+    let kind = format!("{}number{}", "list(".repeat(32), ")".repeat(32));
+    let environment = stack(&format!(
+        "[variable.typed]\ntype = \"{kind}\"\ndefault = {}\n[resource.retrue_data.a]\ninput = {}\n\
+         [resource.retrue_data.b]\ninput = \"${{var.typed}}\"\n\
+         [resource.retrue_data.c]\ninput = \"${{sensitive({})}}\"\n[output.b]\nvalue = \"${{retrue_data.b.output}}\"\n",
+        nested(32, "[", "]"),
+        nested(32, "{ k = ", " }"),
+        nested(32, "[", "]"),
+    ));
+    environment.run(&["plan", "-o", "p"]).ends(0);
+    environment.run(&["show", "p"]).ends(0);
+    environment.run(&["apply", "p", "--yes"]).ends(0);
+    for verb in [
+        &["show"][..],
+        &["show", "retrue_data.b"],
+        &["state", "list"],
+        &["state", "export"],
+        &["state", "recover"],
+        &["output", "b"],
+        &["runs", "events", "0"],
+        &["plan", "--detailed-exitcode"],
+        &["reconcile"],
+    ] {
+        let code = environment.run(verb);
+        assert!(code.code == 0 || verb == ["runs", "events", "0"], "{verb:?} {}", code.screen());
+    }
+    environment.run(&["compensate", "--yes"]).ends(0);
+}
+
+#[test]
+fn what_is_nested_deeper_is_refused() {
+    let json = nested(33, "[", "]");
+    for input in
+        [nested(33, "[", "]"), format!("'${{jsondecode(\"{json}\")}}'"), format!("'${{yamldecode(\"{json}\")}}'")]
+    {
+        let environment = stack(&format!("[resource.retrue_data.a]\ninput = {input}\n"));
+        for verb in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            let shown = environment.run(verb).ends(1);
+            assert!(shown.stderr.contains("error[RT0223]"), "{}", shown.screen());
+        }
+    }
+}
