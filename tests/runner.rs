@@ -7,6 +7,7 @@ mod house;
 
 mod scenarios {
     mod elsewhere;
+    mod providers;
     mod reports;
     mod tools;
     mod usage;

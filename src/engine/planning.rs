@@ -1,15 +1,13 @@
 //! Planning, and plan files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::engine::look::{Look, look};
+use crate::engine::look::look;
 use crate::engine::workspace::{Workspace, key_source, workspace};
 use crate::engine::{Cancellation, Failure, Options, PlanOptions, codes};
 use crate::expression::{Expression, evaluate};
@@ -17,7 +15,7 @@ use crate::plan::{self, InDoubt, Plan, PlanKind};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::store::Sealer;
-use crate::survey::{BlockScope, Calls, Known, Providers, Request, Surveyed, survey};
+use crate::survey::{BlockScope, Calls, Known, Providers, Records, Request, Surveyed, recorded_instances, survey};
 
 /// A plan, and what came with making it.
 pub struct Planned {
@@ -64,6 +62,7 @@ pub(super) async fn make(
     let request = Request {
         stack: &workspace.stack,
         variables: &workspace.variables.values,
+        origins: &workspace.variables.origins,
         process_environment: &options.process_environment,
         state: basis.state,
         seal: basis.seal,
@@ -220,45 +219,20 @@ pub fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
     let file = sources.add("expression".into(), text);
     let expression =
         Expression::bare(text, file).map_err(|error| Failure::many(vec![error.into()], sources.clone()))?;
-    let known = known(&workspace, looked.as_ref(), &options.process_environment);
+    let blocks = match &looked {
+        Some(look) => {
+            let records = Records::open(&look.state, &workspace.stack.moved, look.seal()).map_err(|error| {
+                Failure::one(
+                    Diagnostic::error(crate::saga::codes::SEALED, error.to_string())
+                        .hint("it was sealed with another key, or changed by hand"),
+                )
+            })?;
+            recorded_instances(&workspace.stack, &records)
+        }
+        None => recorded_instances(&workspace.stack, &Records::default()),
+    };
+    let known = Known::new(&workspace.stack, &workspace.variables.values, &options.process_environment);
+    let known = known.with_blocks(blocks);
     evaluate(&expression, &BlockScope::plain(&known))
         .map_err(|errors| Failure::many(errors.into_iter().map(Diagnostic::from).collect(), sources))
-}
-
-/// Everything that is recorded, as what references stand for.
-fn known<'a>(
-    workspace: &'a Workspace,
-    look: Option<&Look>,
-    environment: &'a BTreeMap<std::ffi::OsString, std::ffi::OsString>,
-) -> Known<'a> {
-    use crate::address::InstanceKey;
-    use crate::config::Repetition;
-    use crate::survey::Instances;
-    use retrue_provider_api::Type;
-    let mut known = Known::new(&workspace.stack, &workspace.variables.values, environment);
-    for (address, block) in &workspace.stack.blocks {
-        let recorded: Vec<(Option<InstanceKey>, Value)> = look
-            .into_iter()
-            .flat_map(|look| look.state.current().map(move |(address, object)| (look, address, object)))
-            .filter(|(_, of, _)| of.block == *address)
-            .filter_map(|(look, of, object)| Some((of.key.clone(), object.attributes().wake(look.seal()).ok()?)))
-            .collect();
-        let instances = match &block.repetition {
-            Repetition::One => Instances::one(
-                recorded.into_iter().next().map_or_else(|| Value::unknown(Type::Dynamic), |(_, value)| value),
-            ),
-            Repetition::Count(_) => Instances::counted(recorded.into_iter().map(|(_, value)| value).collect()),
-            Repetition::ForEach(_) => Instances::named(
-                recorded
-                    .into_iter()
-                    .filter_map(|(key, value)| match key {
-                        Some(InstanceKey::Name(name)) => Some((Arc::clone(&name), value)),
-                        _ => None,
-                    })
-                    .collect(),
-            ),
-        };
-        known.blocks.insert(address.clone(), instances);
-    }
-    known
 }

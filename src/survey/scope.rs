@@ -27,14 +27,20 @@ enum Content {
     One(Value),
     Counted(Vec<Value>),
     Named(BTreeMap<Arc<str>, Value>),
-    /// Something is wrong with it, and was reported; no further errors shall follow from it.
-    Broken,
+    /// Something is wrong with it, and was reported, or nothing is known of it yet; no further errors
+    /// shall follow from it.
+    Unknown,
 }
 
 impl Instances {
     /// A block that something is wrong with: whatever refers to it is unknown.
     pub fn broken() -> Self {
-        Instances { content: Content::Broken, whole: OnceLock::new() }
+        Self::unknown()
+    }
+
+    /// A block that nothing is known of.
+    pub fn unknown() -> Self {
+        Instances { content: Content::Unknown, whole: OnceLock::new() }
     }
 
     /// A block without instances keys.
@@ -65,7 +71,7 @@ impl Instances {
     /// Whether there is such an instance, as far as is known.
     pub fn has(&self, key: Option<&InstanceKey>) -> bool {
         match &self.content {
-            Content::Broken => true,
+            Content::Unknown => true,
             Content::One(value) => key.is_none() && !value.is_null(),
             _ => self.get(key).is_some(),
         }
@@ -74,7 +80,7 @@ impl Instances {
     /// All instances as one value, made once.
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| match &self.content {
-            Content::Broken => Value::unknown(Type::Dynamic),
+            Content::Unknown => Value::unknown(Type::Dynamic),
             Content::One(value) => value.clone(),
             Content::Counted(values) => Value::tuple(values.iter().cloned()),
             Content::Named(values) => {
@@ -90,7 +96,7 @@ impl Instances {
             return Ok(value.clone());
         }
         let known = match &self.content {
-            Content::Broken => return Ok(Value::unknown(Type::Dynamic)),
+            Content::Unknown => return Ok(Value::unknown(Type::Dynamic)),
             Content::One(_) => format!("`{address}` has neither `count` nor `for_each`"),
             Content::Counted(values) => format!("`{address}` has {} instances", values.len()),
             Content::Named(values) => {
@@ -177,6 +183,11 @@ impl<'a> Known<'a> {
             environment_read: Mutex::new(BTreeMap::new()),
             locals: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The same with what blocks stand for now; what was evaluated over them before is forgotten.
+    pub fn with_blocks(self, blocks: BTreeMap<BlockAddress, Instances>) -> Self {
+        Known { blocks, locals: Mutex::default(), ..self }
     }
 
     /// By name, the hash of what was read of the environment.

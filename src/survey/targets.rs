@@ -88,6 +88,11 @@ impl Targets {
         !self.partial || self.blocks.contains(&address.block) || self.addresses.contains(address)
     }
 
+    /// Whether an instance of a block may be meant.
+    pub(super) fn touches(&self, block: &BlockAddress) -> bool {
+        !self.partial || self.blocks.contains(block) || self.addresses.iter().any(|address| address.block == *block)
+    }
+
     /// The recorded instances that `--replace` names.
     pub(super) fn addresses(texts: &[String], records: &Records) -> Result<BTreeSet<Address>, Vec<Diagnostic>> {
         let mut addresses = BTreeSet::new();

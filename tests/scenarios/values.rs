@@ -127,3 +127,12 @@ fn what_is_nested_deeper_is_refused() {
         }
     }
 }
+
+#[test]
+fn numbers_of_instances_keep_their_places() {
+    let environment = stack("[resource.retrue_data.n]\ncount = 3\ninput = \"${count.index}\"\n");
+    environment.run(&["apply", "--yes"]).ends(0);
+    environment.run(&["state", "rm", "retrue_data.n[1]"]).ends(0);
+    let third = environment.run(&["eval", "--json", "retrue_data.n[2].output"]).ends(0);
+    assert_eq!(third.stdout.trim(), "2");
+}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
-use crate::config::{Repetition, ResourceBlock, Stack};
+use crate::config::{Origin, Repetition, ResourceBlock, Stack};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
@@ -27,6 +27,7 @@ use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
 use crate::survey::providers::{Configured, Providers, configure_all};
 use crate::survey::record::Records;
+use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::Known;
 use crate::survey::targets::Targets;
@@ -37,6 +38,8 @@ pub struct Request<'a> {
     pub stack: &'a Stack,
     /// The values of its variables.
     pub variables: &'a BTreeMap<Arc<str>, Value>,
+    /// Where they came from.
+    pub origins: &'a BTreeMap<Arc<str>, Origin>,
     /// The environment of the process, for `env.NAME`.
     pub process_environment: &'a BTreeMap<OsString, OsString>,
     /// What is recorded.
@@ -83,19 +86,22 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let graph = Graph::new(stack)?;
     let records = Records::open(request.state, &stack.moved, request.seal)
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
-    let known = Known::new(stack, request.variables, request.process_environment);
+    // Providers are configured before anything is known of this plan: from what is recorded.
+    let known = Known::new(stack, request.variables, request.process_environment)
+        .with_blocks(recorded_instances(stack, &records));
     let targets = match request.only {
         Some(only) => Targets::only(only),
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = Targets::addresses(request.replace, &records)?;
-    let used = stack
-        .blocks
-        .values()
-        .map(|block| stack.provider_name(block))
-        .chain(recorded_instances(&records))
-        .collect::<Vec<_>>();
-    let providers = configure_all(&known, &stack.variables, used).await?;
+    let used =
+        stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records)).collect::<Vec<_>>();
+    let providers = configure_all(&known, request.origins, used).await?;
+    let known = known.with_blocks(BTreeMap::new());
+    let unready = unready(&request, &records, &targets, &providers);
+    if !unready.is_empty() {
+        return Err(unready);
+    }
     let worlds = refresh(&records, &providers, &request.calls, request.parallelism, request.refresh, |address| {
         targets.covers(address)
     })
@@ -176,7 +182,20 @@ pub(super) enum Consulted {
     Data(Result<Option<Value>, Diagnostic>),
 }
 
-fn recorded_instances(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
+/// Providers that cannot be configured yet, and that something in this plan needs.
+fn unready(request: &Request<'_>, records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
+    let stack = request.stack;
+    let declared = stack.blocks.values().filter(|_| request.kind != PlanKind::Destroy);
+    let mut needed: BTreeSet<Arc<str>> =
+        declared.filter(|block| targets.touches(&block.address)).map(|block| stack.provider_name(block)).collect();
+    for (_, entry) in records.0.iter().filter(|(address, _)| targets.covers(address)) {
+        let objects = entry.current.iter().chain(entry.deposed.values());
+        needed.extend(objects.map(|object| Arc::from(object.provider.instance.as_str())));
+    }
+    providers.unready().filter(|(name, _)| needed.contains(*name)).map(|(_, problem)| problem.clone()).collect()
+}
+
+fn instances_of(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
     records
         .0
         .values()
