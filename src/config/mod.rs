@@ -29,7 +29,7 @@ mod stack;
 mod variables;
 
 pub use body::evaluate_body;
-pub use check::{Schemas, check};
+pub use check::{CheckedBody, Schemas, check, check_bodies};
 pub use conditions::{check_conditions, truth};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory};
 pub use json_schema::json_schema;

@@ -21,7 +21,7 @@ mod walk;
 
 pub use calls::Calls;
 pub use identity::identity;
-pub use providers::{Configured, Providers};
+pub use providers::{Configured, Providers, told};
 pub use record::Records;
 pub use recorded::recorded_instances;
 pub use scope::{BlockScope, FileHost, Instances, Known, first_error};

@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    ConfigureRequest, Marks, Path, Provider, ProviderSchema, Subject, Type, ValidateRequest, Value,
+    ConfigureRequest, Marks, Path, Provider, ProviderDiagnostic, ProviderSchema, Subject, Type, ValidateRequest, Value,
 };
 
 use crate::address::{BlockAddress, Mode};
@@ -142,7 +142,14 @@ async fn configure_one(
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
     let type_name = block.map_or(name, |block| &block.type_name);
-    let (provider, schema) = open(type_name, span).await.map_err(|problem| vec![problem])?;
+    let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
+    let (provider, schema) = open(type_name, span).await.map_err(|problem| match declared {
+        true => vec![problem],
+        false => vec![problem.hint(format!(
+            "what it made is still recorded: `[provider.{name}]` is needed until that is gone; put it back, apply, and \
+             remove it then"
+        ))],
+    })?;
     let empty = Expression::table(Vec::new(), Span::default());
     let body = block.map_or(&empty, |block| &block.body);
     let config = evaluate_body(body, &schema.provider.block, &BlockScope::plain(known))?;
@@ -180,6 +187,18 @@ async fn configure_one(
         sources,
     };
     Ok((Configured { provider, schema, instance }, None))
+}
+
+/// What a provider says about a configuration, for people.
+pub fn told(named: &str, said: ProviderDiagnostic, body: &Expression, span: Span) -> Diagnostic {
+    let at = said.path.as_ref().and_then(|path| attribute_span(body, path)).unwrap_or(span);
+    let message = format!("`{named}`: {}", said.message);
+    let told = match said.error {
+        true => Diagnostic::error(codes::PROVIDER, message),
+        false => Diagnostic::warning(codes::PROVIDER, message),
+    };
+    let told = told.at(at).hint("`retrue providers schema TYPE` tells what the type takes");
+    if said.detail.is_empty() { told } else { told.note(said.detail) }
 }
 
 /// Where an attribute is set in a block.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::Diagnostic;
+use crate::expression::nearest;
 use crate::graph::{Graph, Node};
 use crate::plan::{PlanKind, codes};
 use crate::survey::record::Records;
@@ -42,10 +43,16 @@ impl Targets {
             let declared = graph.position(&Node::Block(address.block.clone())).is_some();
             let recorded = records.0.keys().any(|known| known.block == address.block);
             if !declared && !recorded {
-                problems.push(Diagnostic::error(
+                let problem = Diagnostic::error(
                     codes::TARGET,
                     format!("--target: nothing is declared or recorded as `{address}`"),
-                ));
+                );
+                let declared = graph.order().filter_map(|node| match node {
+                    Node::Block(block) => Some(block.to_string()),
+                    _ => None,
+                });
+                let known: Vec<String> = declared.chain(records.0.keys().map(ToString::to_string)).collect();
+                problems.push(with_nearest(problem, &address, &known));
                 continue;
             }
             roots.insert(address.block.clone());
@@ -103,15 +110,23 @@ impl Targets {
                     addresses.insert(address);
                 }
                 Ok(address) => {
-                    problems.push(Diagnostic::error(
-                        codes::TARGET,
-                        format!("--replace: nothing is recorded as `{address}`"),
-                    ));
+                    let problem =
+                        Diagnostic::error(codes::TARGET, format!("--replace: nothing is recorded as `{address}`"));
+                    let known: Vec<String> = records.0.keys().map(ToString::to_string).collect();
+                    problems.push(with_nearest(problem, &address, &known));
                 }
                 Err(error) => problems.push(Diagnostic::error(codes::TARGET, format!("--replace: {error}"))),
             }
         }
         if problems.is_empty() { Ok(addresses) } else { Err(problems) }
+    }
+}
+
+/// Advises the address that was probably meant.
+fn with_nearest(problem: Diagnostic, address: &Address, known: &[String]) -> Diagnostic {
+    match nearest(&address.to_string(), known.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
     }
 }
 

@@ -62,3 +62,38 @@ fn an_output_that_fails_says_so() {
     assert!(shown.stderr.contains("error[RT0503]: output.bad: "), "{}", shown.screen());
     assert!(shown.stderr.contains("hint: "), "{}", shown.screen());
 }
+
+#[test]
+fn a_move_gives_a_name_and_no_other_type() {
+    let environment = Environment::with_stack(STACK);
+    environment.run(&["apply", "--yes"]).ends(0);
+    for (to, why) in [("local_link.a", "it is a `local_file`, not a `local_link`"), ("data.local_file.a", "is data")] {
+        let shown = environment.run(&["state", "mv", "local_file.a", to]).ends(1);
+        assert!(shown.stderr.contains("error[RT0140]") && shown.stderr.contains(why), "{}", shown.screen());
+    }
+    environment.run(&["state", "mv", "local_file.a", "local_file.c"]).ends(0);
+}
+
+#[test]
+fn validate_asks_providers() {
+    let environment = Environment::with_stack(
+        "[stack]\nschema = 1\n[resource.local_file.a]\npath = 'a'\ncontent = 'x'\nsource = 'y'\n\
+         [resource.local_file.b]\npath = 'b'\ncontent = 'x'\nmode = '9999'\n",
+    );
+    let shown = environment.run(&["validate"]).ends(1);
+    assert_eq!(shown.stderr.matches("error[RT0413]").count(), 2, "{}", shown.screen());
+    let wire = environment.run(&["validate", "--json"]).ends(1).json();
+    assert!(wire.as_array().unwrap().iter().all(|told| told["line"].is_number() && told["hint"].is_string()));
+}
+
+#[test]
+fn enabled_is_about_the_whole_block() {
+    let environment = Environment::with_stack(
+        "[stack]\nschema = 1\n[resource.retrue_data.a]\nfor_each = ['x']\ninput = 1\n\
+         lifecycle.enabled = '${each.key != null}'\n[resource.retrue_data.b]\ncount = 1\ninput = 1\n\
+         lifecycle.enabled = '${count.index == 0}'\n",
+    );
+    let shown = environment.run(&["validate"]).ends(1);
+    assert_eq!(shown.stderr.matches("error[RT0134]").count(), 2, "{}", shown.screen());
+    assert!(shown.stderr.contains("`enabled` is about the block"), "{}", shown.screen());
+}

@@ -10,6 +10,7 @@ use super::*;
 use crate::plan::{Action, Summary};
 use crate::saga::RunState;
 
+mod advice;
 mod cloud;
 
 struct Stage {
