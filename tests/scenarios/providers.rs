@@ -72,3 +72,20 @@ fn what_is_read_again_has_its_type() {
     environment.run(&["compensate", "--yes"]).ends(0);
     assert!(server.cloud().truth().is_empty());
 }
+
+#[test]
+fn a_command_that_gives_a_value_runs_under_a_guard() {
+    let environment = Environment::with_stack(
+        "[stack]\nschema = 1\n[variable.v]\nfrom = \"command:cat /proc/$PPID/comm; echo ${RETRUE_KEY:-none}\"\n\
+         [variable.bad]\ndefault = 1\nfrom = \"command:[ -e ok ] || { echo why >&2; exit 3; }\"\n",
+    );
+    let shown = environment.run(&["eval", "--json", "var.v"]).ends(1);
+    assert!(
+        shown.stderr.contains("error[RT0164]") && shown.stderr.contains("it ended with 3: why"),
+        "{}",
+        shown.screen()
+    );
+    environment.write("ok", "");
+    let shown = environment.run(&["eval", "--json", "var.v"]).ends(0);
+    assert_eq!(shown.json(), "step-guard\nnone");
+}
