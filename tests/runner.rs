@@ -10,6 +10,7 @@ mod scenarios {
     mod providers;
     mod reports;
     mod tools;
+    mod tour;
     mod usage;
     mod values;
 }
