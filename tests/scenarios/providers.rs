@@ -89,3 +89,20 @@ fn a_command_that_gives_a_value_runs_under_a_guard() {
     let shown = environment.run(&["eval", "--json", "var.v"]).ends(0);
     assert_eq!(shown.json(), "step-guard\nnone");
 }
+
+#[test]
+fn a_provider_is_needed_until_what_it_made_is_gone() {
+    let server = Server::start().unwrap();
+    let block = format!("[provider.mine]\ntype = \"testcloud\"\nurl = \"{}\"\n", server.url());
+    let head = "[stack]\nschema = 1\nname = \"cloud\"\n";
+    let environment = Environment::with_stack(&format!("{head}{block}{BUCKET}provider = \"mine\"\n"));
+    environment.run(&["apply", "--yes"]).ends(0);
+    environment.write("retrue.toml", head);
+    let shown = environment.run(&["apply", "--yes"]).ends(1);
+    assert!(shown.stderr.contains("`[provider.mine]` is needed until that is gone"), "{}", shown.screen());
+    environment.write("retrue.toml", format!("{head}{block}"));
+    environment.run(&["apply", "--yes"]).ends(0);
+    environment.write("retrue.toml", head);
+    environment.run(&["apply", "--yes"]).ends(0);
+    assert!(server.cloud().truth().is_empty());
+}
