@@ -12,7 +12,7 @@ use crate::address::{BlockAddress, Mode};
 use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
-use crate::plan::{PlannedValue, ProviderInstance, codes};
+use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, codes};
 use crate::registry;
 use crate::span::Span;
 use crate::survey::scope::{BlockScope, Known};
@@ -226,30 +226,58 @@ fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
     config.with_marked_paths(secret.iter().map(|path| (path, Marks::SENSITIVE)))
 }
 
-/// What to tell whoever needs a provider whose configuration is not known yet.
-fn not_known(name: &str, path: &Path, body: &Expression, known: &Known<'_>) -> Diagnostic {
-    let mut waiting: BTreeSet<BlockAddress> = BTreeSet::new();
+/// The blocks that the configuration of a provider rests on, through locals too.
+fn rests_on(body: &Expression, stack: &Stack) -> BTreeSet<BlockAddress> {
+    let mut blocks = BTreeSet::new();
     let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut open = vec![body];
     while let Some(expression) = open.pop() {
         for reference in expression.references() {
             if let Some(block) = reference.root.block() {
-                let whole = known.blocks.get(&block).map(|instances| instances.whole().is_wholly_known());
-                if whole != Some(true) {
-                    waiting.insert(block);
-                }
+                blocks.insert(block);
             } else if let Root::Local(local) = reference.root
                 && seen.insert(Arc::clone(&local))
             {
-                open.extend(known.stack.locals.get(&local).map(|local| &local.value));
+                open.extend(stack.locals.get(&local).map(|local| &local.value));
             }
         }
     }
+    blocks
+}
+
+/// Warns of providers that were configured from what a plan is about to change: they go on with what was,
+/// until the next run.
+pub fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
+    if plan.kind == PlanKind::Destroy {
+        return Vec::new();
+    }
+    let quiet = |action| matches!(action, Action::NoOp | Action::Adopt | Action::Forget | Action::Read);
+    let changing: BTreeSet<&BlockAddress> =
+        plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
+    let mut warnings = Vec::new();
+    for block in stack.providers.values() {
+        for changed in rests_on(&block.body, stack).iter().filter(|block| changing.contains(block)) {
+            let message = format!(
+                "the provider `{}` is configured from `{changed}` as it is recorded, and this plan changes that",
+                block.name
+            );
+            let hint = format!("apply that first: `retrue apply --target {changed}`");
+            warnings.push(Diagnostic::warning(codes::PROVIDER_UNKNOWN, message).at(block.span).hint(hint));
+        }
+    }
+    warnings
+}
+
+/// What to tell whoever needs a provider whose configuration is not known yet.
+fn not_known(name: &str, path: &Path, body: &Expression, known: &Known<'_>) -> Diagnostic {
+    let waiting = rests_on(body, known.stack)
+        .into_iter()
+        .filter(|block| known.blocks.get(block).is_none_or(|instances| !instances.whole().is_wholly_known()));
     let problem = Diagnostic::error(
         codes::PROVIDER_UNKNOWN,
         format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
     );
-    let (data, resources): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|block| block.mode == Mode::Data);
+    let (data, resources): (Vec<_>, Vec<_>) = waiting.partition(|block| block.mode == Mode::Data);
     if !data.is_empty() {
         return problem.hint(
             "data is read when providers are configured already: take the value from a variable with `from`, from a \

@@ -26,6 +26,11 @@ fn a_provider_may_rest_on_what_is_applied() {
     environment.run(&["apply", "--yes"]).ends(0);
     environment.run(&["plan", "--detailed-exitcode"]).ends(0);
     environment.run(&["reconcile"]).ends(0);
+    let stack = environment.read("retrue.toml");
+    environment.write("retrue.toml", stack.replace("127.0.0.1", "localhost"));
+    let warned = environment.run(&["plan"]).ends(0);
+    assert!(warned.stderr.contains("is configured from `retrue_data.srv` as it is recorded"), "{}", warned.screen());
+    environment.write("retrue.toml", stack);
     environment.run(&["destroy", "--yes"]).ends(0);
     assert!(server.cloud().truth().is_empty());
 }

@@ -32,6 +32,8 @@ fn every_reconcile_ends_with_a_line_that_counts() {
     let environment = drifted();
     let looked = environment.run(&["reconcile", "--json"]).ends(2).json_lines();
     assert_eq!(counts(looked.last().unwrap()), [0, 1, 1, 0]);
+    let refused = environment.run(&["reconcile", "--fix", "--json"]).ends(1).json_lines();
+    assert_eq!(counts(refused.last().unwrap()), [0, 1, 1, 0]);
     let fixed = environment.run(&["reconcile", "--fix", "--yes", "--json"]).ends(0).json_lines();
     assert_eq!(counts(fixed.last().unwrap()), [2, 0, 0, 0]);
     assert!(fixed.last().unwrap()["run_id"].is_string());

@@ -117,6 +117,14 @@ fn end(session: &Session, run: Option<&str>, report: &Report, planned: &Planned)
     Ok(())
 }
 
+/// What came of something; where it failed, the last line says how the world stands all the same.
+fn told<T>(session: &Session, report: &Report, planned: &Planned, came: Result<T, Failure>) -> Result<T, Failure> {
+    if came.is_err() {
+        end(session, None, report, planned)?;
+    }
+    came
+}
+
 async fn changing(
     session: &Session,
     store: &engine::Session,
@@ -130,7 +138,7 @@ async fn changing(
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
-        let run = accept(session, store, &report, arguments).await?;
+        let run = told(session, &report, &planned, accept(session, store, &report, arguments).await)?;
         let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
         end(session, run.as_deref(), &after, &planned)?;
         return Ok(standing(&after, &doubtful));
@@ -150,7 +158,7 @@ async fn changing(
     }
     let mut run = None;
     let mut exit = Exit::Done;
-    if approve(session, &fix, arguments.yes, "Fix this?").await? {
+    if told(session, &report, &planned, approve(session, &fix, arguments.yes, "Fix this?").await)? {
         let applied = store.fix(&fix, &progress, &session.cancellation).await?;
         exit = conclude(session, &progress, &applied, &doubtful);
         run = Some(applied.report.run);

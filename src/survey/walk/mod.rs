@@ -25,7 +25,7 @@ use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
-use crate::survey::providers::{Configured, Providers, configure_all};
+use crate::survey::providers::{Configured, Providers, configure_all, outdated};
 use crate::survey::record::Records;
 use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
@@ -131,11 +131,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         walk.declared().await;
     }
     walk.ended().await;
-    walk.finish().await.map(|(plan, warnings, in_true)| Surveyed {
-        plan,
-        providers: providers.clone(),
-        warnings,
-        in_true,
+    walk.finish().await.map(|(plan, mut warnings, in_true)| {
+        warnings.extend(outdated(stack, &plan));
+        Surveyed { plan, providers: providers.clone(), warnings, in_true }
     })
 }
 
