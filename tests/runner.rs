@@ -11,16 +11,21 @@ mod scenarios {
     mod crash;
     #[cfg(feature = "crash-points")]
     mod crash_cloud;
+    mod elsewhere;
     mod input;
     mod machine;
     mod promises_back;
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
+    mod providers;
+    mod reports;
     mod standing;
     mod tools;
+    mod tour;
     mod transaction;
     mod usage;
+    mod values;
 }
 
 /// A file of scenarios that is not named above would never run, and nobody would see.

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use futures::StreamExt as _;
 use retrue_provider_api::DataRequest;
-use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
 use crate::expression::functions::{directory_names, file_kind};
@@ -85,9 +84,9 @@ pub async fn check_world(
     providers: &Providers,
     seal: &dyn Seal,
     parallelism: usize,
+    calls: &Calls,
 ) -> Result<(), String> {
-    let calls = Calls::reading(CancellationToken::new());
-    let looker = Looker { providers, calls: &calls, seal };
+    let looker = Looker { providers, calls, seal };
     let resources = plan.base.resources.iter().filter(|(_, entry)| !entry.observed.is_empty());
     let resources = resources.filter_map(|(address, entry)| {
         let object = state.object(address, &ObjectKey::Current)?.wake(seal).ok()?;

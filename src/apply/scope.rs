@@ -11,14 +11,17 @@ use crate::expression::functions::Host;
 use crate::expression::{EvalError, Expression, Root, Scope, codes, evaluate};
 use crate::plan::{Action, Pending, Plan, PlannedValue};
 use crate::span::Span;
-use crate::survey::FileHost;
+use crate::survey::locals::{in_order, locals_in};
 use crate::survey::pending::WHOLE;
+use crate::survey::{FileHost, first_error};
 
 /// The values of all instances, as they are now.
 pub(super) struct Values {
     values: Mutex<BTreeMap<Address, Value>>,
     /// What will be gone when the run is over: it is no part of its block any more.
     leaving: BTreeSet<Address>,
+    /// The locals that were evaluated: each has one value in a run, whoever asks.
+    locals: Mutex<BTreeMap<String, Result<Value, EvalError>>>,
     host: FileHost,
 }
 
@@ -39,7 +42,7 @@ impl Values {
                 _ => {}
             }
         }
-        Values { values: Mutex::new(values), leaving, host: FileHost::new(directory, false) }
+        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host: FileHost::new(directory, false) }
     }
 
     /// Remembers what a step returned; null means that it is gone.
@@ -110,6 +113,41 @@ struct PendingScope<'a> {
     itself: Option<&'a Value>,
 }
 
+impl PendingScope<'_> {
+    /// The value of a local. What it refers to was done before whatever asks for it, so that it stays
+    /// the same for the whole run.
+    fn local(&self, name: &str, span: Span) -> Result<Value, EvalError> {
+        let evaluated = |name: &str| {
+            let locals = self.values.locals.lock().unwrap_or_else(PoisonError::into_inner);
+            locals.get(name).cloned()
+        };
+        if let Some(known) = evaluated(name) {
+            return known;
+        }
+        let mut expressions: BTreeMap<String, Expression> = BTreeMap::new();
+        let order = in_order(name.to_owned(), |name| {
+            let stored = self.pending.locals.get(name).map(Expression::from_portable);
+            // What cannot be read is told when it is evaluated.
+            let Some(Ok(expression)) = stored else { return Vec::new() };
+            let needs = locals_in(&expression).into_iter().map(|name| Root::Local(name).to_string());
+            let needs = needs.filter(|name| self.pending.locals.contains_key(name) && evaluated(name).is_none());
+            let needs = needs.collect();
+            expressions.insert(name.to_owned(), expression);
+            needs
+        });
+        for name in order {
+            let value = match (expressions.get(&name), self.pending.locals.get(&name)) {
+                (Some(expression), _) => evaluate(expression, self).map_err(|errors| first_error(errors, span)),
+                (None, Some(stored)) => Expression::from_portable(stored).and(Err(first_error(Vec::new(), span))),
+                (None, None) => continue,
+            };
+            // Another step may have been faster: then its value counts.
+            self.values.locals.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(value);
+        }
+        evaluated(name).unwrap_or_else(|| Err(first_error(Vec::new(), span)))
+    }
+}
+
 impl Scope for PendingScope<'_> {
     fn resolve(&self, root: &Root, key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
         if let (Root::SelfRef, Some(itself)) = (root, self.itself) {
@@ -128,11 +166,8 @@ impl Scope for PendingScope<'_> {
                 EvalError::new(codes::INVALID_INDEX, format!("there is no instance `{name}{key}`"), span)
             });
         }
-        if let Some(local) = self.pending.locals.get(&name) {
-            let expression = Expression::from_portable(local)?;
-            return evaluate(&expression, self).map_err(|errors| {
-                errors.into_iter().next().unwrap_or_else(|| EvalError::new(codes::OPERATION, "it has no value", span))
-            });
+        if self.pending.locals.contains_key(&name) {
+            return self.local(&name, span);
         }
         match root.block() {
             Some(block) => self.values.resolve(&block, key, span),

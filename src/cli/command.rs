@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::address::Address;
+
 use super::verbs::{
     apply, compensate, completions, config, destroy, eval, graph, import, init, migrate, output, plan, providers,
     reconcile, resolve, runs, schema, show, state, validate,
@@ -83,6 +85,29 @@ pub(crate) struct Common {
     pub(crate) verbose: u8,
 }
 
+impl Common {
+    /// The options that choose the stack, as they would be typed again; empty, or with a space before.
+    pub(crate) fn chosen(&self) -> String {
+        let mut chosen = String::new();
+        if let Some(directory) = &self.directory {
+            chosen.push_str(&format!(" -C {}", typed(&directory.to_string_lossy())));
+        }
+        if let Some(environment) = &self.environment {
+            chosen.push_str(&format!(" --env {}", typed(environment)));
+        }
+        chosen
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn typed(word: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "_-./:@%+,=".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -97,10 +122,10 @@ pub(crate) enum LogFormat {
 #[command(next_help_heading = "Planning options")]
 pub(crate) struct Planning {
     /// Only these, and what they depend on
-    #[arg(long = "target", value_name = "ADDR")]
+    #[arg(long = "target", value_name = "ADDR", value_parser = address_text)]
     pub(crate) targets: Vec<String>,
     /// Make these anew, although nothing demands it
-    #[arg(long = "replace", value_name = "ADDR")]
+    #[arg(long = "replace", value_name = "ADDR", value_parser = address_text)]
     pub(crate) replace: Vec<String>,
     /// Whether to look at the world first; without it what is recorded is believed
     #[arg(
@@ -203,6 +228,11 @@ fn once<T>(slot: &mut Option<T>, value: Option<T>, name: &str) -> Result<(), cla
         *slot = value;
     }
     Ok(())
+}
+
+/// An address, as it was typed.
+fn address_text(text: &str) -> Result<String, String> {
+    text.parse::<Address>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn assignment(text: &str) -> Result<String, String> {

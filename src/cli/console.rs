@@ -83,6 +83,8 @@ pub struct Console {
     settings: Settings,
     bars: MultiProgress,
     trouble: Mutex<Option<io::Error>>,
+    /// The options that commands in hints need to mean the same stack: ` -C site`.
+    chosen: String,
     /// In tests, what would have been written.
     memory: Option<Mutex<(String, String)>>,
 }
@@ -91,13 +93,25 @@ impl Console {
     /// The streams of the process.
     pub fn new(settings: Settings) -> Self {
         let target = if settings.bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Console { settings, bars: MultiProgress::with_draw_target(target), trouble: Mutex::new(None), memory: None }
+        Console {
+            settings,
+            bars: MultiProgress::with_draw_target(target),
+            trouble: Mutex::new(None),
+            chosen: String::new(),
+            memory: None,
+        }
     }
 
     /// Streams that go nowhere and are remembered.
     #[cfg(test)]
     pub(crate) fn remembering(settings: Settings) -> Self {
         Console { memory: Some(Mutex::default()), ..Self::new(settings) }
+    }
+
+    /// The same, for a stack that was chosen by options: the commands in hints name them, too.
+    #[must_use]
+    pub fn choosing(self, chosen: String) -> Self {
+        Console { chosen, ..self }
     }
 
     /// How to write.
@@ -137,7 +151,8 @@ impl Console {
 
     /// Writes to standard error what must be read: errors and questions.
     pub fn tell(&self, text: &str) {
-        let shown = if self.settings.colour_err { text.to_owned() } else { plain(text) };
+        let text = with_options(text, &self.chosen);
+        let shown = if self.settings.colour_err { text } else { plain(&text) };
         if let Some(memory) = &self.memory {
             return memory.lock().unwrap_or_else(PoisonError::into_inner).1.push_str(&shown);
         }
@@ -174,7 +189,41 @@ impl Console {
     }
 }
 
+/// Puts options into every command that a text advises.
+fn with_options(text: &str, options: &str) -> String {
+    const COMMAND: &str = "`retrue ";
+    if options.is_empty() {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut parts = text.split(COMMAND);
+    shown.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        shown.push_str(COMMAND.trim_end());
+        // One that names a stack already means that one.
+        if !part.starts_with('-') {
+            shown.push_str(options);
+        }
+        shown.push(' ');
+        shown.push_str(part);
+    }
+    shown
+}
+
 /// The text without colours.
 pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advised_commands_mean_the_same_stack() {
+        let console = Console::remembering(Settings::PLAIN).choosing(" -C site".to_owned());
+        console.hint("hint: `retrue apply p` does it; `retrue -C x apply` that; `--fix` fixes\n");
+        let (_, told) = console.captured();
+        assert_eq!(told, "hint: `retrue -C site apply p` does it; `retrue -C x apply` that; `--fix` fixes\n");
+    }
 }

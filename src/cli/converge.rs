@@ -1,6 +1,6 @@
 //! From a plan to a report: what `apply`, `destroy` and `reconcile --fix` share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use retrue_provider_api::Value;
@@ -11,10 +11,12 @@ use super::json::event;
 use super::progress::Progress;
 use super::question::agree;
 use super::render;
-use super::render::text::{bold, visible};
+use super::render::text::{bold, red, visible};
 use super::render::value::named;
 use super::report::{self, Report};
 use super::session::Session;
+use crate::address::Address;
+use crate::config::VARIABLE_PREFIX;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Applied, Compensated, OnFailure, PlanOptions, Planned, Workspace};
 use crate::plan::InDoubt;
@@ -38,6 +40,9 @@ pub(crate) struct Request<'a> {
 pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending {
     session.listen();
     let options = session.options();
+    if request.plan_file.is_some() {
+        only_the_plan(session)?;
+    }
     let mut loaded = None;
     let workspace = match request.plan_file {
         // A plan is the whole program; of the stack only the place of the store is of interest.
@@ -53,6 +58,20 @@ pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending 
     session.close(&store, ending).await
 }
 
+/// A plan file carries its variables: values on the command line are refused before anything is done,
+/// those of the environment may be meant for other commands and are told to have no say.
+fn only_the_plan(session: &Session) -> Result<(), Failure> {
+    if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
+        return Err(super::exit::usage("a plan file carries its variables and takes no others"));
+    }
+    let options = session.options();
+    let given = options.process_environment.keys().filter_map(|name| name.to_str());
+    for name in given.filter(|name| name.starts_with(VARIABLE_PREFIX)) {
+        session.console.hint(&format!("note: {} is not read: a plan file carries its variables\n", visible(name)));
+    }
+    Ok(())
+}
+
 async fn with_store(
     session: &Session,
     store: &engine::Session,
@@ -66,11 +85,7 @@ async fn with_store(
             store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
         }
         (Some(path), _) => {
-            if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
-                return Err(super::exit::usage("a plan file carries its variables and takes no others"));
-            }
-            let path = session.directory().join(path);
-            store.ready(engine::read_plan(&path, store.seal())?, &doubtful).await?
+            store.ready(engine::read_plan(path, store.seal())?, &doubtful, &session.cancellation).await?
         }
         (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
     };
@@ -132,9 +147,12 @@ fn inputs(workspace: &Workspace) -> BTreeMap<String, String> {
 /// Reports a run and, where there is one, its unwinding.
 pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied, doubtful: &[InDoubt]) -> Exit {
     let seen = progress.finish();
+    let told: BTreeSet<Address> =
+        seen.failed.iter().chain(&seen.doubtful).map(|(address, ..)| address.clone()).collect();
     let Report { errors, summary, mut advice } = report::report(&seen);
     let console = &session.console;
     console.tell(&errors);
+    console.tell(&untold(applied, &told));
     if !console.settings().json {
         console.data(&summary);
         if applied.report.state == RunState::Succeeded {
@@ -164,6 +182,17 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
     exit
 }
 
+/// What failed without an event of its own, such as an output that has no value.
+fn untold(applied: &Applied, told: &BTreeSet<Address>) -> String {
+    let mut text = String::new();
+    for (address, failure) in applied.report.failures.iter().filter(|(address, _)| !told.contains(address)) {
+        let head = format!("error[{}]: {}: {}", failure.code, address, failure.message);
+        text.push_str(&format!("{}\n", red(&visible(&head))));
+        text.push_str(&format!("{} what was done stays; mend it and run `retrue apply` again\n", bold("hint:")));
+    }
+    text
+}
+
 /// Shows the outputs of a run.
 fn outputs(session: &Session, outputs: &BTreeMap<String, Value>) {
     if outputs.is_empty() {
@@ -186,5 +215,9 @@ pub(crate) fn address(text: &str) -> Result<crate::address::Address, String> {
 
 /// Reads a file that a person named.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs_err::read(path).map_err(|error| Diagnostic::error(codes::CANNOT_READ, error.to_string()).into())
+    fs_err::read(path).map_err(|error| {
+        Diagnostic::error(codes::CANNOT_READ, error.to_string())
+            .hint("files are named relative to the current directory, also with `-C`")
+            .into()
+    })
 }

@@ -74,7 +74,10 @@ impl From<Diagnostic> for Failure {
 
 /// A command line that cannot be meant, found after it was read.
 pub(crate) fn usage(message: &str) -> Failure {
-    Failure::new(Exit::Usage, Diagnostic::error(codes::USAGE, message))
+    Failure::new(
+        Exit::Usage,
+        Diagnostic::error(codes::USAGE, message).hint("`retrue VERB --help` tells what goes together"),
+    )
 }
 
 /// What a verb returns.

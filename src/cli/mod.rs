@@ -61,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return usage(&error),
     };
     let console = Console::new(Settings::detect(common.json, common.quiet, common.verbose, common.no_color));
+    let console = console.choosing(render::text::visible(&common.chosen()));
     logs::start(common.verbose, common.log_format, console.settings());
     let session = Session::new(common, console);
     let ending = match tokio::runtime::Builder::new_multi_thread()

@@ -37,14 +37,14 @@ pub(crate) async fn agree(
         answer = answer => answer,
         () = cancellation.soft.cancelled() => {
             let diagnostic = Diagnostic::error(codes::DECLINED, "cancelled; nothing was changed");
-            return Err(Failure::new(Exit::Cancelled, diagnostic));
+            return Err(Failure::new(Exit::Cancelled, diagnostic.hint("run the same command again")));
         }
     };
     match answer {
         Ok(Ok(line)) if line.trim() == "yes" => Ok(()),
         _ => {
             let diagnostic = Diagnostic::error(codes::DECLINED, "the answer was not `yes`; nothing was changed");
-            Err(Failure::new(Exit::Failed, diagnostic))
+            Err(Failure::new(Exit::Failed, diagnostic.hint("run it again, or agree beforehand with `--yes`")))
         }
     }
 }

@@ -115,9 +115,9 @@ impl Session {
                 self.console.line(&text);
                 Ok(Exit::Done)
             }
-            Err(error) => {
-                Err(Diagnostic::error(codes::OUTPUT_LOST, format!("no JSON can be made of it: {error}")).into())
-            }
+            Err(error) => Err(Diagnostic::error(codes::OUTPUT_LOST, format!("no JSON can be made of it: {error}"))
+                .hint("without `--json` it is shown as text")
+                .into()),
         }
     }
 

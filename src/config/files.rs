@@ -1,7 +1,7 @@
 //! The files of a stack: `retrue.toml`, and `*.retrue.toml` beside it.
 
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::codes;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -33,6 +33,17 @@ pub(super) fn read_stack(directory: &Path, diagnostics: &mut Vec<Diagnostic>) ->
 /// main one.
 pub fn stack_files(directory: &Path) -> Vec<String> {
     names(directory, &mut Vec::new()).iter().map(|name| name.display().to_string()).collect()
+}
+
+/// The directory of a stack, from the root: what it means does not depend on where the program runs.
+/// Links stay as they are written, unless the path goes up through one.
+pub fn absolute_directory(directory: &Path) -> PathBuf {
+    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    if absolute.components().any(|part| part == Component::ParentDir) {
+        return fs_err::canonicalize(&absolute).unwrap_or(absolute);
+    }
+    // Without what means nothing: `a/./b/` is `a/b`.
+    absolute.components().collect()
 }
 
 /// The names of the files, relative to the stack; the main one is first, whether it is there or not.

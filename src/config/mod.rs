@@ -29,9 +29,9 @@ mod stack;
 mod variables;
 
 pub use body::evaluate_body;
-pub use check::{Schemas, check};
+pub use check::{CheckedBody, Schemas, check, check_bodies};
 pub use conditions::{check_conditions, truth};
-pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, stack_files};
+pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory, stack_files};
 pub use json_schema::json_schema;
 pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};

@@ -1,6 +1,6 @@
 //! Whether what is referred to exists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use retrue_provider_api::{PathStep, Value};
@@ -23,6 +23,8 @@ const ROOTS: &[&str] = &["var", "local", "data", "each", "count", "self", "path"
 struct Place<'s> {
     /// The block around it, where its instances are told apart.
     instance_of: Option<&'s ResourceBlock>,
+    /// Whether it decides about a block as a whole.
+    whole: bool,
     /// Whether `self` is known.
     itself: bool,
     /// Whether it may refer to nothing but variables, or to nothing at all; the word says what it is.
@@ -37,7 +39,7 @@ enum Only {
 
 /// Checks every reference of a stack.
 pub(super) fn check(stack: &Stack, diagnostics: &mut Vec<Diagnostic>) {
-    let mut checker = Checker { stack, diagnostics, types: None };
+    let mut checker = Checker { stack, diagnostics, types: None, keys: HashMap::new() };
     for variable in stack.variables.values() {
         let constants = Place { only: Some(Only::Constants("the default of a variable")), ..Place::default() };
         variable.default.iter().for_each(|default| checker.expression(default, constants));
@@ -64,6 +66,8 @@ struct Checker<'c> {
     diagnostics: &'c mut Vec<Diagnostic>,
     /// The names of blocks by type, made when the first one is missing.
     types: Option<NamesByType>,
+    /// The keys of blocks whose `for_each` is written out, made when the first instance is named.
+    keys: HashMap<&'c BlockAddress, Option<HashSet<&'c str>>>,
 }
 
 impl<'c> Checker<'c> {
@@ -74,7 +78,8 @@ impl<'c> Checker<'c> {
         block.repetition.expression().into_iter().for_each(|expression| self.expression(expression, around));
         self.expression(&block.body, inside);
         let lifecycle = &block.lifecycle;
-        lifecycle.enabled.iter().for_each(|enabled| self.expression(enabled, inside));
+        let whole = Place { whole: true, ..around };
+        lifecycle.enabled.iter().for_each(|enabled| self.expression(enabled, whole));
         for condition in &lifecycle.preconditions {
             self.expression(&condition.condition, inside);
             self.expression(&condition.message, inside);
@@ -114,7 +119,7 @@ impl<'c> Checker<'c> {
             Diagnostic::error(codes::UNKNOWN_PROVIDER, format!("there is no `[provider.{name}]`")).at(span);
         self.diagnostics.push(match nearest(name, known) {
             Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic,
+            None => diagnostic.hint(format!("write a table `[provider.{name}]` that says its `type`")),
         });
     }
 
@@ -135,7 +140,8 @@ impl<'c> Checker<'c> {
                 (Only::Constants(what), _) => Some(format!("{what} is a constant, and refers to nothing")),
             };
             if let Some(message) = refused {
-                self.diagnostics.push(Diagnostic::error(codes::REFERENCE_NOT_ALLOWED, message).at(span));
+                let hint = "what refers to other things belongs into `[local]`; a literal `${` is written `$${`";
+                self.diagnostics.push(Diagnostic::error(codes::REFERENCE_NOT_ALLOWED, message).at(span).hint(hint));
                 return;
             }
         }
@@ -158,18 +164,18 @@ impl<'c> Checker<'c> {
             Root::Each(_) => {
                 let repeated = place.instance_of.map(|block| &block.repetition);
                 if !matches!(repeated, Some(Repetition::ForEach(_))) {
-                    self.out_of_place("each", "a block with `for_each`", span);
+                    self.out_of_place("each", "a block with `for_each`", place, span);
                 }
             }
             Root::CountIndex => {
                 let repeated = place.instance_of.map(|block| &block.repetition);
                 if !matches!(repeated, Some(Repetition::Count(_))) {
-                    self.out_of_place("count.index", "a block with `count`", span);
+                    self.out_of_place("count.index", "a block with `count`", place, span);
                 }
             }
             Root::SelfRef => {
                 if !place.itself {
-                    self.out_of_place("self", "a postcondition", span);
+                    self.out_of_place("self", "a postcondition", place, span);
                 }
             }
             Root::PathStack | Root::Env(_) => {}
@@ -259,18 +265,25 @@ impl<'c> Checker<'c> {
         let diagnostic = Diagnostic::error(code, message).at(span);
         self.diagnostics.push(match near {
             Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic,
+            None => diagnostic.hint("declare it in one of the files of the stack, or refer to something that is"),
         });
     }
 
-    fn out_of_place(&mut self, what: &str, inside: &str, span: Span) {
-        self.diagnostics.push(
-            Diagnostic::error(codes::OUT_OF_PLACE, format!("`{what}` means something only inside {inside}")).at(span),
-        );
+    fn out_of_place(&mut self, what: &str, inside: &str, place: Place<'_>, span: Span) {
+        let message = match place.whole {
+            true => format!("`{what}` means nothing in `enabled`"),
+            false => format!("`{what}` means something only inside {inside}"),
+        };
+        let hint = match place.whole {
+            true => "`enabled` is about the block with all its instances; leave some out of `for_each` instead",
+            false if what == "self" => "before something is made, only its configuration is known: refer to that",
+            false => "give the block the key, or use a variable or a local",
+        };
+        self.diagnostics.push(Diagnostic::error(codes::OUT_OF_PLACE, message).at(span).hint(hint));
     }
 
     /// Whether an instance that is written out can exist.
-    fn instance(&mut self, block: &ResourceBlock, key: &InstanceKey, span: Span) {
+    fn instance(&mut self, block: &'c ResourceBlock, key: &InstanceKey, span: Span) {
         let wrong = |message: String| {
             Diagnostic::error(codes::INSTANCE_KEY, message).at(span).label(block.span, "declared here")
         };
@@ -289,16 +302,21 @@ impl<'c> Checker<'c> {
                 match count.as_literal().and_then(Value::as_number).and_then(|count| count.as_u64()) {
                     Some(count) if *index >= count => {
                         wrong(format!("`{address}` has {count} instances, and no `{key}`"))
+                            .hint("they are numbered from 0; a larger `count` makes more")
                     }
                     _ => return,
                 }
             }
-            (Repetition::ForEach(expression), InstanceKey::Name(name)) => match static_keys(expression) {
-                Some(keys) if !keys.contains(&name.as_ref()) => {
+            (Repetition::ForEach(expression), InstanceKey::Name(name)) => match self
+                .keys
+                .entry(address)
+                .or_insert_with(|| static_keys(expression).map(|keys| keys.into_iter().collect()))
+            {
+                Some(keys) if !keys.contains(name.as_ref()) => {
                     let diagnostic = wrong(format!("`{address}` has no instance `{key}`"));
-                    match nearest(name, keys) {
+                    match nearest(name, keys.iter().copied()) {
                         Some(near) => diagnostic.hint(format!("did you mean `{address}[\"{near}\"]`?")),
-                        None => diagnostic,
+                        None => diagnostic.hint("add the key to its `for_each`"),
                     }
                 }
                 _ => return,

@@ -18,7 +18,7 @@ use crate::span::Span;
 pub struct Stack {
     /// Its name; the directory's where none is written.
     pub name: Arc<str>,
-    /// The directory, as it was given: relative paths are relative to it.
+    /// The directory, from the root: relative paths are relative to it.
     pub directory: PathBuf,
     /// The rest of `[stack]`.
     pub settings: Settings,

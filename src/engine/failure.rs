@@ -30,14 +30,23 @@ pub struct Failure {
 
 impl Failure {
     /// One thing that is wrong, without a file.
-    pub fn one(diagnostic: Diagnostic) -> Self {
+    pub fn one(mut diagnostic: Diagnostic) -> Self {
+        super::advice::advise(&mut diagnostic);
         Failure { kind: FailureKind::Failed, diagnostics: vec![diagnostic], sources: Sources::default() }
     }
 
     /// Several things that are wrong, with their files. They are sorted by place.
     pub fn many(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
         crate::diagnostic::sort(&mut diagnostics);
+        diagnostics.iter_mut().for_each(super::advice::advise);
         Failure { kind: FailureKind::Failed, diagnostics, sources }
+    }
+
+    /// A person stopped it before anything was changed.
+    pub fn cancelled() -> Self {
+        let stopped = Diagnostic::error(crate::apply::codes::CANCELLED, "cancelled; nothing was changed")
+            .hint("run the same command again");
+        Failure::one(stopped).kind(FailureKind::Cancelled)
     }
 
     /// The same with another meaning for the exit code.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
-use crate::engine::workspace::{key_source, store_directory, store_failure};
+use crate::engine::workspace::{holder, key_source, store_directory, store_failure};
 use crate::engine::{Failure, Options};
 use crate::plan::InDoubt;
 use crate::saga::history::{self, RunHistory};
@@ -25,9 +25,10 @@ pub struct Look {
 
 /// Looks at the store of a stack; `None` when there is none yet.
 pub fn look(options: &Options, stack: Option<&Stack>) -> Result<Option<Look>, Failure> {
-    let directory = store_directory(options, stack);
+    let directory = store_directory(options, stack)?;
     let key = key_source(options)?;
     let Some(reader) = Reader::open(&directory, &key).map_err(store_failure)? else { return Ok(None) };
+    reader.check(holder(options, stack).as_ref()).map_err(store_failure)?;
     let owner = reader.owner().map_err(store_failure)?;
     let records = reader.state().map_err(store_failure)?;
     let mut state =

@@ -3,6 +3,7 @@
 //! Nothing here prints. What happens while it happens goes to an [`Observer`]; what came of it is
 //! returned; what is wrong is a [`Failure`].
 
+mod advice;
 pub mod codes;
 mod compensation;
 mod failure;

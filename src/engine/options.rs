@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 /// What holds for every verb.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The directory of the stack.
+    /// The directory of the stack, as it was given.
     pub directory: PathBuf,
     /// The environment; `default` where none is chosen.
     pub environment: String,
@@ -23,6 +23,13 @@ pub struct Options {
     pub process_environment: BTreeMap<OsString, OsString>,
     /// Who is asking: `user@host`.
     pub actor: String,
+}
+
+impl Options {
+    /// The directory of the stack, from the root.
+    pub fn root(&self) -> PathBuf {
+        crate::config::absolute_directory(&self.directory)
+    }
 }
 
 /// What is to be planned.

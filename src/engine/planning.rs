@@ -1,22 +1,21 @@
 //! Planning, and plan files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::engine::look::{Look, look};
+use crate::engine::look::look;
 use crate::engine::workspace::{Workspace, key_source, workspace};
-use crate::engine::{Failure, Options, PlanOptions, codes};
+use crate::engine::{Cancellation, Failure, Options, PlanOptions, codes};
 use crate::expression::{Expression, evaluate};
 use crate::plan::{self, InDoubt, Plan, PlanKind};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::store::Sealer;
-use crate::survey::{BlockScope, Calls, Known, Providers, Request, Surveyed, survey};
+use crate::survey::{BlockScope, Calls, Known, Providers, Records, Request, Surveyed, recorded_instances, survey};
 
 /// A plan, and what came with making it.
 pub struct Planned {
@@ -31,7 +30,7 @@ pub struct Planned {
     /// How many recorded resources agree with the world.
     pub in_true: usize,
     /// For how long runs are kept open for unwinding.
-    pub keep: std::time::Duration,
+    pub keep: Duration,
 }
 
 /// What a plan is made from.
@@ -63,6 +62,7 @@ pub(super) async fn make(
     let request = Request {
         stack: &workspace.stack,
         variables: &workspace.variables.values,
+        origins: &workspace.variables.origins,
         process_environment: &options.process_environment,
         state: basis.state,
         seal: basis.seal,
@@ -77,7 +77,8 @@ pub(super) async fn make(
         in_doubt: basis.in_doubt,
         calls: basis.calls,
     };
-    match survey(request).await {
+    let cancellation = request.calls.cancellation.clone();
+    match until_cancelled(&cancellation, survey(request)).await? {
         Ok(Surveyed { plan, providers, warnings, in_true }) => {
             let mut all = workspace.variables.warnings.clone();
             all.extend(warnings);
@@ -86,6 +87,26 @@ pub(super) async fn make(
         }
         Err(diagnostics) => Err(all_mistakes(workspace, diagnostics).await),
     }
+}
+
+/// For so long what is being read may take to notice that it was cancelled.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Waits for something that only reads, until a person stops it.
+pub(super) async fn until_cancelled<T>(
+    cancellation: &CancellationToken,
+    reading: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let given_up = async {
+        cancellation.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let read = tokio::select! {
+        read = reading => Some(read),
+        () = given_up => None,
+    };
+    // What was read while being cancelled is no report on the world.
+    read.filter(|_| !cancellation.is_cancelled()).ok_or_else(Failure::cancelled)
 }
 
 /// What is wrong, with everything that could be known without planning: a survey stops where it can
@@ -108,7 +129,13 @@ pub(super) fn kind_of(planning: &PlanOptions) -> PlanKind {
 
 /// Plans without the lock, also while a run goes on. With `keep`, the store is made where there is
 /// none, so that the plan can be tied to it.
-pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Result<(Planned, Vec<u8>), Failure> {
+/// The bytes are those of the plan file, where one is to be kept.
+pub async fn plan(
+    options: &Options,
+    planning: &PlanOptions,
+    keep: bool,
+    cancellation: &Cancellation,
+) -> Result<(Planned, Option<Vec<u8>>), Failure> {
     let workspace = workspace(options)?;
     let mut looked = look(options, Some(&workspace.stack))?;
     if looked.is_none() && keep {
@@ -133,11 +160,11 @@ pub async fn plan(options: &Options, planning: &PlanOptions, keep: bool) -> Resu
         seal,
         lineage,
         in_doubt,
-        calls: Calls::reading(CancellationToken::new()),
+        calls: Calls::reading(cancellation.soft.clone()),
         only: None,
     };
     let planned = make(options, planning, kind_of(planning), basis).await?;
-    let bytes = if keep { plan::file::write(&planned.plan, seal) } else { Vec::new() };
+    let bytes = keep.then(|| plan::file::write(&planned.plan, seal));
     Ok((planned, bytes))
 }
 
@@ -146,10 +173,10 @@ pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |error: std::io::Error| {
-        Failure::one(Diagnostic::error(
-            codes::FILE,
-            format!("the plan cannot be written to {}: {error}", path.display()),
-        ))
+        Failure::one(
+            Diagnostic::error(codes::FILE, format!("the plan cannot be written to {}: {error}", path.display()))
+                .hint("`-o FILE` names another place, in a directory that is there and may be written to"),
+        )
     };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".retrue-plan-").tempfile_in(directory).map_err(wrong)?;
@@ -162,8 +189,12 @@ pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Reads a plan file.
 pub fn read_plan(path: &Path, seal: &dyn Seal) -> Result<Plan, Failure> {
-    let bytes = fs_err::read(path)
-        .map_err(|error| Failure::one(Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))))?;
+    let bytes = fs_err::read(path).map_err(|error| {
+        Failure::one(
+            Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))
+                .hint("files are named relative to the current directory; `retrue plan -o FILE` makes one"),
+        )
+    })?;
     plan::file::read(&bytes, seal).map_err(|error| {
         Failure::one(
             Diagnostic::error(error.code(), error.to_string()).hint("make a new one with `retrue plan -o FILE`"),
@@ -188,45 +219,20 @@ pub fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
     let file = sources.add("expression".into(), text);
     let expression =
         Expression::bare(text, file).map_err(|error| Failure::many(vec![error.into()], sources.clone()))?;
-    let known = known(&workspace, looked.as_ref(), &options.process_environment);
+    let blocks = match &looked {
+        Some(look) => {
+            let records = Records::open(&look.state, &workspace.stack.moved, look.seal()).map_err(|error| {
+                Failure::one(
+                    Diagnostic::error(crate::saga::codes::SEALED, error.to_string())
+                        .hint("it was sealed with another key, or changed by hand"),
+                )
+            })?;
+            recorded_instances(&workspace.stack, &records)
+        }
+        None => recorded_instances(&workspace.stack, &Records::default()),
+    };
+    let known = Known::new(&workspace.stack, &workspace.variables.values, &options.process_environment);
+    let known = known.with_blocks(blocks);
     evaluate(&expression, &BlockScope::plain(&known))
         .map_err(|errors| Failure::many(errors.into_iter().map(Diagnostic::from).collect(), sources))
-}
-
-/// Everything that is recorded, as what references stand for.
-fn known<'a>(
-    workspace: &'a Workspace,
-    look: Option<&Look>,
-    environment: &'a BTreeMap<std::ffi::OsString, std::ffi::OsString>,
-) -> Known<'a> {
-    use crate::address::InstanceKey;
-    use crate::config::Repetition;
-    use crate::survey::Instances;
-    use retrue_provider_api::Type;
-    let mut known = Known::new(&workspace.stack, &workspace.variables.values, environment);
-    for (address, block) in &workspace.stack.blocks {
-        let recorded: Vec<(Option<InstanceKey>, Value)> = look
-            .into_iter()
-            .flat_map(|look| look.state.current().map(move |(address, object)| (look, address, object)))
-            .filter(|(_, of, _)| of.block == *address)
-            .filter_map(|(look, of, object)| Some((of.key.clone(), object.attributes().wake(look.seal()).ok()?)))
-            .collect();
-        let instances = match &block.repetition {
-            Repetition::One => Instances::one(
-                recorded.into_iter().next().map_or_else(|| Value::unknown(Type::Dynamic), |(_, value)| value),
-            ),
-            Repetition::Count(_) => Instances::counted(recorded.into_iter().map(|(_, value)| value).collect()),
-            Repetition::ForEach(_) => Instances::named(
-                recorded
-                    .into_iter()
-                    .filter_map(|(key, value)| match key {
-                        Some(InstanceKey::Name(name)) => Some((Arc::clone(&name), value)),
-                        _ => None,
-                    })
-                    .collect(),
-            ),
-        };
-        known.blocks.insert(address.clone(), instances);
-    }
-    known
 }

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::engine::look::look;
@@ -21,7 +19,11 @@ use crate::store::{Sealer, Write};
 use crate::survey::Calls;
 
 /// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
-pub async fn reconcile(options: &Options, workspace: &Workspace) -> Result<(Report, Planned), Failure> {
+pub async fn reconcile(
+    options: &Options,
+    workspace: &Workspace,
+    cancellation: &Cancellation,
+) -> Result<(Report, Planned), Failure> {
     let looked = look(options, Some(&workspace.stack))?;
     let empty = State::default();
     let temporary = Sealer::new(&[0; 32]);
@@ -35,7 +37,7 @@ pub async fn reconcile(options: &Options, workspace: &Workspace) -> Result<(Repo
         seal,
         lineage,
         in_doubt,
-        calls: Calls::reading(CancellationToken::new()),
+        calls: Calls::reading(cancellation.soft.clone()),
         only: None,
     };
     // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
@@ -71,12 +73,13 @@ impl Session {
         self.apply(planned, BTreeMap::new(), OnFailure::Continue, observer, cancellation).await
     }
 
-    /// Takes what was found as the new record. What is gone is forgotten. Returns the addresses.
+    /// Takes what was found as the new record. What is gone is forgotten. Returns the run that says so,
+    /// if there was anything to take, and the addresses.
     pub async fn accept_drift(
         &self,
         report: &Report,
         wanted: Option<&BTreeSet<Address>>,
-    ) -> Result<Vec<Address>, Failure> {
+    ) -> Result<(Option<String>, Vec<Address>), Failure> {
         let state = self.state().await?;
         let mut entries = Vec::new();
         let mut accepted = Vec::new();
@@ -110,10 +113,8 @@ impl Session {
             });
             accepted.push(drift.address.clone());
         }
-        if !entries.is_empty() {
-            self.surgery(entries).await?;
-        }
-        Ok(accepted)
+        let run = if entries.is_empty() { None } else { Some(self.surgery(entries).await?) };
+        Ok((run, accepted))
     }
 
     /// Writes a run that changes only the record.

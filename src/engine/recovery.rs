@@ -12,7 +12,7 @@ use crate::store::{self, Depth, Store as _};
 pub async fn recover(options: &Options) -> Result<Vec<String>, Failure> {
     // The stack says where the store is; one that is broken leaves the usual place.
     let stack: Option<Stack> = super::load(options).ok();
-    let directory = store_directory(options, stack.as_ref());
+    let directory = store_directory(options, stack.as_ref())?;
     if !directory.is_dir() {
         return Err(store_failure(store::StoreError::NoStore(directory)));
     }

@@ -17,8 +17,8 @@ use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
 use crate::engine::look::read_history;
-use crate::engine::planning::{Basis, Planned, kind_of, make};
-use crate::engine::workspace::{Workspace, key_source, store_directory, store_failure};
+use crate::engine::planning::{Basis, Planned, kind_of, make, until_cancelled};
+use crate::engine::workspace::{Workspace, holder, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
 use crate::plan::{InDoubt, Plan, PlanKind};
 use crate::saga::history::RunHistory;
@@ -49,15 +49,17 @@ pub struct Applied {
 impl Session {
     /// Takes the lock and opens the store, making it where there is none.
     pub async fn open(options: &Options, what: &str, stack: Option<&Stack>) -> Result<Session, Failure> {
-        let directory = store_directory(options, stack);
+        let directory = store_directory(options, stack)?;
         let key = key_source(options)?;
-        let opening = store::Options::new(key, what, jiff::Timestamp::now());
+        let mut opening = store::Options::new(key, what, jiff::Timestamp::now());
+        opening.stack = holder(options, stack);
         let opened = tokio::task::spawn_blocking(move || store::open(&directory, &opening))
             .await
             .map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?
             .map_err(store_failure)?;
         let notices = opened.notices();
-        Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options: options.clone(), notices })
+        let options = Options { directory: options.root(), ..options.clone() };
+        Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options, notices })
     }
 
     /// A session over a store that is open already, with a clock of one's own: for simulations.
@@ -171,7 +173,7 @@ impl Session {
             seal: self.seal(),
             lineage: self.lineage(),
             in_doubt,
-            calls: Calls::reading(cancellation.hard.clone()),
+            calls: Calls::reading(cancellation.soft.clone()),
             only,
         };
         make(&self.options, planning, kind, basis).await
@@ -255,7 +257,12 @@ impl Session {
     ///
     /// `doubtful` is what settling left: a plan that touches something of it, or depends on it, is
     /// refused.
-    pub async fn ready(&self, plan: Plan, doubtful: &[InDoubt]) -> Result<Planned, Failure> {
+    pub async fn ready(
+        &self,
+        plan: Plan,
+        doubtful: &[InDoubt],
+        cancellation: &Cancellation,
+    ) -> Result<Planned, Failure> {
         let state = self.state().await?;
         refuse_doubt(&plan, doubtful)?;
         let present = crate::apply::base::Present {
@@ -274,9 +281,10 @@ impl Session {
                 .await
                 .map_err(Failure::one)?;
         }
-        crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism)
-            .await
-            .map_err(|moved| base_moved(&moved))?;
+        let calls = Calls::reading(cancellation.soft.clone());
+        let checked =
+            crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
+        until_cancelled(&cancellation.soft, checked).await?.map_err(|moved| base_moved(&moved))?;
         Ok(Planned {
             plan,
             providers,

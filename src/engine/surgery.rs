@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use crate::address::{Address, BlockAddress};
+use crate::address::{Address, BlockAddress, Mode};
 use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
@@ -26,9 +26,27 @@ fn not_recorded(address: &Address, state: &State) -> Failure {
     Failure::one(problem)
 }
 
+/// Whether what is recorded at one address could be meant by the other.
+fn may_move(from: &Address, to: &Address) -> Result<(), Failure> {
+    let refused = |message: String, hint: &str| {
+        Err(Failure::one(Diagnostic::error(crate::config::codes::BAD_MOVE, message).hint(hint)))
+    };
+    if let Some(data) = [from, to].into_iter().find(|address| address.block.mode == Mode::Data) {
+        return refused(format!("`{data}` is data, and data is not recorded"), "only resources can be moved");
+    }
+    if from.type_name() != to.type_name() {
+        return refused(
+            format!("`{from}` cannot become `{to}`: it is a `{}`, not a `{}`", from.type_name(), to.type_name()),
+            "a move gives a new name; forget it with `retrue state rm`, and let the new block adopt what is there",
+        );
+    }
+    Ok(())
+}
+
 impl Session {
     /// Moves what is recorded from one address to another. Without a key, all instances of a block.
     pub async fn state_mv(&self, from: &Address, to: &Address) -> Result<Vec<(Address, Address)>, Failure> {
+        may_move(from, to)?;
         let state = self.state().await?;
         let whole = from.key.is_none() && to.key.is_none();
         let sources: Vec<Address> = state

@@ -1,14 +1,20 @@
 //! A stack with its variables, and where its store is.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::{self, Inputs, Schemas, Stack, Variables};
+use retrue_provider_api::{Provider, Subject, ValidateRequest};
+
+use crate::address::Mode;
+use crate::config::{self, CheckedBody, Inputs, Schemas, Stack, Variables};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::{Failure, FailureKind, Options};
+use crate::plan::codes;
 use crate::registry::BUILT_IN;
-use crate::store::{KeySource, StoreError};
+use crate::store::{Holder, KeySource, StoreError};
+use crate::survey::told;
 
 /// The environment that is meant where none is chosen.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
@@ -74,23 +80,62 @@ pub async fn schemas() -> Result<Schemas, Failure> {
 pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), Failure> {
     let stack = load(options)?;
     let schemas = schemas().await?;
-    let found = config::check(&stack, &schemas);
+    let (mut found, bodies) = config::check_bodies(&stack, &schemas);
+    found.extend(asked(&bodies).await);
+    crate::diagnostic::sort(&mut found);
     if found.iter().any(Diagnostic::is_error) {
         return Err(Failure::many(found, stack.sources));
     }
     Ok((found, stack.sources))
 }
 
-/// The directory of the store of a stack and environment.
-pub fn store_directory(options: &Options, stack: Option<&Stack>) -> PathBuf {
-    let moved =
-        options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let chosen = moved.or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()));
-    let root = match chosen {
+/// What providers say about bodies.
+async fn asked(bodies: &[CheckedBody<'_>]) -> Vec<Diagnostic> {
+    let mut providers: BTreeMap<&str, Arc<dyn Provider>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for body in bodies {
+        let Some(built_in) = crate::registry::built_in(&body.provider) else { continue };
+        let provider = providers.entry(built_in.name).or_insert_with(built_in.make);
+        let subject = match body.block.map(|block| block.address.mode) {
+            None => Subject::Provider,
+            Some(Mode::Managed) => Subject::Resource,
+            Some(Mode::Data) => Subject::Data,
+        };
+        let type_name = body.block.map(|block| block.address.type_name.to_string()).unwrap_or_default();
+        let named = body.block.map_or_else(|| format!("provider.{}", body.provider), |block| block.address.to_string());
+        let config = body.value.clone().unmark_deep().0;
+        match provider.validate(ValidateRequest { subject, type_name, config }).await {
+            Ok(said) => found.extend(said.into_iter().map(|said| told(&named, said, body.body, body.span))),
+            Err(error) => found.push(
+                Diagnostic::error(codes::PROVIDER, format!("`{named}`: {error}"))
+                    .at(body.span)
+                    .hint("the provider could not check it; try again"),
+            ),
+        }
+    }
+    found
+}
+
+/// The directory of the store of a stack and environment; an error where the environment is none.
+pub fn store_directory(options: &Options, stack: Option<&Stack>) -> Result<PathBuf, Failure> {
+    check_environment(options)?;
+    let root = match chosen_store(options, stack) {
         Some(path) => options.directory.join(path),
         None => options.directory.join(".retrue"),
     };
-    root.join("env").join(&options.environment)
+    Ok(root.join("env").join(&options.environment))
+}
+
+/// The place that somebody chose for the store.
+fn chosen_store(options: &Options, stack: Option<&Stack>) -> Option<PathBuf> {
+    let moved = options.process_environment.get(OsStr::new("RETRUE_STORE")).filter(|path| !path.is_empty());
+    moved.map(PathBuf::from).or_else(|| stack.and_then(|stack| stack.settings.store_path.clone()))
+}
+
+/// The stack as its store knows it; `None` where the stack cannot be read.
+pub(super) fn holder(options: &Options, stack: Option<&Stack>) -> Option<Holder> {
+    let elsewhere = chosen_store(options, stack).is_some();
+    stack.map(|stack| Holder { name: stack.name.to_string(), elsewhere })
 }
 
 /// Where the key comes from.

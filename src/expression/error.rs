@@ -51,6 +51,8 @@ pub mod codes {
     pub const TEMPLATE_FILE: &str = "RT0221";
     /// The system gave no thread to evaluate on.
     pub const NO_THREAD: &str = "RT0222";
+    /// A value is nested more deeply than can be written down and read again.
+    pub const VALUE_TOO_DEEP: &str = "RT0223";
 }
 
 /// One thing that is wrong with an expression, and where.

@@ -23,7 +23,7 @@ pub fn evaluate(expression: &Expression, scope: &dyn Scope) -> Result<Value, Vec
     let mut errors = Vec::new();
     let value = Evaluator { scope, frame: None, in_template: false }.value(expression, &mut errors);
     if errors.is_empty() {
-        return Ok(value);
+        return super::depth::check(value, expression.span()).map_err(|error| vec![error]);
     }
     errors.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
     errors.dedup();

@@ -11,6 +11,7 @@
 mod call;
 mod conditional;
 mod defaults;
+mod depth;
 mod equality;
 mod error;
 mod evaluate;
@@ -33,6 +34,7 @@ mod traversal;
 mod tree;
 mod type_expression;
 
+pub use depth::MAX_DEPTH;
 pub use error::{EvalError, codes, nearest};
 pub use evaluate::evaluate;
 pub use reference::{Each, Reference, Root};

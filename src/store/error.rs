@@ -48,6 +48,8 @@ pub const STUCK: &str = "RT0719";
 pub const DATABASE: &str = "RT0720";
 /// The file with the exported state cannot be used.
 pub const EXPORT: &str = "RT0721";
+/// The store is the state of another stack.
+pub const OTHER_STACK: &str = "RT0722";
 
 /// What [`super::Store`] operations return.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -195,6 +197,16 @@ pub enum StoreError {
     /// An exported state that cannot be used.
     #[error("this is not a state that was exported by retrue: {0}")]
     Export(String),
+    /// The store of another stack.
+    #[error("the state in {} is that of the stack `{found}`, not of `{wanted}`", path.display())]
+    OtherStack {
+        /// The directory of the store.
+        path: PathBuf,
+        /// The stack that it belongs to.
+        found: String,
+        /// The stack that wanted to use it.
+        wanted: String,
+    },
 }
 
 impl StoreError {
@@ -237,6 +249,7 @@ impl StoreError {
             StoreError::Stuck { .. } => STUCK,
             StoreError::Database { .. } => DATABASE,
             StoreError::Export(_) => EXPORT,
+            StoreError::OtherStack { .. } => OTHER_STACK,
         }
     }
 
@@ -276,6 +289,10 @@ impl StoreError {
             StoreError::Stuck { .. } => "look at the disk, then run again: what was in progress is then settled first",
             StoreError::Database { .. } => "run again: the database is then rebuilt from the mirror",
             StoreError::Export(_) => "`retrue state export` writes one",
+            StoreError::OtherStack { .. } => {
+                "give each stack a place of its own with `[stack.store] path` or RETRUE_STORE; where it is the \
+                 same stack under a new name, give it its old one"
+            }
         }
     }
 }

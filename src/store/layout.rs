@@ -79,11 +79,47 @@ pub(super) struct Format {
     pub(super) lineage: String,
     /// The id of the key that it is sealed with.
     pub(super) key: String,
+    /// The name of the stack whose state it is; absent in stores that were made before names were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stack: Option<String>,
+}
+
+/// The stack that opens a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub name: String,
+    /// Whether the store is at a place of its own choosing, where another stack could have chosen the
+    /// same: then another name is another stack. Inside the stack's own directory it is a new name.
+    pub elsewhere: bool,
 }
 
 impl Format {
     pub(super) fn new(lineage: &str, key: &str) -> Format {
-        Format { format: NAME.to_owned(), version: VERSION, lineage: lineage.to_owned(), key: key.to_owned() }
+        Format {
+            format: NAME.to_owned(),
+            version: VERSION,
+            lineage: lineage.to_owned(),
+            key: key.to_owned(),
+            stack: None,
+        }
+    }
+
+    /// The same for a stack.
+    pub(super) fn of(self, holder: Option<&Holder>) -> Format {
+        Format { stack: holder.map(|holder| holder.name.clone()).or(self.stack), ..self }
+    }
+
+    /// Whether a stack may use it: two stacks in one store would each delete what the other declares.
+    pub(super) fn check(&self, directory: &Path, holder: Option<&Holder>) -> StoreResult<()> {
+        match (&self.stack, holder) {
+            (Some(of), Some(holder)) if holder.elsewhere && *of != holder.name => Err(StoreError::OtherStack {
+                path: directory.to_owned(),
+                found: of.clone(),
+                wanted: holder.name.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Reads it. `None` when there is none, or what is there is damaged.

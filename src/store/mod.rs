@@ -41,6 +41,7 @@ pub use error::*;
 pub use export::{Export, FORMAT as EXPORT_FORMAT};
 pub use files::Faults;
 pub use key::KeySource;
+pub use layout::Holder;
 pub use local::SledStore;
 pub use lock::Owner;
 pub use memory::{Failure, MemoryImage, MemoryStore};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, Memory, Shared};
 use super::files::{self, Faults};
-use super::layout::{self, Format, Layout};
+use super::layout::{self, Format, Holder, Layout};
 use super::local::SledStore;
 use super::lock::{self, Lock, Owner};
 use super::objects::Objects;
@@ -28,6 +28,8 @@ pub struct Options {
     pub now: jiff::Timestamp,
     /// The lineage of a store that is made; a new UUID where there is none.
     pub lineage: Option<String>,
+    /// The stack whose state it is, where that is known.
+    pub stack: Option<Holder>,
     /// How much is looked at.
     pub depth: Depth,
     /// Failures that a test plans.
@@ -54,7 +56,7 @@ impl Options {
         let faults = Faults::from_environment();
         #[cfg(not(feature = "crash-points"))]
         let faults = Faults::default();
-        Options { key, what: what.to_owned(), now, lineage: None, depth: Depth::Usual, faults }
+        Options { key, what: what.to_owned(), now, lineage: None, stack: None, depth: Depth::Usual, faults }
     }
 }
 
@@ -109,7 +111,7 @@ pub fn set_aside(directory: &Path, options: &Options) -> StoreResult<Option<std:
 fn fill(new: &Layout, options: &Options) -> StoreResult<()> {
     let lineage = options.lineage.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let sealer = options.key.make(&lineage)?;
-    let format = Format::new(&lineage, sealer.key_id());
+    let format = Format::new(&lineage, sealer.key_id()).of(options.stack.as_ref());
     format.write(&new.format(), &options.faults)?;
     let database = Database::make(&new.database(), &options.faults)?;
     let mut batch = Batch::default();
@@ -126,7 +128,12 @@ fn start(layout: Layout, lock: Lock, options: &Options) -> StoreResult<SledStore
         files::remove_temporary(&directory)?;
     }
     let mut notices = Vec::new();
-    let format = find_format(&layout, &faults, &mut notices)?;
+    let found = find_format(&layout, &faults, &mut notices)?;
+    found.check(&layout.directory, options.stack.as_ref())?;
+    let format = found.clone().of(options.stack.as_ref());
+    if format != found {
+        format.write(&layout.format(), &faults)?;
+    }
     for directory in [layout.objects(), layout.runs()] {
         files::make_directories(&directory)?;
     }

@@ -13,7 +13,7 @@ use retrue_provider_api::Blobs;
 use serde_json::Value;
 
 use super::files::Faults;
-use super::layout::{self, Format, Layout};
+use super::layout::{self, Format, Holder, Layout};
 use super::line::{self, Kept};
 use super::lock::{self, Owner};
 use super::mirror::{self, View};
@@ -59,6 +59,14 @@ impl Reader {
     /// The UUID that was made with the store.
     pub fn lineage(&self) -> &str {
         &self.format.lineage
+    }
+
+    /// Whether a stack may use it.
+    ///
+    /// # Errors
+    /// It is the state of another stack.
+    pub fn check(&self, holder: Option<&Holder>) -> StoreResult<()> {
+        self.format.check(&self.layout.directory, holder)
     }
 
     /// The whole state, as of the newest record that is written in full.

@@ -18,7 +18,7 @@ use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
 use crate::survey::calls::{Calls, within};
-use crate::survey::providers::attribute_span;
+use crate::survey::providers::{attribute_span, told};
 
 /// What is asked about one declared instance.
 pub(super) struct Question<'a> {
@@ -83,6 +83,7 @@ impl Question<'_> {
         Diagnostic::error(codes::PROVIDER, format!("`{}`: {error}", self.address))
             .at(at)
             .note(format!("category: {}", error.category))
+            .hint("mend what the provider names, then plan again")
     }
 }
 
@@ -95,17 +96,8 @@ async fn ask(question: &Question<'_>, calls: &Calls, answer: &mut Answer) -> Res
     };
     let said = question.provider.validate(request).await.map_err(|error| question.problem(&error))?;
     for diagnostic in said {
-        let at = diagnostic.path.as_ref().and_then(|path| attribute_span(question.body, path)).unwrap_or(question.span);
-        let message = format!("`{}`: {}", question.address, diagnostic.message);
-        let mut told = if diagnostic.error {
-            Diagnostic::error(codes::PROVIDER, message)
-        } else {
-            Diagnostic::warning(codes::PROVIDER, message)
-        };
-        if !diagnostic.detail.is_empty() {
-            told = told.note(diagnostic.detail);
-        }
-        answer.diagnostics.push(told.at(at));
+        let named = question.address.to_string();
+        answer.diagnostics.push(told(&named, diagnostic, question.body, question.span));
     }
     if answer.diagnostics.iter().any(Diagnostic::is_error) {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use retrue_provider_api::Value;
+use retrue_provider_api::{Data, Value};
 
 use crate::config::Stack;
 use crate::expression::{Expression, Root, Scope};
@@ -15,25 +15,39 @@ use crate::plan::{Pending, PlannedValue};
 pub fn pending(expression: &Expression, stack: &Stack, scope: &dyn Scope) -> Pending {
     let mut pending =
         Pending { expression: expression.to_portable(), bindings: BTreeMap::new(), locals: BTreeMap::new() };
-    bind(expression, stack, scope, &mut pending, &mut BTreeSet::new());
+    let mut seen: BTreeSet<Root> = BTreeSet::new();
+    let mut open = vec![expression];
+    while let Some(expression) = open.pop() {
+        for reference in expression.references() {
+            if !seen.insert(reference.root.clone()) {
+                continue;
+            }
+            // What cannot be resolved was reported when the expression was evaluated.
+            let Ok(value) = scope.resolve(&reference.root, None, reference.span) else { continue };
+            let settled = match &reference.root {
+                // That a block has no instances is decided now, and so is whether they would have names or
+                // numbers; nothing that is recorded says it.
+                Root::Resource { .. } => has_no_instances(&value),
+                _ => value.is_wholly_known(),
+            };
+            if settled {
+                pending.bindings.insert(reference.root.to_string(), value);
+            } else if let Root::Local(name) = &reference.root
+                && let Some(local) = stack.locals.get(name)
+            {
+                pending.locals.insert(reference.root.to_string(), local.value.to_portable());
+                open.push(&local.value);
+            }
+        }
+    }
     pending
 }
 
-fn bind(expression: &Expression, stack: &Stack, scope: &dyn Scope, pending: &mut Pending, seen: &mut BTreeSet<Root>) {
-    for reference in expression.references() {
-        if matches!(reference.root, Root::Resource { .. }) || !seen.insert(reference.root.clone()) {
-            continue;
-        }
-        // What cannot be resolved was reported when the expression was evaluated.
-        let Ok(value) = scope.resolve(&reference.root, None, reference.span) else { continue };
-        if value.is_wholly_known() {
-            pending.bindings.insert(reference.root.to_string(), value);
-        } else if let Root::Local(name) = &reference.root
-            && let Some(local) = stack.locals.get(name)
-        {
-            pending.locals.insert(reference.root.to_string(), local.value.to_portable());
-            bind(&local.value, stack, scope, pending, seen);
-        }
+fn has_no_instances(value: &Value) -> bool {
+    match value.data() {
+        Data::Tuple(items) => items.is_empty(),
+        Data::Object(entries) => entries.is_empty(),
+        _ => false,
     }
 }
 
@@ -66,24 +80,24 @@ pub const WHOLE: &str = "";
 
 /// The names of the variables that an expression uses, through locals, too.
 pub fn variables_of(expression: &Expression, stack: &Stack) -> BTreeSet<Arc<str>> {
-    fn visit(expression: &Expression, stack: &Stack, seen: &mut BTreeSet<Arc<str>>, found: &mut BTreeSet<Arc<str>>) {
+    let mut found = BTreeSet::new();
+    let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut open = vec![expression];
+    while let Some(expression) = open.pop() {
         for reference in expression.references() {
             match reference.root {
                 Root::Var(name) => {
                     found.insert(name);
                 }
                 Root::Local(name) => {
-                    if seen.insert(Arc::clone(&name))
-                        && let Some(local) = stack.locals.get(&name)
-                    {
-                        visit(&local.value, stack, seen, found);
+                    let local = stack.locals.get(&name);
+                    if seen.insert(name) {
+                        open.extend(local.map(|local| &local.value));
                     }
                 }
                 _ => {}
             }
         }
     }
-    let mut found = BTreeSet::new();
-    visit(expression, stack, &mut BTreeSet::new(), &mut found);
     found
 }

@@ -1,15 +1,18 @@
 //! The configured provider instances of a stack.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use retrue_provider_api::{ConfigureRequest, Marks, Path, Provider, ProviderSchema, Subject, ValidateRequest, Value};
+use retrue_provider_api::{
+    ConfigureRequest, Marks, Path, Provider, ProviderDiagnostic, ProviderSchema, Subject, Type, ValidateRequest, Value,
+};
 
-use crate::config::{Stack, Variable, evaluate_body};
+use crate::address::{BlockAddress, Mode};
+use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
-use crate::plan::{PlannedValue, ProviderInstance, codes};
+use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, codes};
 use crate::registry;
 use crate::span::Span;
 use crate::survey::scope::{BlockScope, Known};
@@ -27,27 +30,37 @@ pub struct Configured {
 
 /// All configured providers by the name of the instance.
 #[derive(Clone, Default)]
-pub struct Providers(BTreeMap<Arc<str>, Configured>);
+pub struct Providers {
+    ready: BTreeMap<Arc<str>, Configured>,
+    /// Those whose configuration is not known yet, and why. They know their types, and nothing else may
+    /// be asked of them.
+    unready: BTreeMap<Arc<str>, (Configured, Diagnostic)>,
+}
 
 impl Providers {
     /// One instance.
     pub fn get(&self, name: &str) -> Option<&Configured> {
-        self.0.get(name)
+        self.ready.get(name).or_else(|| self.unready.get(name).map(|(types_only, _)| types_only))
     }
 
-    /// All instances in the order of their names.
+    /// All configured instances in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
-        self.0.iter()
+        self.ready.iter()
+    }
+
+    /// The instances whose configuration is not known yet, and what to tell whoever needs one.
+    pub fn unready(&self) -> impl Iterator<Item = (&Arc<str>, &Diagnostic)> {
+        self.unready.iter().map(|(name, (_, problem))| (name, problem))
     }
 
     /// Adds an instance.
     pub fn insert(&mut self, name: Arc<str>, configured: Configured) {
-        self.0.insert(name, configured);
+        self.ready.insert(name, configured);
     }
 
     /// Asks all of them to end what they are doing.
     pub async fn stop(&self) {
-        for configured in self.0.values() {
+        for configured in self.ready.values() {
             configured.provider.stop().await;
         }
     }
@@ -59,7 +72,7 @@ impl Providers {
         instance: ProviderInstance,
         directory: &FilePath,
     ) -> Result<(), Diagnostic> {
-        if self.0.contains_key(&name) {
+        if self.ready.contains_key(&name) {
             return Ok(());
         }
         let (provider, schema) = open(&instance.provider, None).await?;
@@ -68,13 +81,15 @@ impl Providers {
             .configure(ConfigureRequest { config, directory: directory.to_owned() })
             .await
             .map_err(|error| refused(&name, &error.to_string(), None))?;
-        self.0.insert(name, Configured { provider, schema, instance });
+        self.ready.insert(name, Configured { provider, schema, instance });
         Ok(())
     }
 }
 
 fn refused(name: &str, message: &str, span: Option<Span>) -> Diagnostic {
-    Diagnostic::error(codes::PROVIDER, format!("the provider `{name}` cannot be used: {message}")).maybe_at(span)
+    Diagnostic::error(codes::PROVIDER, format!("the provider `{name}` cannot be used: {message}"))
+        .maybe_at(span)
+        .hint(format!("`[provider.{name}]` configures it; its page in the documentation of types says what it takes"))
 }
 
 async fn open(name: &str, span: Option<Span>) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
@@ -95,9 +110,10 @@ pub fn instance_name(picked: Option<&Arc<str>>, type_name: &str) -> Arc<str> {
 }
 
 /// Configures the instances that are used, by name, and reports all that cannot be beside those that can.
+/// Those whose configuration rests on what was never applied are left [unready](Providers::unready).
 pub async fn configure_all(
     known: &Known<'_>,
-    variables: &BTreeMap<Arc<str>, Variable>,
+    origins: &BTreeMap<Arc<str>, Origin>,
     used: impl IntoIterator<Item = Arc<str>>,
 ) -> (Providers, Vec<Diagnostic>) {
     let mut providers = Providers::default();
@@ -106,8 +122,11 @@ pub async fn configure_all(
     names.sort();
     names.dedup();
     for name in names {
-        match configure_one(known, variables, &name).await {
-            Ok(configured) => providers.insert(name, configured),
+        match configure_one(known, origins, &name).await {
+            Ok((configured, None)) => providers.insert(name, configured),
+            Ok((types_only, Some(problem))) => {
+                providers.unready.insert(name, (types_only, problem));
+            }
             Err(mut found) => problems.append(&mut found),
         }
     }
@@ -116,26 +135,32 @@ pub async fn configure_all(
 
 async fn configure_one(
     known: &Known<'_>,
-    variables: &BTreeMap<Arc<str>, Variable>,
+    origins: &BTreeMap<Arc<str>, Origin>,
     name: &Arc<str>,
-) -> Result<Configured, Vec<Diagnostic>> {
+) -> Result<(Configured, Option<Diagnostic>), Vec<Diagnostic>> {
     let stack: &Stack = known.stack;
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
     let type_name = block.map_or(name, |block| &block.type_name);
-    let (provider, schema) = open(type_name, span).await.map_err(|problem| vec![problem])?;
+    let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
+    let (provider, schema) = open(type_name, span).await.map_err(|problem| match declared {
+        true => vec![problem],
+        false => vec![problem.hint(format!(
+            "what it made is still recorded: `[provider.{name}]` is needed until that is gone; put it back, apply, and \
+             remove it then"
+        ))],
+    })?;
     let empty = Expression::table(Vec::new(), Span::default());
     let body = block.map_or(&empty, |block| &block.body);
     let config = evaluate_body(body, &schema.provider.block, &BlockScope::plain(known))?;
     if let Some(path) = config.unknown_paths().first() {
-        return Err(vec![
-            Diagnostic::error(
-                codes::PROVIDER_UNKNOWN,
-                format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
-            )
-            .maybe_at(span)
-            .hint("apply what it depends on first, with --target"),
-        ]);
+        let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
+        let instance = ProviderInstance {
+            provider: Arc::clone(type_name),
+            config: PlannedValue::known(config),
+            sources: BTreeMap::new(),
+        };
+        return Ok((Configured { provider, schema, instance }, Some(problem)));
     }
     let (plain, _) = config.clone().unmark_deep();
     let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
@@ -155,12 +180,25 @@ async fn configure_one(
         .configure(ConfigureRequest { config: plain, directory: stack.directory.clone() })
         .await
         .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+    let sources = sources(body, &config, stack, origins);
     let instance = ProviderInstance {
         provider: Arc::clone(type_name),
         config: PlannedValue::known(mark_secret(config, &schema)),
-        sources: sources(body, variables),
+        sources,
     };
-    Ok(Configured { provider, schema, instance })
+    Ok((Configured { provider, schema, instance }, None))
+}
+
+/// What a provider says about a configuration, for people.
+pub fn told(named: &str, said: ProviderDiagnostic, body: &Expression, span: Span) -> Diagnostic {
+    let at = said.path.as_ref().and_then(|path| attribute_span(body, path)).unwrap_or(span);
+    let message = format!("`{named}`: {}", said.message);
+    let told = match said.error {
+        true => Diagnostic::error(codes::PROVIDER, message),
+        false => Diagnostic::warning(codes::PROVIDER, message),
+    };
+    let told = told.at(at).hint("`retrue providers schema TYPE` tells what the type takes");
+    if said.detail.is_empty() { told } else { told.note(said.detail) }
 }
 
 /// Where an attribute is set in a block.
@@ -188,15 +226,93 @@ fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
     config.with_marked_paths(secret.iter().map(|path| (path, Marks::SENSITIVE)))
 }
 
-/// The attributes whose value is just that of a variable that is read from a source.
-fn sources(body: &Expression, variables: &BTreeMap<Arc<str>, Variable>) -> BTreeMap<String, String> {
+/// The blocks that the configuration of a provider rests on, through locals too.
+fn rests_on(body: &Expression, stack: &Stack) -> BTreeSet<BlockAddress> {
+    let mut blocks = BTreeSet::new();
+    let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut open = vec![body];
+    while let Some(expression) = open.pop() {
+        for reference in expression.references() {
+            if let Some(block) = reference.root.block() {
+                blocks.insert(block);
+            } else if let Root::Local(local) = reference.root
+                && seen.insert(Arc::clone(&local))
+            {
+                open.extend(stack.locals.get(&local).map(|local| &local.value));
+            }
+        }
+    }
+    blocks
+}
+
+/// Warns of providers that were configured from what a plan is about to change: they go on with what was,
+/// until the next run.
+pub fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
+    if plan.kind == PlanKind::Destroy {
+        return Vec::new();
+    }
+    let quiet = |action| matches!(action, Action::NoOp | Action::Adopt | Action::Forget | Action::Read);
+    let changing: BTreeSet<&BlockAddress> =
+        plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
+    let mut warnings = Vec::new();
+    for block in stack.providers.values() {
+        for changed in rests_on(&block.body, stack).iter().filter(|block| changing.contains(block)) {
+            let message = format!(
+                "the provider `{}` is configured from `{changed}` as it is recorded, and this plan changes that",
+                block.name
+            );
+            let hint = format!("apply that first: `retrue apply --target {changed}`");
+            warnings.push(Diagnostic::warning(codes::PROVIDER_UNKNOWN, message).at(block.span).hint(hint));
+        }
+    }
+    warnings
+}
+
+/// What to tell whoever needs a provider whose configuration is not known yet.
+fn not_known(name: &str, path: &Path, body: &Expression, known: &Known<'_>) -> Diagnostic {
+    let waiting = rests_on(body, known.stack)
+        .into_iter()
+        .filter(|block| known.blocks.get(block).is_none_or(|instances| !instances.whole().is_wholly_known()));
+    let problem = Diagnostic::error(
+        codes::PROVIDER_UNKNOWN,
+        format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
+    );
+    let (data, resources): (Vec<_>, Vec<_>) = waiting.partition(|block| block.mode == Mode::Data);
+    if !data.is_empty() {
+        return problem.hint(
+            "data is read when providers are configured already: take the value from a variable with `from`, from a \
+             function such as `file`, or from a resource",
+        );
+    }
+    match resources.is_empty() {
+        true => problem.hint("let it depend on variables, locals and what is applied already"),
+        false => {
+            let targets: Vec<String> = resources.iter().map(|block| format!("--target {block}")).collect();
+            problem.hint(format!("apply what it depends on first: `retrue apply {}`", targets.join(" ")))
+        }
+    }
+}
+
+/// The attributes whose value is just that of a variable that was read from a source, by the source: it
+/// can be read again, so that the value need not be kept. Only where the text of the source becomes the
+/// value by a plain conversion.
+fn sources(
+    body: &Expression,
+    config: &Value,
+    stack: &Stack,
+    origins: &BTreeMap<Arc<str>, Origin>,
+) -> BTreeMap<String, String> {
     let mut sources = BTreeMap::new();
     for (key, value) in body.as_table().unwrap_or_default() {
         let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
         if let Some(reference) = value.as_reference()
             && reference.path.0.is_empty()
             && let Root::Var(variable) = &reference.root
-            && let Some((source, _)) = variables.get(variable).and_then(|variable| variable.from.as_ref())
+            && let Some(Origin::Source(source)) = origins.get(variable)
+            && let Some(variable) = stack.variables.get(variable)
+            && let Some(attribute) = config.get(name).map(Value::kind)
+            && (!variable.typed || *variable.kind() == Type::String || *variable.kind() == attribute)
+            && attribute.is_primitive()
         {
             sources.insert(name.to_owned(), source.to_string());
         }

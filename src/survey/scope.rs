@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use retrue_provider_api::{Type, Value};
 
 use crate::address::{BlockAddress, InstanceKey};
-use crate::config::Stack;
+use crate::config::{Stack, absolute_directory};
 use crate::expression::functions::{self, FileKind, Host};
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
+use crate::survey::locals::{in_order, locals_in};
 
 /// What a block stands for.
 #[derive(Debug)]
@@ -26,14 +27,20 @@ enum Content {
     One(Value),
     Counted(Vec<Value>),
     Named(BTreeMap<Arc<str>, Value>),
-    /// Something is wrong with it, and was reported; no further errors shall follow from it.
-    Broken,
+    /// Something is wrong with it, and was reported, or nothing is known of it yet; no further errors
+    /// shall follow from it.
+    Unknown,
 }
 
 impl Instances {
     /// A block that something is wrong with: whatever refers to it is unknown.
     pub fn broken() -> Self {
-        Instances { content: Content::Broken, whole: OnceLock::new() }
+        Self::unknown()
+    }
+
+    /// A block that nothing is known of.
+    pub fn unknown() -> Self {
+        Instances { content: Content::Unknown, whole: OnceLock::new() }
     }
 
     /// A block without instances keys.
@@ -64,7 +71,7 @@ impl Instances {
     /// Whether there is such an instance, as far as is known.
     pub fn has(&self, key: Option<&InstanceKey>) -> bool {
         match &self.content {
-            Content::Broken => true,
+            Content::Unknown => true,
             Content::One(value) => key.is_none() && !value.is_null(),
             _ => self.get(key).is_some(),
         }
@@ -73,7 +80,7 @@ impl Instances {
     /// All instances as one value, made once.
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| match &self.content {
-            Content::Broken => Value::unknown(Type::Dynamic),
+            Content::Unknown => Value::unknown(Type::Dynamic),
             Content::One(value) => value.clone(),
             Content::Counted(values) => Value::tuple(values.iter().cloned()),
             Content::Named(values) => {
@@ -89,7 +96,7 @@ impl Instances {
             return Ok(value.clone());
         }
         let known = match &self.content {
-            Content::Broken => return Ok(Value::unknown(Type::Dynamic)),
+            Content::Unknown => return Ok(Value::unknown(Type::Dynamic)),
             Content::One(_) => format!("`{address}` has neither `count` nor `for_each`"),
             Content::Counted(values) => format!("`{address}` has {} instances", values.len()),
             Content::Named(values) => {
@@ -113,12 +120,11 @@ pub struct FileHost {
 impl FileHost {
     /// For a stack in a directory.
     pub fn new(directory: PathBuf, planning: bool) -> Self {
-        // Functions take absolute paths apart; what `-C` was given need not be one.
-        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        let directory = absolute_directory(&directory);
         FileHost { directory, planning, read: Mutex::default(), looked: Mutex::default(), listed: Mutex::default() }
     }
 
-    /// By path, the hash of what was read.
+    /// By path, relative to the stack where it is inside of it, the hash of what was read.
     pub fn reads(&self) -> BTreeMap<String, String> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -174,7 +180,9 @@ impl Host for FileHost {
     fn read_file(&self, path: &FilePath) -> io::Result<Vec<u8>> {
         let content = fs_err::read(self.directory.join(path))?;
         let hash = blake3::hash(&content).to_hex().to_string();
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_string_lossy().into_owned(), hash);
+        // Relative, so that the same stack in another place makes the same plan.
+        let name = path.strip_prefix(&self.directory).unwrap_or(path).to_string_lossy().into_owned();
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(name, hash);
         Ok(content)
     }
 
@@ -200,7 +208,7 @@ pub struct Known<'a> {
     /// The environment of the process, and what was read of it.
     environment: &'a BTreeMap<OsString, OsString>,
     environment_read: Mutex<BTreeMap<String, String>>,
-    locals: Mutex<BTreeMap<Arc<str>, Value>>,
+    locals: Mutex<BTreeMap<Arc<str>, Result<Value, EvalError>>>,
 }
 
 impl<'a> Known<'a> {
@@ -221,24 +229,39 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// The same with what blocks stand for now; what was evaluated over them before is forgotten.
+    pub fn with_blocks(self, blocks: BTreeMap<BlockAddress, Instances>) -> Self {
+        Known { blocks, locals: Mutex::default(), ..self }
+    }
+
     /// By name, the hash of what was read of the environment.
     pub fn environment_reads(&self) -> BTreeMap<String, String> {
         self.environment_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn local(&self, name: &Arc<str>, span: Span) -> Result<Value, EvalError> {
-        if let Some(value) = self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return Ok(value.clone());
+        if let Some(known) = self.known_local(name) {
+            return known;
         }
-        let Some(local) = self.stack.locals.get(name) else {
+        if !self.stack.locals.contains_key(name) {
             return Err(EvalError::unknown_name("local", name, self.stack.locals.keys().map(AsRef::as_ref), span));
-        };
+        }
         // What a local refers to comes before whatever asks for it, so its value will not change.
-        let value = evaluate(&local.value, &BlockScope::plain(self)).map_err(|mut errors| {
-            if errors.is_empty() { EvalError::new(codes::OPERATION, "it has no value", span) } else { errors.remove(0) }
-        })?;
-        self.locals.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(name), value.clone());
-        Ok(value)
+        let unknown = |name: &Arc<str>| self.stack.locals.contains_key(name) && self.known_local(name).is_none();
+        let order = in_order(Arc::clone(name), |name| {
+            let local = self.stack.locals.get(name);
+            local.map(|local| locals_in(&local.value)).unwrap_or_default().into_iter().filter(unknown).collect()
+        });
+        for name in order {
+            let Some(local) = self.stack.locals.get(&name) else { continue };
+            let value = evaluate(&local.value, &BlockScope::plain(self)).map_err(|errors| first_error(errors, span));
+            self.locals.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+        }
+        self.known_local(name).unwrap_or_else(|| Err(first_error(Vec::new(), span)))
+    }
+
+    fn known_local(&self, name: &str) -> Option<Result<Value, EvalError>> {
+        self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn environment(&self, name: &str, span: Span) -> Result<Value, EvalError> {
@@ -264,6 +287,11 @@ impl<'a> Known<'a> {
             }
         }
     }
+}
+
+/// The first thing that is wrong with a value.
+pub fn first_error(errors: Vec<EvalError>, span: Span) -> EvalError {
+    errors.into_iter().next().unwrap_or_else(|| EvalError::new(codes::OPERATION, "it has no value", span))
 }
 
 /// The scope of one instance of a block, or of what belongs to no block.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, AddressError, BlockAddress, Mode};
 use crate::diagnostic::Diagnostic;
+use crate::expression::nearest;
 use crate::graph::{Graph, Node};
 use crate::plan::{PlanKind, codes};
 use crate::survey::record::Records;
@@ -44,10 +45,16 @@ impl Targets {
             let declared = graph.position(&Node::Block(address.block.clone())).is_some();
             let recorded = records.0.keys().any(|known| known.block == address.block);
             if !declared && !recorded {
-                problems.push(Diagnostic::error(
+                let problem = Diagnostic::error(
                     codes::TARGET,
                     format!("--target: nothing is declared or recorded as `{address}`"),
-                ));
+                );
+                let declared = graph.order().filter_map(|node| match node {
+                    Node::Block(block) => Some(block.to_string()),
+                    _ => None,
+                });
+                let known: Vec<String> = declared.chain(records.0.keys().map(ToString::to_string)).collect();
+                problems.push(with_nearest(problem, &address, &known));
                 continue;
             }
             roots.insert(address.block.clone());
@@ -119,7 +126,14 @@ impl Targets {
                 Ok(address) => {
                     addresses.insert(address);
                 }
-                Err(why) => problems.push(Diagnostic::error(codes::TARGET, format!("--replace: {why}"))),
+                Err(why) => {
+                    let problem = Diagnostic::error(codes::TARGET, format!("--replace: {why}"));
+                    let known: Vec<String> = records.0.keys().map(ToString::to_string).collect();
+                    problems.push(match text.parse::<Address>() {
+                        Ok(address) if !records.0.contains_key(&address) => with_nearest(problem, &address, &known),
+                        _ => problem,
+                    });
+                }
             }
         }
         if problems.is_empty() { Ok(addresses) } else { Err(problems) }
@@ -140,6 +154,14 @@ impl Targets {
             return Err(format!("`{address}` is not among what --target names"));
         }
         Ok(address)
+    }
+}
+
+/// Advises the address that was probably meant.
+fn with_nearest(problem: Diagnostic, address: &Address, known: &[String]) -> Diagnostic {
+    match nearest(&address.to_string(), known.iter().map(String::as_str)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
     }
 }
 

@@ -10,7 +10,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -42,7 +42,7 @@ fn sources(directory: &str) -> Vec<(String, String)> {
 
 /// Compares a generated file with the one in the repository, or writes it with `RETRUE_BLESS=1`.
 /// Returns what is wrong.
-fn current(name: &str, text: &str) -> Option<String> {
+pub(crate) fn current(name: &str, text: &str) -> Option<String> {
     let path = root().join(name);
     if std::env::var_os("RETRUE_BLESS").is_some() {
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();

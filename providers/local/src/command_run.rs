@@ -164,13 +164,28 @@ fn failed(action: &str, status: i32, finished: &Finished) -> ProviderError {
     with_stderr(ProviderError::new(Category::Unknown, action, ended_with(action, status, finished)), finished)
 }
 
-/// One line, with the last that the command had to say.
+/// One line, with the last that the command had to say: on standard error, or else, as many tools do, on
+/// standard output.
 fn ended_with(action: &str, status: i32, finished: &Finished) -> String {
-    match finished.stderr.lines().next_back().filter(|line| !line.trim().is_empty()) {
-        Some(line) => format!("`{action}` ended with {status}: {}", line.trim()),
+    let stdout = String::from_utf8_lossy(&finished.stdout);
+    let said = [finished.stderr.as_str(), &stdout];
+    let last = said.into_iter().find_map(|text| text.lines().rev().map(str::trim).find(|line| !line.is_empty()));
+    match last {
+        Some(line) => format!("`{action}` ended with {status}: {}", shortened(line)),
         None => format!("`{action}` ended with {status}"),
     }
 }
+
+/// A line that may be long, such as one of JSON.
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+/// So much of a line is shown.
+const MOST_CHARACTERS: usize = 300;
 
 fn interrupted(action: &str, finished: &Finished) -> ProviderError {
     let (category, message) = match finished.ended {

@@ -228,6 +228,9 @@ fn a_failed_create_is_what_read_says() {
         let error = not_applied(attempt(&world, &null(), &thing("x", &[line("echo no luck >&2; exit 3")])).await);
         assert_eq!(error.message, "`create` ended with 3: no luck");
         assert!(!error.retry);
+        let told = "echo first; echo it is full; echo; exit 3";
+        let error = not_applied(attempt(&world, &null(), &thing("x", &[line(told)])).await);
+        assert_eq!(error.message, "`create` ended with 3: it is full");
         let (state, error) = partial(attempt(&world, &null(), &thing("x", &[line("echo half > thing; exit 3")])).await);
         assert_eq!((text(&state, "stdout"), error.message.as_str()), ("half\n", "`create` ended with 3"));
         fs_err::remove_file(world.path("thing")).unwrap();

@@ -89,7 +89,11 @@ fn instance_of(
 ) -> Result<ProviderInstance, Diagnostic> {
     let mut value = journaled.config.wake(seal).map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?;
     for (name, source) in &journaled.sources {
-        value = value.with_attribute(name, sources(source)?.sensitive());
+        // The text is what the value was made from: it becomes what the null in its place was.
+        let text = sources(source)?;
+        let kind = value.get(name).map_or(retrue_provider_api::Type::String, Value::kind);
+        let read = retrue_provider_api::convert(&text, &kind).unwrap_or(text);
+        value = value.with_attribute(name, read.sensitive());
     }
     Ok(ProviderInstance {
         provider: journaled.provider.as_str().into(),

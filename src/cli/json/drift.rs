@@ -47,6 +47,7 @@ pub(crate) struct WireFinished<'a> {
 pub(crate) struct WireAccepted<'a> {
     ts: &'a str,
     event: &'static str,
+    run_id: Option<&'a str>,
     address: &'a Address,
 }
 
@@ -79,12 +80,17 @@ fn only(value: &Value, paths: &[Path]) -> Value {
     Value::object(kept.map(|(name, value)| (name.clone(), value.clone()))).with_marks(value.marks())
 }
 
-/// The line that ends it.
-pub(crate) fn finished<'a>(now: &'a str, report: &Report, in_doubt: &'a [InDoubt]) -> WireFinished<'a> {
+/// The line that ends it; `run` is the one that mended or accepted, if any did.
+pub(crate) fn finished<'a>(
+    now: &'a str,
+    run: Option<&'a str>,
+    report: &Report,
+    in_doubt: &'a [InDoubt],
+) -> WireFinished<'a> {
     WireFinished {
         ts: now,
         event: "run_finished",
-        run_id: None,
+        run_id: run,
         in_true: report.in_true,
         drifted: report.count(DriftStatus::Drifted),
         missing: report.count(DriftStatus::Missing),
@@ -95,6 +101,6 @@ pub(crate) fn finished<'a>(now: &'a str, report: &Report, in_doubt: &'a [InDoubt
 }
 
 /// The line of something accepted.
-pub(crate) fn accepted<'a>(now: &'a str, address: &'a Address) -> WireAccepted<'a> {
-    WireAccepted { ts: now, event: "accepted", address }
+pub(crate) fn accepted<'a>(now: &'a str, run: Option<&'a str>, address: &'a Address) -> WireAccepted<'a> {
+    WireAccepted { ts: now, event: "accepted", run_id: run, address }
 }

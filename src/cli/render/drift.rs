@@ -1,11 +1,11 @@
 //! How the world stands to the record: the screen of `reconcile`.
 
-use retrue_provider_api::{Data, Path, Value};
+use retrue_provider_api::{Data, Path, PathStep, Value};
 
 use super::difference::{Difference, shown_at};
 use super::plan::{Detail, Screen};
 use super::text::{bold, count, dim, green, red, visible, yellow};
-use super::value::{key, quoted, veil};
+use super::value::veil;
 use crate::plan::{Drift, DriftStatus, InDoubt};
 use crate::reconcile::Report;
 
@@ -104,7 +104,8 @@ pub(crate) fn accepted<'a>(drift: impl Iterator<Item = &'a Drift>, detail: Detai
             continue;
         }
         screen.line(&format!("{}  accepted", bold(&address)));
-        let lines: Vec<String> = drift.attributes.iter().filter_map(|path| assignment(path, drift)).collect();
+        let mut lines: Vec<String> = drift.attributes.iter().filter_map(|path| assignment(path, drift)).collect();
+        lines.dedup();
         if !lines.is_empty() {
             screen.line(&dim("    so that the next apply agrees, write in its block:"));
             for line in lines {
@@ -118,14 +119,25 @@ pub(crate) fn accepted<'a>(drift: impl Iterator<Item = &'a Drift>, detail: Detai
     screen.finish()
 }
 
-/// `mode = "0600"`, where the configuration says something else.
+/// `mode = "0600"`, where the configuration says something else. TOML has no keys for the items of a list:
+/// what is in one stands for the whole list.
 fn assignment(path: &Path, drift: &Drift) -> Option<String> {
+    let named = path.0.iter().take_while(|step| !matches!(step, PathStep::Index(_)));
+    let path = Path(named.cloned().collect());
     let observed = path.get(&drift.observed)?;
     let plain = |value: &Value| value.clone().unmark_deep().0;
     if path.get(&drift.desired).is_some_and(|desired| plain(desired).same(&plain(observed))) {
         return None;
     }
-    Some(format!("{path} = {}", toml(observed)?))
+    let keys: Vec<String> = path
+        .0
+        .iter()
+        .map(|step| match step {
+            PathStep::Attribute(name) | PathStep::Key(name) => toml_key(name),
+            PathStep::Index(index) => index.to_string(),
+        })
+        .collect();
+    Some(format!("{} = {}", keys.join("."), toml(observed)?))
 }
 
 /// A value as TOML; `None` for what may not be shown or cannot be written.
@@ -137,16 +149,74 @@ fn toml(value: &Value) -> Option<String> {
         Data::Null(_) | Data::Unknown(..) => return None,
         Data::Bool(value) => value.to_string(),
         Data::Number(number) => number.to_string(),
-        // What would be a template is kept from being one.
-        Data::String(text) => quoted(&text.replace("${", "$${").replace("%{", "%%{")),
+        Data::String(text) => toml_text(text),
         Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
             format!("[{}]", items.iter().map(toml).collect::<Option<Vec<_>>>()?.join(", "))
         }
         Data::Map(_, entries) | Data::Object(entries) => {
             let entries = entries.iter().filter(|(_, value)| !value.is_null());
             let parts: Option<Vec<String>> =
-                entries.map(|(name, value)| Some(format!("{} = {}", key(name), toml(value)?))).collect();
+                entries.map(|(name, value)| Some(format!("{} = {}", toml_key(name), toml(value)?))).collect();
             format!("{{ {} }}", parts?.join(", "))
         }
     })
+}
+
+/// A key as TOML has it, bare where it may be.
+fn toml_key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { toml_text(name) }
+}
+
+/// A text as TOML has it. What would be a template is kept from being one.
+fn toml_text(text: &str) -> String {
+    let mut written = String::from("\"");
+    for character in text.replace("${", "$${").replace("%{", "%%{").chars() {
+        match character {
+            '"' => written.push_str("\\\""),
+            '\\' => written.push_str("\\\\"),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            // Neither TOML nor a terminal takes them as they are.
+            other if other.is_control() => written.push_str(&format!("\\u{:04X}", u32::from(other))),
+            other => written.push(other),
+        }
+    }
+    written.push('"');
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::DriftStatus;
+
+    #[test]
+    fn what_is_to_be_written_is_toml() {
+        let odd = "a\u{1b}\u{7f}\u{85}\"\\\n\t${x}%{y}é";
+        let observed = Value::object([
+            ("text", Value::from(odd)),
+            ("tags", Value::object([("a.b", Value::from("x")), ("c", Value::from(true))])),
+            ("rules", Value::tuple([Value::object([("port", Value::from(1i64))]), Value::from("s")])),
+        ]);
+        let nothing = Value::object::<&str>([]);
+        let paths = ["text", "tags[\"a.b\"]", "rules[1]", "rules[0].port"];
+        let drift = Drift {
+            address: "a_b.c".parse().unwrap(),
+            status: DriftStatus::Drifted,
+            attributes: paths.iter().map(|path| path.parse().unwrap()).collect(),
+            recorded: nothing.clone(),
+            desired: nothing,
+            observed,
+            error: None,
+        };
+        let screen = crate::cli::console::plain(&accepted(std::iter::once(&drift), Detail { width: 100, all: false }));
+        let lines: String =
+            screen.lines().filter_map(|line| Some(line.strip_prefix("    ")?.to_owned() + "\n")).skip(1).collect();
+        let read: toml::Table = lines.parse().unwrap_or_else(|error| panic!("{error}\n{lines}"));
+        assert_eq!(read["text"].as_str(), Some("a\u{1b}\u{7f}\u{85}\"\\\n\t$${x}%%{y}é"));
+        assert_eq!(read["tags"]["a.b"].as_str(), Some("x"));
+        assert_eq!(read["rules"][0]["port"].as_integer(), Some(1));
+    }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::cli::exit::{Ending, Exit};
+use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::json::value::Shown;
 use crate::cli::render::plan::Screen;
 use crate::cli::render::text::{bold, dim, visible};
@@ -51,7 +51,7 @@ struct WireProvider {
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
     let workspace = engine::workspace(&session.options())?;
-    let document = document(session, &workspace);
+    let document = document(session, &workspace)?;
     if session.console.settings().json {
         return session.document(&document);
     }
@@ -104,7 +104,7 @@ fn variables(screen: &mut Screen, workspace: &Workspace) {
     }
 }
 
-fn document(session: &Session, workspace: &Workspace) -> Document {
+fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failure> {
     let options = session.options();
     let stack = &workspace.stack;
     let key = KeySource::from_environment(|name| std::env::var_os(name));
@@ -115,11 +115,11 @@ fn document(session: &Session, workspace: &Workspace) -> Document {
         let from = workspace.variables.origins.get(name).map(ToString::to_string).unwrap_or_default();
         (name.to_string(), WireVariable { value: (!sensitive).then_some(json), from, sensitive })
     });
-    Document {
+    Ok(Document {
         stack: stack.name.to_string(),
         directory: session.directory().display().to_string(),
         environment: options.environment.clone(),
-        store: engine::store_directory(&options, Some(stack)).display().to_string(),
+        store: engine::store_directory(&options, Some(stack))?.display().to_string(),
         key: key.ok().map(|key| key.to_string()),
         parallelism: options.parallelism,
         deletes: match stack.settings.deletes {
@@ -133,5 +133,5 @@ fn document(session: &Session, workspace: &Workspace) -> Document {
             .values()
             .map(|provider| (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string() }))
             .collect(),
-    }
+    })
 }

@@ -38,7 +38,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     if arguments.mermaid && session.console.settings().json {
         return Err(usage("`--mermaid` and `--json` exclude each other"));
     }
-    let stack = config::load(&session.directory()).map_err(failed)?;
+    let stack = engine::load(&session.options())?;
     let graph = Graph::new(&stack).map_err(|diagnostics| broken(diagnostics, &stack))?;
     if session.console.settings().json {
         let blocks = || {
@@ -57,10 +57,6 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     let text = if arguments.mermaid { graph.to_mermaid() } else { graph.to_dot(&stack.name) };
     session.console.data(&text);
     Ok(Exit::Done)
-}
-
-fn failed(failed: config::Failed) -> Failure {
-    engine::Failure::many(failed.diagnostics, failed.sources).into()
 }
 
 fn broken(diagnostics: Vec<Diagnostic>, stack: &config::Stack) -> Failure {

@@ -121,7 +121,9 @@ fn shown(path: &Path) -> String {
 }
 
 fn cannot_write(error: &std::io::Error) -> Failure {
-    Diagnostic::error(codes::CANNOT_WRITE, error.to_string()).into()
+    Diagnostic::error(codes::CANNOT_WRITE, error.to_string())
+        .hint("`retrue init DIR` takes another directory; mend what the system says")
+        .into()
 }
 
 /// The name of a directory where it can name a stack.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::command::Planning;
+use crate::cli::command::{Planning, typed};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::session::Session;
 use crate::cli::{json, render};
@@ -31,21 +31,23 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
+    session.listen();
     let planning = PlanOptions { destroy: arguments.destroy, ..PlanOptions::from(&arguments.planning) };
-    let (planned, bytes) = engine::plan(&session.options(), &planning, arguments.output.is_some()).await?;
+    let (planned, bytes) =
+        engine::plan(&session.options(), &planning, arguments.output.is_some(), &session.cancellation).await?;
     session.warn(&planned.warnings, &planned.sources);
     let plan = &planned.plan;
-    if let Some(output) = &arguments.output {
-        engine::write_plan(output, &bytes)?;
+    if let (Some(output), Some(bytes)) = (&arguments.output, &bytes) {
+        engine::write_plan(output, bytes)?;
     }
     if session.console.settings().json {
         session.document(&json::plan::wire(plan))?;
     } else {
         session.console.data(&render::plan(plan, session.detail()));
         match &arguments.output {
-            Some(output) => {
-                session.console.hint(&format!("\nhint: `retrue apply {}` does just this\n", output.display()))
-            }
+            Some(output) => session
+                .console
+                .hint(&format!("\nhint: `retrue apply {}` does just this\n", typed(&output.to_string_lossy()))),
             None if !plan.is_empty() => session.console.hint("\nhint: `retrue apply` plans again, asks, and does it\n"),
             None => {}
         }

@@ -12,6 +12,7 @@ use crate::cli::render::table::table;
 use crate::cli::render::types::type_schema;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
+use crate::engine;
 use crate::registry::BUILT_IN;
 
 /// Look at providers and their types
@@ -71,7 +72,7 @@ async fn schemas() -> Result<Vec<(&'static str, Arc<ProviderSchema>)>, Failure> 
 }
 
 fn no_schema(error: ProviderError) -> Failure {
-    Diagnostic::error(crate::plan::codes::PROVIDER, format!("{error:#}")).into()
+    engine::Failure::one(Diagnostic::error(crate::plan::codes::PROVIDER, format!("{error:#}"))).into()
 }
 
 async fn list(session: &Session) -> Ending {

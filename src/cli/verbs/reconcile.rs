@@ -14,6 +14,7 @@ use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Options, Planned, Workspace};
+use crate::plan::InDoubt;
 use crate::reconcile::Report;
 
 /// Compare the world with what is recorded and desired
@@ -77,16 +78,17 @@ async fn once(session: &Session, arguments: &Arguments) -> Ending {
         let ending = changing(session, &store, &options, &workspace, arguments).await;
         return session.close(&store, ending).await;
     }
-    let (report, planned) = engine::reconcile(&options, &workspace).await?;
+    let (report, planned) = engine::reconcile(&options, &workspace, &session.cancellation).await?;
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
-    Ok(standing(&report, &planned))
+    end(session, None, &report, &planned)?;
+    Ok(standing(&report, &planned.plan.in_doubt))
 }
 
 /// What the exit status says about what was found.
-fn standing(report: &Report, planned: &Planned) -> Exit {
+fn standing(report: &Report, in_doubt: &[InDoubt]) -> Exit {
     match report.is_true() {
-        _ if !planned.plan.in_doubt.is_empty() => Exit::NeedsPerson,
+        _ if !in_doubt.is_empty() => Exit::NeedsPerson,
         true => Exit::Done,
         // Something cannot even be read: whether it has drifted nobody knows.
         false if report.to_mend().is_empty() => Exit::Failed,
@@ -100,7 +102,6 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
         for drift in &report.drift {
             session.document(&json::drift::event(&now, drift))?;
         }
-        session.document(&json::drift::finished(&now, report, &planned.plan.in_doubt))?;
     } else {
         session.console.data(&render::drift::report(report, &planned.plan.in_doubt, session.detail()));
         if !report.to_mend().is_empty() {
@@ -108,6 +109,22 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// The last line for programs: how the world stands now. `run` is what changed something, if anything did.
+fn end(session: &Session, run: Option<&str>, report: &Report, planned: &Planned) -> Result<(), Failure> {
+    if session.console.settings().json {
+        session.document(&json::drift::finished(&session.now(), run, report, &planned.plan.in_doubt))?;
+    }
+    Ok(())
+}
+
+/// What came of something; where it failed, the last line says how the world stands all the same.
+fn told<T>(session: &Session, report: &Report, planned: &Planned, came: Result<T, Failure>) -> Result<T, Failure> {
+    if came.is_err() {
+        end(session, None, report, planned)?;
+    }
+    came
 }
 
 async fn changing(
@@ -119,13 +136,17 @@ async fn changing(
 ) -> Ending {
     let progress = Progress::new(session.console.clone());
     let doubtful = store.settle(&progress, &session.cancellation).await?;
-    let (report, planned) = engine::reconcile(options, workspace).await?;
+    let (report, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
-        return accept(session, store, &report, arguments).await;
+        let run = told(session, &report, &planned, accept(session, store, &report, arguments).await)?;
+        let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
+        end(session, run.as_deref(), &after, &planned)?;
+        return Ok(standing(&after, &doubtful));
     }
     if report.to_mend().is_empty() {
+        end(session, None, &report, &planned)?;
         return Ok(match report.is_true() {
             _ if !doubtful.is_empty() => Exit::NeedsPerson,
             true => Exit::Done,
@@ -137,14 +158,21 @@ async fn changing(
     if !session.console.settings().json {
         session.console.data("\n");
     }
-    if approve(session, &fix, arguments.yes, "Fix this?").await? {
+    let mut run = None;
+    let mut exit = Exit::Done;
+    if told(session, &report, &planned, approve(session, &fix, arguments.yes, "Fix this?").await)? {
         let applied = store.fix(&fix, &progress, &session.cancellation).await?;
-        let exit = conclude(session, &progress, &applied, &doubtful);
-        if exit != Exit::Done {
-            return Ok(exit);
-        }
+        exit = conclude(session, &progress, &applied, &doubtful);
+        run = Some(applied.report.run);
     }
-    let (after, _) = engine::reconcile(options, workspace).await?;
+    if session.cancellation.soft.is_cancelled() {
+        return Ok(exit);
+    }
+    let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
+    end(session, run.as_deref(), &after, &planned)?;
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
     if after.is_true() {
         return Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson });
     }
@@ -152,8 +180,13 @@ async fn changing(
     Ok(Exit::Failed)
 }
 
-/// Takes what was found for the record, and shows what the TOML should say.
-async fn accept(session: &Session, store: &engine::Session, report: &Report, arguments: &Arguments) -> Ending {
+/// Takes what was found for the record, and shows what the TOML should say. Returns the run that did it.
+async fn accept(
+    session: &Session,
+    store: &engine::Session,
+    report: &Report,
+    arguments: &Arguments,
+) -> Result<Option<String>, Failure> {
     let wanted: BTreeSet<Address> = arguments.accept.iter().cloned().collect();
     for address in &wanted {
         if !report.drift.iter().any(|drift| drift.address == *address) {
@@ -163,18 +196,14 @@ async fn accept(session: &Session, store: &engine::Session, report: &Report, arg
         }
     }
     let wanted = (!arguments.accept_all).then_some(&wanted);
-    let accepted = store.accept_drift(report, wanted).await?;
+    let (run, accepted) = store.accept_drift(report, wanted).await?;
     if session.console.settings().json {
         for address in &accepted {
-            session.document(&json::drift::accepted(&session.now(), address))?;
+            session.document(&json::drift::accepted(&session.now(), run.as_deref(), address))?;
         }
     } else {
         let drift = report.drift.iter().filter(|drift| accepted.contains(&drift.address));
         session.console.data(&render::drift::accepted(drift, session.detail()));
     }
-    let left = report
-        .drift
-        .iter()
-        .any(|drift| !accepted.contains(&drift.address) && drift.status != crate::plan::DriftStatus::ChangedOutside);
-    Ok(if left { Exit::Changes } else { Exit::Done })
+    Ok(run)
 }

@@ -44,6 +44,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     session.listen();
     let options = session.options();
     let stack = engine::load(&options).ok();
+    if session.look()?.is_none() {
+        return Err(super::state::no_state("there is no state, and so nothing in doubt"));
+    }
     let store = session.open(&options, "resolve", stack.as_ref()).await?;
     let ending = with_store(session, &store, &arguments).await;
     session.close(&store, ending).await

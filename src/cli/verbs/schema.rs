@@ -6,6 +6,7 @@ use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::session::Session;
 use crate::config::json_schema;
 use crate::diagnostic::Diagnostic;
+use crate::engine;
 use crate::plan::codes;
 use crate::registry;
 
@@ -24,6 +25,8 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
 
 /// The schema, with the types of every provider that is built in.
 pub(crate) async fn text() -> Result<String, Failure> {
-    let schemas = registry::schemas().await.map_err(|error| Diagnostic::error(codes::PROVIDER, error.to_string()))?;
+    let schemas = registry::schemas()
+        .await
+        .map_err(|error| engine::Failure::one(Diagnostic::error(codes::PROVIDER, error.to_string())))?;
     Ok(format!("{:#}\n", json_schema(&schemas)))
 }

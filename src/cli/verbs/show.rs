@@ -1,6 +1,6 @@
 //! `retrue show`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     if let Some(subject) = &arguments.subject {
-        let path = session.directory().join(subject);
+        // Files that are named on the command line are relative to where the program runs.
+        let path = PathBuf::from(subject);
         // A name that could be both is an address, unless only a file has it.
         match subject.parse::<Address>() {
             Ok(address) => return one(session, &address, &path),

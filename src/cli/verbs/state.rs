@@ -153,7 +153,7 @@ async fn recover(session: &Session) -> Ending {
     Ok(Exit::Done)
 }
 
-fn no_state(message: &str) -> Failure {
+pub(super) fn no_state(message: &str) -> Failure {
     Diagnostic::error(crate::store::NO_STORE, message)
         .hint("`retrue apply` makes one; `-C` and `--env` choose another stack or environment")
         .into()

@@ -106,7 +106,9 @@ impl Shaper<'_> {
                 Some((_, part)) => self.attribute(name, attribute, part),
                 None => {
                     if attribute.required {
-                        self.error(codes::MISSING_ATTRIBUTE, format!("the attribute `{name}` is required"), span);
+                        let message = format!("the attribute `{name}` is required");
+                        let missing = Diagnostic::error(codes::MISSING_ATTRIBUTE, message).at(span);
+                        self.diagnostics.push(missing.hint(needed(name, attribute)));
                     }
                     Value::null(attribute.value_type())
                 }
@@ -254,6 +256,12 @@ impl Shaper<'_> {
     }
 }
 
+/// How to give an attribute that is missing.
+fn needed(name: &str, attribute: &Attribute) -> String {
+    let text = attribute.documentation.trim_end_matches('.');
+    if text.is_empty() { format!("write `{name} = …`") } else { format!("write `{name} = …`: {text}") }
+}
+
 /// Whether users write values of the type as blocks, with only the attributes that matter to them.
 fn is_block_like(kind: &Type) -> bool {
     matches!(kind, Type::List(element) | Type::Set(element) if matches!(element.as_ref(), Type::Object(_)))
@@ -309,11 +317,12 @@ fn suffix(path: &str) -> String {
     if path.is_empty() || path.starts_with('[') { path.to_owned() } else { format!(".{path}") }
 }
 
-/// The dotted key that probably made a table where a plain value is wanted.
+/// The dotted key that probably made a table where a plain value is wanted; the first of several that
+/// begin alike.
 fn dotted_key(expression: &Expression) -> Option<String> {
     let mut steps = Vec::new();
     let mut current = expression;
-    while let Some([(key, value)]) = current.as_table() {
+    while let Some((key, value)) = current.as_table().and_then(|entries| entries.first()) {
         steps.push(key.as_literal()?.as_str()?.to_owned());
         current = value;
     }

@@ -8,6 +8,7 @@ mod scope;
 mod types;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use retrue_provider_api::{Block, Path, PathStep, Type, Value};
 
@@ -31,31 +32,60 @@ const INSTANCES: usize = 20;
 /// Checks a stack against the schemas of its providers; see the module. An empty result means that it is
 /// valid; warnings may be among the diagnostics. They are sorted by place.
 pub fn check(stack: &Stack, schemas: &Schemas) -> Vec<Diagnostic> {
+    check_bodies(stack, schemas).0
+}
+
+/// The same, with every body as it was evaluated, for providers to look at: they know more about what
+/// fits together than a schema can say.
+pub fn check_bodies<'s>(stack: &'s Stack, schemas: &'s Schemas) -> (Vec<Diagnostic>, Vec<CheckedBody<'s>>) {
     let checked = with_deep_stack(|| {
         let files = StackFiles::new(&stack.directory);
-        let mut checker = Checker { stack, schemas, scope: CheckScope::new(stack, schemas, &files), found: Vec::new() };
+        let scope = CheckScope::new(stack, schemas, &files);
+        let mut checker = Checker { stack, schemas, scope, found: Vec::new(), bodies: Vec::new() };
         checker.all(&files);
-        checker.found
+        (checker.found, checker.bodies)
     });
-    let mut found = checked.unwrap_or_else(|error| vec![error.into()]);
+    let (mut found, bodies) = checked.unwrap_or_else(|error| (vec![error.into()], Vec::new()));
     sort(&mut found);
-    found
+    (found, bodies)
 }
 
-struct Checker<'c> {
-    stack: &'c Stack,
-    schemas: &'c Schemas,
+/// A body, evaluated over constants and defaults; the rest of it is unknown.
+pub struct CheckedBody<'s> {
+    /// The block; `None` for the configuration of a provider.
+    pub block: Option<&'s ResourceBlock>,
+    /// The type of the provider.
+    pub provider: Arc<str>,
+    /// Its value, in the form of the schema.
+    pub value: Value,
+    /// As it is written.
+    pub body: &'s Expression,
+    /// The place of the block.
+    pub span: Span,
+}
+
+/// The scope refers to the files of the check, which end with it; the bodies refer to the stack.
+struct Checker<'s, 'c> {
+    stack: &'s Stack,
+    schemas: &'s Schemas,
     scope: CheckScope<'c>,
     found: Vec<Diagnostic>,
+    bodies: Vec<CheckedBody<'s>>,
 }
 
-impl Checker<'_> {
+impl<'s> Checker<'s, '_> {
     fn all(&mut self, files: &StackFiles) {
         self.variables(files);
         self.locals();
         for provider in self.stack.providers.values() {
             match self.schemas.provider(&provider.type_name) {
-                Some(schema) => self.body(&provider.body, &schema.provider.block, &Inside::default()),
+                Some(schema) => {
+                    if let Some(value) = self.body(&provider.body, &schema.provider.block, &Inside::default()) {
+                        let (provider_type, body) = (Arc::clone(&provider.type_name), &provider.body);
+                        let span = provider.span;
+                        self.bodies.push(CheckedBody { block: None, provider: provider_type, value, body, span });
+                    }
+                }
                 None => self.found.push(self.schemas.no_provider(&provider.type_name, provider.span)),
             }
         }
@@ -118,10 +148,9 @@ impl Checker<'_> {
         }
     }
 
-    fn body(&mut self, body: &Expression, schema: &Block, inside: &Inside) {
-        if let Err(wrong) = evaluate_body(body, schema, &self.scope.within(inside)) {
-            self.found.extend(wrong);
-        }
+    fn body(&mut self, body: &Expression, schema: &Block, inside: &Inside) -> Option<Value> {
+        let value = evaluate_body(body, schema, &self.scope.within(inside));
+        let value = value.map_err(|wrong| self.found.extend(wrong)).ok();
         for (key, _) in body.as_table().unwrap_or_default() {
             let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
             let attribute = schema.attributes.get(name).and_then(|attribute| attribute.deprecated.as_ref());
@@ -131,9 +160,10 @@ impl Checker<'_> {
                 self.found.push(Diagnostic::warning(codes::DEPRECATED, message).at(key.span()));
             }
         }
+        value
     }
 
-    fn block(&mut self, block: &ResourceBlock) {
+    fn block(&mut self, block: &'s ResourceBlock) {
         let schema = match self.schemas.of_block(self.stack, block) {
             Ok(schema) => Some(schema),
             Err(diagnostic) => {
@@ -141,20 +171,25 @@ impl Checker<'_> {
                 None
             }
         };
+        if let Some(enabled) = &block.lifecycle.enabled
+            && let Err(wrong) = truth(enabled, &self.scope.within(&Inside::default()))
+        {
+            self.found.extend(wrong);
+        }
         let itself = schema.map(|schema| schema.block.value_type());
         for instance in self.instances(block) {
             let inside = Inside { instance, itself: None };
             match schema {
-                Some(schema) => self.body(&block.body, &schema.block, &inside),
+                Some(schema) => {
+                    if let Some(value) = self.body(&block.body, &schema.block, &inside) {
+                        let (provider, body, span) = (self.stack.provider_type(block), &block.body, block.span);
+                        self.bodies.push(CheckedBody { block: Some(block), provider, value, body, span });
+                    }
+                }
                 // Without a schema its expressions can still be wrong.
                 None => {
                     self.expression(&block.body, &inside);
                 }
-            }
-            if let Some(enabled) = &block.lifecycle.enabled
-                && let Err(wrong) = truth(enabled, &self.scope.within(&inside))
-            {
-                self.found.extend(wrong);
             }
             self.conditions(&block.lifecycle.preconditions, &inside);
             let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };

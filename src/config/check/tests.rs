@@ -128,3 +128,11 @@ value = "${local_file.one[*].id}"
 "#;
     assert_eq!(told(text), "");
 }
+
+#[test]
+fn a_key_with_dots_is_advised_to_be_quoted() {
+    for tags in ["a.b = 'x'", "a.b = 'x'\na.c = 'y'", "a.b = 'x'\nd = 'z'"] {
+        let text = format!("[resource.local_file.f]\npath = 'x'\n[resource.local_file.f.tags]\n{tags}\n");
+        assert!(told(&text).contains("quote it: \"a.b\" = …"), "{}", told(&text));
+    }
+}

@@ -35,7 +35,7 @@ impl Reader<'_> {
             if mode == Mode::Data && KEYS.contains(&word) && !DATA_KEYS.contains(&word) {
                 let span = self.key_span(key);
                 let message = format!("`{word}` means nothing for data, which is only read");
-                self.report(Diagnostic::error(codes::UNKNOWN_KEY, message).at(span));
+                self.report(Diagnostic::error(codes::UNKNOWN_KEY, message).at(span).hint("leave it out"));
                 continue;
             }
             match word {

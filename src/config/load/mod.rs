@@ -16,7 +16,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::codes;
-use super::files::read_stack;
+use super::files::{absolute_directory, read_stack};
 use super::parse::{Parsed, parse};
 use super::stack::Stack;
 use super::{moved, references};
@@ -72,7 +72,7 @@ fn finish(
     let unread = !diagnostics.is_empty();
     let loaded = with_deep_stack(|| {
         let mut loader = Loader { stack: Stack::default(), whole: !unread, diagnostics: Vec::new(), stack_table: None };
-        loader.stack.directory = directory.to_path_buf();
+        loader.stack.directory = absolute_directory(directory);
         for file in files {
             if let Some(source) = sources.get(*file) {
                 loader.file(*file, &source.text);
@@ -165,8 +165,7 @@ impl Loader {
 
 /// The name of a directory, for a stack that has none.
 fn directory_name(directory: &Path) -> String {
-    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
-    let name = absolute.components().next_back().map(|last| last.as_os_str().to_string_lossy().into_owned());
+    let name = directory.components().next_back().map(|last| last.as_os_str().to_string_lossy().into_owned());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "stack".to_owned())
 }
 

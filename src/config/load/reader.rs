@@ -62,7 +62,8 @@ impl Reader<'_> {
                 codes::WRONG_KIND,
                 format!("`{}` takes {wanted}, and this is {}", key.get_ref(), kind_name(item)),
             )
-            .at(span),
+            .at(span)
+            .hint(example(key.get_ref(), wanted)),
         );
     }
 
@@ -153,7 +154,8 @@ impl Reader<'_> {
         let span = self.item_span(item);
         self.report(
             Diagnostic::error(codes::NOT_CONSTANT, format!("`{}` takes a constant, not a template", key.get_ref()))
-                .at(span),
+                .at(span)
+                .hint("write it out: it is needed before anything is evaluated"),
         );
     }
 
@@ -216,7 +218,11 @@ impl Reader<'_> {
 
     /// Reports a required key that is not there.
     pub(super) fn missing_key(&mut self, name: &str, place: &str, span: Span) {
-        self.report(Diagnostic::error(codes::MISSING_KEY, format!("{place} needs the key `{name}`")).at(span));
+        self.report(
+            Diagnostic::error(codes::MISSING_KEY, format!("{place} needs the key `{name}`"))
+                .at(span)
+                .hint(format!("write `{name} = …` there")),
+        );
     }
 }
 
@@ -248,6 +254,18 @@ fn any_of(words: &[String]) -> String {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
+    }
+}
+
+/// How a value of a kind is written.
+fn example(key: &str, wanted: &str) -> String {
+    match wanted {
+        "a table" => format!("give it a header of its own, or write `{key} = {{ … }}`"),
+        "tables" | "an array of tables" => format!("write `[[{key}]]` and what belongs into it below, for each one"),
+        "a string" => format!("write `{key} = \"…\"`"),
+        "`true` or `false`" => format!("write `{key} = true` or `{key} = false`, without quotes"),
+        "an array" => format!("write `{key} = [ … ]`"),
+        other => format!("write {other}"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! only where nothing later gives a value. Texts are parsed by the variable's type: as they are for
 //! text, numbers and truth values, as an expression for lists, maps and objects.
 
+mod command;
 mod files;
 mod given;
 mod source;

@@ -80,7 +80,7 @@ fn texts_are_parsed_by_the_type() {
 fn later_wins_and_a_source_is_read_only_when_needed() {
     let text = "stack.schema = 1\n[variable.v]\nfrom = \"command:echo from; exit 1\"\n";
     assert_eq!(resolved(text, &vars(&[("v", "given")])), "v=\"given\" from `--var`\n");
-    assert!(resolved(text, &Inputs::default()).contains("failed with"));
+    assert!(resolved(text, &Inputs::default()).contains("it ended with 1"));
     let text = "stack.schema = 1\n[variable.v]\nfrom = \"command:printf '%s\\\\n' a b\"\n[variable.f]\nfrom = \"file:token\"\n[variable.none]\nfrom = \"file:none\"\ndefault = 1\n";
     assert_eq!(
         resolved(text, &environment(&[("PATH", "/usr/bin:/bin")])),

@@ -6,7 +6,7 @@ use crate::plan::StepEffect;
 impl Stage {
     pub(super) async fn planned(&self, planning: &PlanOptions) -> Result<Planned, Vec<String>> {
         let options = self.options();
-        match plan(&options, planning, true).await {
+        match plan(&options, planning, true, &Cancellation::default()).await {
             Ok((planned, _)) => Ok(planned),
             Err(failure) => Err(failure.diagnostics.into_iter().map(|told| told.message).collect()),
         }

@@ -4,17 +4,17 @@ use super::*;
 
 impl Stage {
     pub(super) async fn keep(&self, options: &Options) -> Vec<u8> {
-        let (_, bytes) = plan(options, &PlanOptions::default(), true)
+        let (_, bytes) = plan(options, &PlanOptions::default(), true, &Cancellation::default())
             .await
             .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
-        bytes
+        bytes.unwrap()
     }
 
     /// Applies a kept plan; why it is refused, when it is.
     pub(super) async fn apply_kept(&self, options: &Options, bytes: &[u8]) -> Result<RunState, String> {
         let session = Session::open(options, "apply", None).await.unwrap();
         let kept = crate::plan::file::read(bytes, session.seal()).unwrap();
-        let result = match session.ready(kept, &[]).await {
+        let result = match session.ready(kept, &[], &Cancellation::default()).await {
             Err(failure) => Err(failure.diagnostics.first().unwrap().message.clone()),
             Ok(planned) => {
                 let cancellation = Cancellation::default();

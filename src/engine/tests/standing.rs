@@ -10,8 +10,9 @@ use crate::reconcile::Report;
 async fn standing(stage: &Stage) -> (Report, Vec<String>) {
     let options = stage.options();
     let workspace = workspace(&options).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
-    let (report, planned) =
-        reconcile(&options, &workspace).await.unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+    let (report, planned) = reconcile(&options, &workspace, &Cancellation::default())
+        .await
+        .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
     (report, planned.warnings.into_iter().map(|warning| warning.message).collect())
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
-use crate::config::{Repetition, ResourceBlock, Stack};
+use crate::config::{Origin, Repetition, ResourceBlock, Stack};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
@@ -27,8 +27,9 @@ use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
-use crate::survey::providers::{Configured, Providers, configure_all};
+use crate::survey::providers::{Configured, Providers, configure_all, outdated};
 use crate::survey::record::Records;
+use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::Known;
 use crate::survey::targets::Targets;
@@ -40,6 +41,8 @@ pub struct Request<'a> {
     pub stack: &'a Stack,
     /// The values of its variables.
     pub variables: &'a BTreeMap<Arc<str>, Value>,
+    /// Where they came from.
+    pub origins: &'a BTreeMap<Arc<str>, Origin>,
     /// The environment of the process, for `env.NAME`.
     pub process_environment: &'a BTreeMap<OsString, OsString>,
     /// What is recorded.
@@ -86,20 +89,20 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let graph = Graph::new(stack)?;
     let records = Records::open(request.state, &stack.moved, request.seal)
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
-    let known = Known::new(stack, request.variables, request.process_environment);
+    // Providers are configured before anything is known of this plan: from what is recorded.
+    let known = Known::new(stack, request.variables, request.process_environment)
+        .with_blocks(recorded_instances(stack, &records));
     let targets = match request.only {
         Some(only) => Targets::only(only, &graph, &records),
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
-    let used = stack
-        .blocks
-        .values()
-        .map(|block| stack.provider_name(block))
-        .chain(recorded_instances(&records))
-        .collect::<Vec<_>>();
+    let used =
+        stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records)).collect::<Vec<_>>();
     let looking = request.kind == PlanKind::Fix;
-    let (providers, problems) = configure_all(&known, &stack.variables, used).await;
+    let (providers, mut problems) = configure_all(&known, request.origins, used).await;
+    let known = known.with_blocks(BTreeMap::new());
+    problems.extend(unready(&request, &records, &targets, &providers));
     if !problems.is_empty() && !looking {
         return Err(problems);
     }
@@ -132,11 +135,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         walk.declared().await;
     }
     walk.ended().await;
-    walk.finish().await.map(|(plan, warnings, in_true)| Surveyed {
-        plan,
-        providers: providers.clone(),
-        warnings,
-        in_true,
+    walk.finish().await.map(|(plan, mut warnings, in_true)| {
+        warnings.extend(outdated(stack, &plan));
+        Surveyed { plan, providers: providers.clone(), warnings, in_true }
     })
 }
 
@@ -184,7 +185,20 @@ pub(super) enum Consulted {
     Data(Result<Option<Value>, Diagnostic>),
 }
 
-fn recorded_instances(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
+/// Providers that cannot be configured yet, and that something in this plan needs.
+fn unready(request: &Request<'_>, records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
+    let stack = request.stack;
+    let declared = stack.blocks.values().filter(|_| request.kind != PlanKind::Destroy);
+    let mut needed: BTreeSet<Arc<str>> =
+        declared.filter(|block| targets.reaches(&block.address)).map(|block| stack.provider_name(block)).collect();
+    for (_, entry) in records.0.iter().filter(|(address, _)| targets.covers(address)) {
+        let objects = entry.current.iter().chain(entry.deposed.values());
+        needed.extend(objects.map(|object| Arc::from(object.provider.instance.as_str())));
+    }
+    providers.unready().filter(|(name, _)| needed.contains(*name)).map(|(_, problem)| problem.clone()).collect()
+}
+
+fn instances_of(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
     records
         .0
         .values()
