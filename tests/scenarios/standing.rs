@@ -71,3 +71,13 @@ fn a_kept_plan_does_not_depend_on_where_it_is_called() {
     environment.run(&["-C", "sub", "apply", &path, "--yes"]).ends(0);
     assert_eq!(environment.read("sub/f.txt"), "read");
 }
+
+#[test]
+fn a_kept_plan_is_refused_when_the_environment_has_moved() {
+    let mut environment = Environment::with_stack(&stack("[resource.retrue_data.d]\ninput = \"${env.GIVEN}\"\n"));
+    environment.set("GIVEN", "before");
+    environment.run(&["plan", "-o", "p"]).ends(0);
+    environment.set("GIVEN", "after");
+    let shown = environment.run(&["apply", "p", "--yes"]).ends(1);
+    assert!(shown.stderr.contains("RT0417") && shown.stderr.contains("`GIVEN`"), "{}", shown.screen());
+}

@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
             looking: self.looking,
         };
         let mut decision = decide(&instance);
-        if decision.steps.iter().any(|step| ends_current(step)) && self.doubt.holds(&address) {
+        if decision.steps.iter().any(ends_current) && self.doubt.holds(&address) {
             return self.leave(&candidate);
         }
         failed |= !decision.errors.is_empty();
