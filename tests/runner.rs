@@ -11,14 +11,21 @@ mod scenarios {
     #[cfg(feature = "crash-points")]
     mod crash_cloud;
     mod input;
+    mod looking;
     mod machine;
+    mod options;
+    mod planning;
     mod promises_back;
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
+    mod reconciling;
+    mod signals;
+    mod surgery;
     mod tools;
     mod transaction;
     mod usage;
+    mod verbs;
 }
 
 /// A file of scenarios that is not named above would never run, and nobody would see.

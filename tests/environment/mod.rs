@@ -74,7 +74,8 @@ impl Environment {
 
     /// The same place once more, with all that is in it: owners, modes and times included.
     pub(crate) fn copy(&self) -> Self {
-        let environment = Self { root: TempDir::with_prefix("retrue-test-").unwrap(), variables: self.variables.clone() };
+        let environment =
+            Self { root: TempDir::with_prefix("retrue-test-").unwrap(), variables: self.variables.clone() };
         let from = format!("{}/.", self.root.path().display());
         let status = Command::new("cp").args(["-a", &from]).arg(environment.root.path()).status().unwrap();
         assert!(status.success());

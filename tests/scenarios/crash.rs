@@ -66,7 +66,10 @@ read = "test -e more/made || exit 44; cat more/made"
 delete = "echo made delete >> ../ledger; rm more/made"
 depends_on = ["local_directory.more", "local_symlink.link"]
 "#;
-    let changed = OLD.replace(gone, "").replace("inputs = \"old\"", "inputs = \"new\"").replace("input = \"old\"", "input = \"new\"");
+    let changed = OLD
+        .replace(gone, "")
+        .replace("inputs = \"old\"", "inputs = \"new\"")
+        .replace("input = \"old\"", "input = \"new\"");
     stack(&(changed.replace("content = \"old\"", "content = \"new\"").replace("old.txt", "new.txt") + more))
 }
 

@@ -133,7 +133,8 @@ fn files_that_are_no_text() {
 
 #[test]
 fn twenty_thousand_levels() {
-    let nested = |open: &str, close: &str, core: &str| [open.repeat(20_000), core.to_owned(), close.repeat(20_000)].concat();
+    let nested =
+        |open: &str, close: &str, core: &str| [open.repeat(20_000), core.to_owned(), close.repeat(20_000)].concat();
     for (value, code) in [
         (nested("[", "]", ""), "RT0107"),
         (nested("{a=", "}", "1"), "RT0107"),
@@ -172,7 +173,9 @@ fn twenty_thousand_levels() {
 #[test]
 fn wrong_usage_is_told_before_anything_is_read() {
     let place = Environment::with_stack("no TOML [");
-    for arguments in [&["plan", "--nope"][..], &["apply", "--var", "x"], &["resolve", "local_file.a"], &["show", "a", "b"]] {
+    for arguments in
+        [&["plan", "--nope"][..], &["apply", "--var", "x"], &["resolve", "local_file.a"], &["show", "a", "b"]]
+    {
         place.run(arguments).ends(64).tells("RT0801", &[]);
     }
 }

@@ -28,7 +28,9 @@ fn something_else_is_where_a_file_should_be() {
         assert!(place.recorded().is_empty(), "{kind}");
     }
     // The same for a directory and for a link.
-    for block in ["[resource.local_directory.d]\npath = \"f\"\n", "[resource.local_symlink.l]\npath = \"f\"\ntarget = \"x\"\n"] {
+    for block in
+        ["[resource.local_directory.d]\npath = \"f\"\n", "[resource.local_symlink.l]\npath = \"f\"\ntarget = \"x\"\n"]
+    {
         let place = Environment::with(block);
         place.write("f", "a file");
         let before = place.tree();
@@ -220,7 +222,8 @@ fn a_full_disk() {
     assert_eq!(place.tree().names(), ["disk", "retrue.toml"]);
 
     // The state itself: what was done is recorded, or is in doubt, and space brings all of it back.
-    let mut place = Environment::with_stack(&stack(&["a", "b", "c", "d"].map(|name| block(name).replace("disk/", "")).concat()));
+    let mut place =
+        Environment::with_stack(&stack(&["a", "b", "c", "d"].map(|name| block(name).replace("disk/", "")).concat()));
     place.set("RETRUE_STORE", "disk");
     for size in ["size=200k", "size=700k", "size=1200k"] {
         let place = place.copy();
@@ -245,7 +248,14 @@ fn a_state_of_a_newer_version() {
     let text = place.read(format);
     place.write(format, text.replace("\"version\":1", "\"version\":2"));
     assert_ne!(place.read(format), text);
-    for verb in [&["show"][..], &["plan"], &["apply", "--yes"], &["destroy", "--yes"], &["compensate", "--yes"], &["state", "recover"]] {
+    for verb in [
+        &["show"][..],
+        &["plan"],
+        &["apply", "--yes"],
+        &["destroy", "--yes"],
+        &["compensate", "--yes"],
+        &["state", "recover"],
+    ] {
         place.run(verb).ends(1).tells("RT0703", &[]);
     }
     place.write(format, text);

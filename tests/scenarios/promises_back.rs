@@ -122,7 +122,12 @@ fn truth(server: &Server) -> Vec<String> {
         .iter()
         .map(|object| {
             let name = object.attributes.get("name").or(object.attributes.get("image"));
-            format!("{} {name:?} {:?} {:?}", object.collection, object.attributes.get("cidr"), object.attributes.get("size"))
+            format!(
+                "{} {name:?} {:?} {:?}",
+                object.collection,
+                object.attributes.get("cidr"),
+                object.attributes.get("size")
+            )
         })
         .collect();
     truth.sort();
@@ -138,7 +143,8 @@ fn promise_4_what_referred_to_something_made_again_follows_it() {
     // Another range replaces the network, and with it the instance in it.
     place.write("retrue.toml", cloud(&server, "10.1.0.0/16", "small", "mysql"));
     let plan = place.run(&["plan", "--json"]).ends(0).json();
-    let network = plan["changes"].as_array().unwrap().iter().find(|change| change["address"] == "testcloud_network.main");
+    let network =
+        plan["changes"].as_array().unwrap().iter().find(|change| change["address"] == "testcloud_network.main");
     assert_eq!(network.unwrap()["reversible"], "lossy", "a new id is named before it is agreed to: {plan}");
     place.run(&["apply", "--yes"]).ends(0);
     assert_ne!(truth(&server), before);

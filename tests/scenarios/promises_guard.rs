@@ -147,7 +147,14 @@ sensitive = true
         shown
     };
     let reading = |when: &str| {
-        for verb in [&["show"][..], &["show", "-v"], &["show", "--json"], &["output"], &["output", "--json"], &["state", "export"]] {
+        for verb in [
+            &["show"][..],
+            &["show", "-v"],
+            &["show", "--json"],
+            &["output"],
+            &["output", "--json"],
+            &["state", "export"],
+        ] {
             run(verb, 0);
         }
         for id in place.runs() {
@@ -221,7 +228,10 @@ fn promise_11_no_panic_on_a_damaged_store() {
     // Large enough to be kept beside the database.
     whole.write("f.txt", vec![b'x'; 100_000]);
     whole.run(&["apply", "--yes"]).ends(0);
-    whole.write("retrue.toml", format!("{}\n[resource.local_file.g]\npath = \"g.txt\"\ncontent = \"g\"\n", whole.read("retrue.toml")));
+    whole.write(
+        "retrue.toml",
+        format!("{}\n[resource.local_file.g]\npath = \"g.txt\"\ncontent = \"g\"\n", whole.read("retrue.toml")),
+    );
     whole.run(&["apply", "--yes"]).ends(0);
     let run = whole.runs()[0].clone();
     let mut files: Vec<_> = walkdir::WalkDir::new(whole.path(".retrue"))

@@ -167,7 +167,10 @@ fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
     assert_eq!(plan["changes"][0]["action"], "adopt");
     assert_eq!(plan["summary"]["adopt"], 1);
     assert_eq!(plan["changes"][0]["before"]["content"], "by hand");
-    place.write("retrue.toml", stack(&format!("{OWNED}\n[resource.local_file.new.lifecycle]\non_existing = \"fail\"\n")));
+    place.write(
+        "retrue.toml",
+        stack(&format!("{OWNED}\n[resource.local_file.new.lifecycle]\non_existing = \"fail\"\n")),
+    );
     place.run(&["apply", "--yes"]).ends(1).tells("RT0404", &["local_file.new"]);
     assert_eq!(place.read("a.txt"), "by hand");
     // Adopted, and let go: it is as it was found.
