@@ -22,6 +22,7 @@ mod scenarios {
     mod reconciling;
     mod signals;
     mod surgery;
+    mod terminal;
     mod tools;
     mod transaction;
     mod usage;
