@@ -16,6 +16,7 @@ mod scenarios {
     mod options;
     mod planning;
     mod promises_back;
+    mod promises_doubt;
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
