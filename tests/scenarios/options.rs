@@ -129,3 +129,42 @@ fn quiet_and_verbose() {
     // Errors are told all the same.
     place.run(&["plan", "--quiet"]).ends(1).tells("RT0160", &[]);
 }
+
+#[test]
+fn a_report_that_is_lost_loses_nothing_else() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    let full = || fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap().into_parts().0;
+    let mut command = place.command(&["apply", "--yes"]);
+    place.shown(command.stdout(full()).output().unwrap()).ends(1).tells("RT0802", &["only its report is lost"]);
+    assert_eq!(place.recorded(), ["local_file.f"]);
+    assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "succeeded");
+    // A reader who left, and nobody to tell it to.
+    place.write("f", "drifted");
+    let mut command = place.command(&["apply", "--yes"]);
+    let child = command.stdout(full()).stderr(full()).spawn().unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(1));
+    assert_eq!(place.read("f"), "x");
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
+fn a_directory_of_any_name_and_a_link_to_it_are_one_stack() {
+    let place = Environment::new();
+    place.write("a b é/retrue.toml", stack("[resource.local_file.f]\npath = \"f ü\"\ncontent = \"x\"\n"));
+    std::os::unix::fs::symlink("a b é", place.path("link")).unwrap();
+    place.run(&["-C", "link", "apply", "--yes"]).ends(0);
+    place.run(&["-C", "a b é", "plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["-C", "a b é", "compensate", "--yes"]).ends(0);
+    assert!(!place.path("a b é/f ü").exists());
+}
+
+#[test]
+fn without_a_home_there_is_no_key_and_nothing_is_begun() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    let mut command = place.command(&["apply", "--yes"]);
+    place.shown(command.env_remove("HOME").output().unwrap()).ends(1).tells("RT0713", &["RETRUE_KEY"]);
+    assert_eq!(Environment::with("").tree().names(), place.tree().names());
+    let mut command = place.command(&["apply", "--yes"]);
+    command.env_remove("HOME").env("RETRUE_KEY", "a passphrase of some length");
+    place.shown(command.output().unwrap()).ends(0);
+}
