@@ -13,19 +13,28 @@ mod scenarios {
     mod crash_cloud;
     mod elsewhere;
     mod input;
+    mod looking;
     mod machine;
+    mod options;
+    mod planning;
     mod promises_back;
+    mod promises_doubt;
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
     mod providers;
+    mod reconciling;
     mod reports;
+    mod signals;
     mod standing;
+    mod surgery;
+    mod terminal;
     mod tools;
     mod tour;
     mod transaction;
     mod usage;
     mod values;
+    mod verbs;
 }
 
 /// A file of scenarios that is not named above would never run, and nobody would see.

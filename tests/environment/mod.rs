@@ -210,6 +210,13 @@ impl Shown {
         format!("{}{}", self.stdout, self.stderr)
     }
 
+    /// Fails the test unless this code stands somewhere in what it tells, whatever its colours.
+    #[track_caller]
+    pub(crate) fn tells_plainly(self, code: &str) -> Self {
+        assert!(self.all().contains(code), "no {code}:\n{}", self.screen());
+        self
+    }
+
     /// Fails the test unless it tells the error with this code, and all these words.
     #[track_caller]
     pub(crate) fn tells(self, code: &str, words: &[&str]) -> Self {

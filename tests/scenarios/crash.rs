@@ -94,8 +94,11 @@ fn fresh() -> Environment {
     Environment::with(OLD)
 }
 
+/// The name of a point, and the how manieth passing of it.
+pub(super) type Passing = (String, usize);
+
 /// Every passing of every point, in order: its name, and for the how manieth time.
-pub(super) fn passings(place: &Environment, arguments: &[&str]) -> Vec<(String, usize)> {
+pub(super) fn passings(place: &Environment, arguments: &[&str]) -> Vec<Passing> {
     let log = place.root().join("passed");
     let output = place.command(arguments).env("RETRUE_CRASH_LOG", &log).output().unwrap();
     place.shown(output).ends(0);
@@ -112,7 +115,7 @@ pub(super) fn passings(place: &Environment, arguments: &[&str]) -> Vec<(String, 
 
 /// Those to try: of what a step goes through the first and the last passing, of what the store does
 /// (which is the same for every record) the one in the middle; or all.
-pub(super) fn chosen(all: Vec<(String, usize)>) -> Vec<(String, usize)> {
+pub(super) fn chosen(all: Vec<Passing>) -> Vec<Passing> {
     if std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1") {
         return all;
     }
@@ -129,13 +132,13 @@ pub(super) fn chosen(all: Vec<(String, usize)>) -> Vec<(String, usize)> {
 
 /// Aborts the program at a point.
 #[track_caller]
-pub(super) fn abort(place: &Environment, arguments: &[&str], (name, nth): &(String, usize)) {
+pub(super) fn abort(place: &Environment, arguments: &[&str], (name, nth): &Passing) {
     let output = place.command(arguments).env("RETRUE_CRASH_AT", format!("{name}:{nth}")).output().unwrap();
     place.shown(output).ends(ABORTED);
 }
 
 /// Tries all of them, a few at once. Says which one it was when one fails.
-pub(super) fn each(cases: &[(String, usize)], attempt: impl Fn(&(String, usize), &str) + Sync) {
+pub(super) fn each(cases: &[Passing], attempt: impl Fn(&Passing, &str) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -174,7 +177,7 @@ fn world(place: &Environment) -> Tree {
     place.tree().timeless_at(&["rebuilt"])
 }
 
-fn expected(prepared: &Environment) -> (Expected, Vec<(String, usize)>, Vec<(String, usize)>) {
+fn expected(prepared: &Environment) -> (Expected, Vec<Passing>, Vec<Passing>) {
     let place = prepared.copy();
     let before = world(&place);
     let recorded = place.recorded();

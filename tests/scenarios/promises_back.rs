@@ -199,3 +199,44 @@ fn promise_5_behind_a_point_of_no_return_compensation_halts() {
     let buckets: Vec<_> = truth(&server).into_iter().filter(|object| object.starts_with("buckets")).collect();
     assert!(buckets.len() == 1 && buckets[0].contains("mysql"), "{buckets:?}");
 }
+
+#[test]
+fn promise_5_what_cannot_be_undone_comes_last_of_all() {
+    let server = Server::start().unwrap();
+    let provider = format!("[provider.testcloud]\nurl = \"{}\"\n\n", server.url());
+    // By name and by dependencies the database would be the first.
+    let old = "[resource.testcloud_database.a]\nname = \"a\"\nengine = \"mysql\"\n\n[resource.testcloud_bucket.b]\nname = \"b\"\n\n[resource.local_file.c]\npath = \"c\"\ncontent = \"x\"\n";
+    let place = Environment::with(&format!("{provider}{old}"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&format!("{provider}[resource.local_file.d]\npath = \"d\"\ncontent = \"x\"\n")));
+    place.run(&["apply", "--yes"]).ends(0);
+    let journal = place.journal();
+    let at = |word: &str, address: &str| {
+        let found = journal.iter().position(|(event, of)| event == word && of == address);
+        found.unwrap_or_else(|| panic!("no {word} of {address}: {journal:?}"))
+    };
+    for reversible in ["local_file.c", "testcloud_bucket.b"] {
+        assert!(at("step_applied", "local_file.d") < at("step_begin", reversible), "{journal:?}");
+        assert!(at("step_applied", reversible) < at("step_begin", "testcloud_database.a"), "{journal:?}");
+    }
+}
+
+#[test]
+fn promise_5_deletes_make_room_where_the_stack_asks_for_it() {
+    let server = Server::start().unwrap();
+    server.cloud().settings().quota.insert("buckets".to_owned(), 1);
+    let blocks = |name: &str, more: &str| {
+        format!(
+            "[stack]\nschema = 1\nname = \"try\"\n{more}\n[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_bucket.{name}]\nname = \"{name}\"\n",
+            server.url()
+        )
+    };
+    let place = Environment::with_stack(&blocks("one", ""));
+    place.run(&["apply", "--yes"]).ends(0);
+    // The cloud has room for one: creating first fails.
+    place.write("retrue.toml", blocks("two", ""));
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0501", &["testcloud_bucket.two"]);
+    place.write("retrue.toml", blocks("two", "deletes = \"graph\"\n"));
+    place.run(&["apply", "--yes", "--parallelism", "1"]).ends(0);
+    assert_eq!(place.recorded(), ["testcloud_bucket.two"]);
+}

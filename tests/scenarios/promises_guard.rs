@@ -195,8 +195,11 @@ sensitive = true
     reading("after all was unwound");
 }
 
+/// Something that happens to a file.
+type Harm = fn(&Path);
+
 /// What may happen to a file on a disk.
-const DAMAGES: [(&str, fn(&Path)); 5] = [
+const DAMAGES: [(&str, Harm); 5] = [
     ("cut in half", |path| {
         let bytes = fs_err::read(path).unwrap();
         fs_err::write(path, &bytes[..bytes.len() / 2]).unwrap();

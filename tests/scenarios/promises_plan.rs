@@ -54,9 +54,12 @@ fn promise_1_the_plan_is_the_whole_program_what_was_shown_is_done() {
     place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
 }
 
+/// Something that happens to a stack.
+type Change = fn(&Environment);
+
 #[test]
 fn promise_1_what_the_plan_read_and_what_changed_is_refused_by_name() {
-    let changes: [(&str, fn(&Environment)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("`retrue.toml`", |place| place.write("retrue.toml", format!("{}\n# more\n", stack(TWO)))),
         ("`retrue.toml`", |place| fs_err::remove_file(place.path("retrue.toml")).unwrap()),
         ("`retrue.toml`", |place| place.write("retrue.toml", "no TOML [")),

@@ -1,0 +1,155 @@
+//! `reconcile`: what it finds, how it mends it, and how it takes it for what it is.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::environment::{Environment, stack, wait_for};
+
+const STACK: &str = r#"
+[resource.local_file.f]
+for_each = ["drifted", "gone", "true"]
+path = "${each.key}"
+content = "one\ntwo\nthree\n"
+mode = "0644"
+
+[resource.local_file.loose]
+path = "loose"
+content = "x"
+
+[resource.local_command.c]
+create = "echo ok > answer"
+read = "cat answer || exit 44"
+delete = "rm answer"
+"#;
+
+/// Drifted, gone, and changed in what nobody set.
+fn disturbed() -> Environment {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Environment::with(STACK);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("drifted", "one\n2\nthree\n");
+    fs_err::remove_file(place.path("gone")).unwrap();
+    fs_err::set_permissions(place.path("loose"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    place
+}
+
+#[test]
+fn reconcile_reports_each_kind_of_drift() {
+    let place = disturbed();
+    let before = place.tree();
+    assert_snapshot!(place.run(&["reconcile"]).ends(2).screen());
+    place.tree().is(&before, "it only looked");
+    let report = place.run(&["reconcile", "--json"]).ends(2).json_lines();
+    let last = &report[report.len() - 1];
+    assert_eq!(last["event"], "run_finished");
+    let counts = ["in_true", "drifted", "missing", "unreadable"].map(|name| last[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 1, 1, 0], "{last}");
+    let drift: Vec<_> = report.iter().filter(|event| event["event"] == "drift").collect();
+    assert!(drift.iter().any(|event| event["address"] == "local_file.f[\"gone\"]"), "{drift:?}");
+    for event in &report {
+        assert!(event["ts"].is_string(), "{event}");
+    }
+    assert_eq!(place.runs().len(), 1, "looking is no run");
+}
+
+#[test]
+fn reconcile_in_true() {
+    let place = Environment::with(STACK);
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_snapshot!(place.run(&["reconcile"]).ends(0).screen());
+    let report = place.run(&["reconcile", "--json"]).ends(0).json_lines();
+    assert_eq!((report.len(), &report[0]["in_true"]), (1, &json!(5)));
+}
+
+#[test]
+fn fix_brings_back_what_drifted_and_what_is_gone() {
+    let place = disturbed();
+    assert_snapshot!(place.run(&["reconcile", "--fix", "--yes", "--parallelism", "1"]).ends(0).screen());
+    for name in ["drifted", "gone", "true"] {
+        assert_eq!(place.read(name), "one\ntwo\nthree\n", "{name}");
+    }
+    place.run(&["reconcile"]).ends(0);
+    place.run(&["reconcile", "--fix", "--yes"]).ends(0);
+    // What nobody set is not mended.
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(place.path("loose").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let runs = place.run(&["runs", "list", "--json"]).ends(0).json();
+    assert_eq!((runs.as_array().unwrap().len(), &runs[0]["kind"]), (2, &json!("fix")));
+}
+
+#[test]
+fn a_fix_that_fails_ends_with_1() {
+    let block = "[resource.local_command.c]\ncreate = \"test ! -e broken && touch there\"\nread = \"test -e there || exit 44\"\ndelete = \"rm there\"\n";
+    let place = Environment::with(block);
+    place.run(&["apply", "--yes"]).ends(0);
+    fs_err::remove_file(place.path("there")).unwrap();
+    place.write("broken", "");
+    place.run(&["reconcile", "--fix", "--yes"]).ends(1).tells("RT0501", &["local_command.c"]);
+    fs_err::remove_file(place.path("broken")).unwrap();
+    place.run(&["reconcile", "--fix", "--yes"]).ends(0);
+}
+
+#[test]
+fn a_fix_mends_and_does_not_apply_what_was_edited_since() {
+    let place = disturbed();
+    place.write(
+        "retrue.toml",
+        stack(&(STACK.to_owned() + "\n[resource.local_file.new]\npath = \"new\"\ncontent = \"x\"\n")),
+    );
+    place.run(&["reconcile", "--fix", "--yes"]).ends(0);
+    assert!(!place.path("new").exists(), "what is not recorded yet is for apply");
+}
+
+#[test]
+fn accept_takes_what_was_found() {
+    let place = disturbed();
+    let before = place.tree();
+    let shown = place.run(&["reconcile", "--accept", "local_file.f[\"drifted\"]"]);
+    assert_snapshot!(shown.screen());
+    place.tree().is(&before, "only the record is changed");
+    let found = place.run(&["eval", "local_file.f[\"drifted\"].content", "--json"]).ends(0).json();
+    assert_eq!(found, "one\n2\nthree\n");
+    place
+        .run(&["reconcile", "--accept", "local_file.f[\"true\"]"])
+        .ends(1)
+        .tells("RT0814", &["local_file.f[\"true\"]"]);
+    // The stack still says otherwise: that is for the next plan.
+    assert_eq!(place.run(&["plan", "--json"]).ends(0).json()["summary"]["update"], 1);
+}
+
+#[test]
+fn accept_all_takes_everything() {
+    let place = disturbed();
+    let before = place.tree();
+    place.run(&["reconcile", "--accept-all"]).ends(0);
+    place.tree().is(&before, "only the record is changed");
+    assert!(!place.recorded().contains(&"local_file.f[\"gone\"]".to_owned()));
+}
+
+#[test]
+fn every_looks_again_and_again_until_it_is_told_to_stop() {
+    let place = Environment::with(STACK);
+    place.run(&["apply", "--yes"]).ends(0);
+    let out = place.root().join("out");
+    let file = fs_err::File::create(&out).unwrap().into_parts().0;
+    let mut command = place.command(&["reconcile", "--every", "1s", "--json"]);
+    let mut child = command.stdout(file).spawn().unwrap();
+    let last = |wanted: &str| {
+        wait_for(wanted, || {
+            let text = fs_err::read_to_string(&out).unwrap();
+            text.lines().last().is_some_and(|line| line.contains(wanted)).then_some(())
+        });
+    };
+    last("\"in_true\":5");
+    place.write("drifted", "by hand");
+    last("\"drifted\":1");
+    // An error is told, and the next look tries again.
+    let text = place.read("retrue.toml");
+    place.write("retrue.toml", "no TOML [");
+    place.write("drifted", "one\ntwo\nthree\n");
+    place.write("retrue.toml", text);
+    last("\"in_true\":5");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.run(&["reconcile", "--every", "1s", "--fix"]).ends(1).tells("RT0803", &["--yes"]);
+}

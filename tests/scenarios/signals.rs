@@ -1,0 +1,194 @@
+//! Signals, and what outlives whom.
+
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::environment::{Environment, wait_for};
+
+/// A command that says that it runs and who it is, and goes on when it is told to; one that rests on
+/// it, and one that does not begin until a place is free.
+const SLOW: &str = r#"
+[resource.local_command.slow]
+create = "echo $$ > pid; sleep 1000 & echo $! > child; touch running; until test -e go; do sleep 0.01; done; touch thing; kill $(cat child)"
+read = "test -e thing || exit 44"
+delete = "rm thing"
+
+[resource.local_file.after]
+path = "after"
+content = "x"
+depends_on = ["local_command.slow"]
+"#;
+
+fn running(arguments: &[&str]) -> (Environment, Child) {
+    let place = Environment::with(SLOW);
+    let child = place.command(arguments).spawn().unwrap();
+    wait_for("the command", || place.path("running").exists().then_some(()));
+    (place, child)
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Reads what a process says until it says this.
+fn says(child: &mut Child, words: &str) -> String {
+    use std::io::Read as _;
+    let mut said = Vec::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).contains(words) {
+        assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{words:?} never came: {}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Whether the process in this file still lives; a zombie does not.
+fn lives(place: &Environment, file: &str) -> bool {
+    let pid: i32 = place.read(file).trim().parse().unwrap();
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    test_kill_process(Pid::from_raw(pid).unwrap()).is_ok() && !stat.contains(") Z ")
+}
+
+#[test]
+fn a_signal_lets_what_runs_finish_and_starts_nothing_new() {
+    for kind in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (place, mut child) = running(&["apply", "--yes"]);
+        signal(&child, kind);
+        says(&mut child, "what runs is finished and recorded");
+        assert!(child.try_wait().unwrap().is_none(), "it waits for what runs");
+        place.write("go", "");
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{kind:?}");
+        // What ran is recorded, what did not is not begun.
+        assert_eq!(place.recorded(), ["local_command.slow"]);
+        assert!(!place.path("after").exists());
+        assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "cancelled");
+        assert_eq!(place.run(&["plan", "--json"]).ends(0).json()["in_doubt"], serde_json::json!([]));
+        place.run(&["apply", "--yes"]).ends(0);
+        assert!(place.path("after").exists());
+    }
+}
+
+#[test]
+fn a_second_signal_cancels_what_runs() {
+    let (place, mut child) = running(&["apply", "--yes"]);
+    signal(&child, Signal::INT);
+    says(&mut child, "once more cancels it");
+    signal(&child, Signal::INT);
+    let code = child.wait().unwrap().code();
+    assert!([Some(130), Some(4)].contains(&code), "{code:?}");
+    assert!(!lives(&place, "pid") && !lives(&place, "child"), "what it started is gone");
+    assert!(place.recorded().is_empty());
+    let state = place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"].clone();
+    // Whoever was cut short is in doubt; the next run looks.
+    assert_eq!(
+        (state.as_str().unwrap(), code),
+        if code == Some(4) { ("needs_review", Some(4)) } else { ("cancelled", Some(130)) }
+    );
+    place.write("go", "");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.recorded(), ["local_command.slow", "local_file.after"]);
+}
+
+#[test]
+fn children_never_outlive_us() {
+    let (place, mut child) = running(&["apply", "--yes"]);
+    assert!(lives(&place, "pid") && lives(&place, "child"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for("the end of the command", || (!lives(&place, "pid")).then_some(()));
+    // What the command itself left is ended by the next run, before it looks at anything.
+    place.write("go", "");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert!(!lives(&place, "child"), "a grandchild is alive");
+    assert_eq!(place.recorded(), ["local_command.slow", "local_file.after"]);
+}
+
+#[test]
+fn readers_answer_during_an_apply() {
+    let (place, mut child) = running(&["apply", "--yes"]);
+    for verb in [
+        &["show"][..],
+        &["output"],
+        &["state", "list"],
+        &["state", "export"],
+        &["runs", "list"],
+        &["runs", "show", &place.runs()[0]],
+        &["runs", "events", &place.runs()[0]],
+        &["plan"],
+        &["plan", "-o", "p"],
+        &["reconcile"],
+        &["validate"],
+        &["graph"],
+        &["eval", "1"],
+        &["config"],
+    ] {
+        let shown = place.run(verb);
+        assert!([0, 2].contains(&shown.code), "{verb:?}: {}", shown.screen());
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    place.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_compensation_is_stopped_and_goes_on() {
+    let place = Environment::with(
+        "[resource.local_file.first]\npath = \"first\"\ncontent = \"x\"\n\n[resource.local_command.slow]\ncreate = \"touch thing\"\nread = \"test -e thing || exit 44\"\ndelete = \"touch running; until test -e go; do sleep 0.01; done; rm thing\"\ndepends_on = [\"local_file.first\"]\n",
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    let mut child = place.command(&["compensate", "--yes"]).spawn().unwrap();
+    wait_for("the undo", || place.path("running").exists().then_some(()));
+    signal(&child, Signal::INT);
+    says(&mut child, "what runs is finished and recorded");
+    place.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!place.path("thing").exists() && place.path("first").exists());
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert!(!place.path("first").exists());
+    assert_eq!(place.run(&["compensate", "--yes"]).ends(0).stdout, "nothing to compensate\n");
+}
+
+#[test]
+fn two_applies_at_once() {
+    for _ in 0..8 {
+        let place = Environment::with(
+            "[resource.local_command.c]\ncount = 4\ncreate = \"echo ${count.index} >> ledger\"\nread = \"grep -qx ${count.index} ledger || exit 44\"\ndelete = \"true\"\n",
+        );
+        let both = [(); 2].map(|()| place.command(&["apply", "--yes"]).spawn().unwrap());
+        let codes = both.map(|child| {
+            let shown = place.shown(child.wait_with_output().unwrap());
+            assert!(shown.code != 5 || shown.stderr.contains("error[RT0701]"), "{}", shown.screen());
+            shown.code
+        });
+        // One works; the other is told so, or came so late that nothing was left to do.
+        assert!(codes.contains(&0) && codes.iter().all(|code| [0, 5].contains(code)), "{codes:?}");
+        let mut lines: Vec<String> = place.read("ledger").lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(lines, ["0", "1", "2", "3"], "each ran once");
+        place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    }
+}
+
+#[test]
+fn a_rename_with_moved_keeps_the_thing_and_without_is_refused() {
+    let text = |name: &str| {
+        format!(
+            "[resource.local_command.{name}]\ncreate = \"echo made >> ledger; touch thing\"\nread = \"test -e thing || exit 44\"\ndelete = \"echo ended >> ledger; rm thing\"\n\n[resource.local_directory.{name}]\npath = \"d\"\n"
+        )
+    };
+    let place = Environment::with(&text("old"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", crate::environment::stack(&text("new")));
+    // A directory has an identity, so this is seen; nothing of it is done.
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0409", &["local_directory.old", "moved"]);
+    assert_eq!(place.read("ledger"), "made\n");
+    let moved = "\n[[moved]]\nfrom = \"local_command.old\"\nto = \"local_command.new\"\n\n[[moved]]\nfrom = \"local_directory.old\"\nto = \"local_directory.new\"\n";
+    place.write("retrue.toml", crate::environment::stack(&(text("new") + moved)));
+    place.run(&["plan", "--detailed-exitcode"]).ends(2);
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.read("ledger"), "made\n", "a rename runs nothing");
+    assert_eq!(place.recorded(), ["local_command.new", "local_directory.new"]);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}

@@ -1,0 +1,106 @@
+//! On a terminal: questions, answers, colours and progress.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+
+use crate::environment::{Environment, Shown};
+
+const STACK: &str = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\n[resource.local_command.c]\ncreate = \"until test -e go; do sleep 0.01; done\"\ndelete = \"true\"\n";
+
+/// The program with a terminal of its own, which `script` (part of every Debian) lends it.
+fn on_a_terminal(place: &Environment, arguments: &[&str]) -> Child {
+    let ours = place.command(arguments);
+    let program = ours.get_program().to_str().unwrap();
+    let line = [&[program], arguments].concat().join(" ");
+    let mut command = Command::new("script");
+    command.args(["-qfec", &line, "/dev/null"]).current_dir(place.work()).env_clear();
+    command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env_remove("NO_COLOR").env("TERM", "xterm").env("SHELL", "/bin/sh");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("`script` of the package bsdutils is needed")
+}
+
+/// Reads what is shown until these words.
+fn until(child: &mut Child, words: &str) -> String {
+    let mut shown = Vec::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&shown).contains(words) {
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{words:?} never came: {}", String::from_utf8_lossy(&shown));
+        shown.push(byte[0]);
+    }
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+fn types(child: &mut Child, text: &str) {
+    child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn end(place: &Environment, mut child: Child) -> Shown {
+    // Kept open until the end, so that nobody takes its end for an answer.
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    place.shown(output)
+}
+
+#[test]
+fn yes_is_an_answer_and_nothing_else_is() {
+    for answer in ["no\n", "y\n", "\n", "YES\n", "\u{4}"] {
+        let place = Environment::with(STACK);
+        let mut child = on_a_terminal(&place, &["apply"]);
+        let shown = until(&mut child, "for an answer: ");
+        assert!(shown.contains("Apply this?") && shown.contains("2 to create"), "{shown}");
+        types(&mut child, answer);
+        end(&place, child).ends(1).tells_plainly("RT0804");
+        assert_eq!(place.tree().names(), ["retrue.toml"]);
+    }
+    let place = Environment::with(STACK);
+    place.write("go", "");
+    let mut child = on_a_terminal(&place, &["apply"]);
+    until(&mut child, "for an answer: ");
+    types(&mut child, "yes\n");
+    end(&place, child).ends(0);
+    assert_eq!(place.read("f"), "x");
+}
+
+#[test]
+fn an_interrupt_at_the_question_changes_nothing() {
+    let place = Environment::with(STACK);
+    let mut child = on_a_terminal(&place, &["apply"]);
+    until(&mut child, "for an answer: ");
+    types(&mut child, "\u{3}");
+    end(&place, child).ends(130);
+    assert_eq!(place.tree().names(), ["retrue.toml"]);
+    // Nobody holds anything any more.
+    place.write("go", "");
+    place.run(&["apply", "--yes"]).ends(0);
+}
+
+#[test]
+fn an_interrupt_while_it_works_lets_what_runs_finish() {
+    let place = Environment::with(STACK);
+    let mut child = on_a_terminal(&place, &["apply", "--yes"]);
+    until(&mut child, "local_file.f");
+    // The bar of what runs, with what it does.
+    until(&mut child, "local_command.c");
+    types(&mut child, "\u{3}");
+    until(&mut child, "once more cancels it");
+    place.write("go", "");
+    let shown = end(&place, child).ends(130);
+    assert!(!shown.all().contains("panicked"), "{}", shown.screen());
+    assert!(place.recorded().contains(&"local_command.c".to_owned()));
+}
+
+#[test]
+fn colours_and_no_colours() {
+    let place = Environment::with(STACK);
+    place.write("go", "");
+    let colours = |arguments: &[&str]| {
+        let child = on_a_terminal(&place, arguments);
+        end(&place, child).all().contains("\u{1b}[")
+    };
+    assert!(colours(&["plan"]));
+    assert!(!colours(&["plan", "--no-color"]));
+    assert!(!colours(&["plan", "--json"]));
+}
