@@ -49,11 +49,10 @@ impl<'a> Walk<'a> {
 
     /// Paths as seen from the directory of the stack, so that a plan does not depend on where it was called.
     fn named(&self, paths: BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let absolute = |path: &FilePath| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let directory = absolute(&self.request.stack.directory);
+        let directory = &self.request.stack.directory;
         let name = |path: String| -> PathBuf {
-            let path = absolute(FilePath::new(&path));
-            path.strip_prefix(&directory).map(FilePath::to_owned).unwrap_or(path)
+            let path = directory.join(path);
+            path.strip_prefix(directory).map(FilePath::to_owned).unwrap_or(path)
         };
         paths.into_iter().map(|(path, content)| (name(path).display().to_string(), content)).collect()
     }
