@@ -14,6 +14,7 @@ use crate::expression::Expression;
 use crate::plan::codes;
 use crate::plan::compare::{differing_attributes, effective_difference, with_part};
 use crate::plan::decide::{Responses, World};
+use crate::rest::redacted;
 use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
@@ -30,6 +31,8 @@ pub(super) struct Question<'a> {
     pub schema: &'a TypeSchema,
     /// The configuration without marks.
     pub config: Value,
+    /// Values with secrets in them, which no message may repeat.
+    pub secrets: Vec<&'a Value>,
     /// The block that it comes from, for places.
     pub body: &'a Expression,
     /// The place of the block.
@@ -80,7 +83,8 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
 impl Question<'_> {
     fn problem(&self, error: &ProviderError) -> Diagnostic {
         let at = error.path.as_ref().and_then(|path| attribute_span(self.body, path)).unwrap_or(self.span);
-        Diagnostic::error(codes::PROVIDER, format!("`{}`: {error}", self.address))
+        let told = redacted(&error.to_string(), &self.secrets);
+        Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", self.address))
             .at(at)
             .note(format!("category: {}", error.category))
             .hint("mend what the provider names, then plan again")
@@ -139,7 +143,7 @@ async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -
         // What it is looked for with (a directory, a server) may be what this very plan makes: then it is
         // looked for while applying, just before it would be made.
         Err(_) if question.waits => World::NotKnownYet,
-        Err(error) => World::Unreadable(format!("{error:#}")),
+        Err(error) => World::Unreadable(redacted(&format!("{error:#}"), &question.secrets)),
     }
 }
 
@@ -299,8 +303,9 @@ pub(super) async fn consult_end(
         proposed: Value::null(Type::Dynamic),
         prior_private: private,
     };
-    let response = within(limit, "plan", provider.plan(&context, request))
-        .await
-        .map_err(|error| Diagnostic::error(codes::PROVIDER, format!("`{address}`: {error}")))?;
+    let response = within(limit, "plan", provider.plan(&context, request)).await.map_err(|error| {
+        let told = redacted(&error.to_string(), &[&recorded.config, &recorded.attributes]);
+        Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}"))
+    })?;
     Ok((capability, Responses { delete: Some(response), ..Responses::default() }))
 }

@@ -8,6 +8,7 @@ use retrue_provider_api::{Observed, ReadRequest, Value, to_wire};
 use crate::address::Address;
 use crate::plan::ObjectKey;
 use crate::plan::decide::World;
+use crate::rest::redacted;
 use crate::saga::RecordedObject;
 use crate::survey::calls::{Calls, within};
 use crate::survey::providers::{Configured, Providers};
@@ -95,7 +96,10 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
     match within(limit, "read", configured.provider.read(&context, request)).await {
         Ok(Some(observed)) => World::Present(Box::new(observed)),
         Ok(None) => World::Absent,
-        Err(error) => World::Unreadable(format!("{error:#}")),
+        Err(error) => {
+            let secrets = [&object.config, &object.attributes, &configured.instance.config.value];
+            World::Unreadable(redacted(&format!("{error:#}"), &secrets))
+        }
     }
 }
 

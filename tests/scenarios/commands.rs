@@ -52,6 +52,11 @@ environment = { PW = "${var.password}" }
     let shown = place.run(&["apply", "--yes"]).ends(1);
     assert!(shown.stderr.contains("refused: (sensitive value)"), "{}", shown.screen());
     let json = place.run(&["apply", "--yes", "--json"]).ends(1);
+    let reads = place.read("retrue.toml").replace("create = ", "read = \"echo refused: $PW >&2; exit 1\"\ncreate = ");
+    place.write("retrue.toml", reads);
+    let looked = place.run(&["plan"]).ends(1);
+    assert!(looked.stderr.contains("refused: (sensitive value)"), "{}", looked.screen());
+    assert!(!looked.stderr.contains("hunter2-"), "{}", looked.screen());
     for text in [&shown.stdout, &shown.stderr, &json.stdout, &json.stderr] {
         assert!(!text.contains("hunter2-"), "{text}");
     }

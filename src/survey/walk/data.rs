@@ -41,7 +41,9 @@ impl<'a> Walk<'a> {
                 .as_ref()
                 .and_then(|path| crate::survey::providers::attribute_span(&candidate.block.body, path))
                 .unwrap_or(candidate.block.span);
-            Diagnostic::error(codes::PROVIDER, format!("`{}`: {error:#}", candidate.address)).at(at)
+            let secrets = [&candidate.config, &candidate.configured.instance.config.value];
+            let told = crate::rest::redacted(&format!("{error:#}"), &secrets);
+            Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", candidate.address)).at(at)
         })
     }
 

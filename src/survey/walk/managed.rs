@@ -51,6 +51,7 @@ impl<'a> Walk<'a> {
             provider: &candidate.configured.provider,
             schema: candidate.schema,
             config,
+            secrets: vec![&candidate.config, &candidate.configured.instance.config.value],
             body: &candidate.block.body,
             span: candidate.block.span,
             recorded,
