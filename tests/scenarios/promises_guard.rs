@@ -1,6 +1,6 @@
 //! The promises about what must never happen: a secret that rests in the clear, a panic.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -244,9 +244,15 @@ fn promise_11_no_panic_on_a_damaged_store() {
         .map(|entry| entry.path().strip_prefix(whole.work()).unwrap().to_owned())
         .collect();
     files.sort();
+    let files: Vec<(usize, PathBuf)> = files.into_iter().enumerate().collect();
     assert!(files.len() > 5, "{files:?}");
-    let one = |file: &Path| {
-        for (damage, harm) in DAMAGES {
+    // Two of the damages for each file, each of them in its turn; with `RETRUE_FULL=1` all.
+    let full = std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1");
+    let one = |(number, file): &(usize, PathBuf)| {
+        for (position, (damage, harm)) in DAMAGES.into_iter().enumerate() {
+            if !full && (position + number) % DAMAGES.len() > 1 {
+                continue;
+            }
             for verb in [&["apply", "--yes"][..], &["compensate", "--yes"], &["state", "recover"]] {
                 let place = whole.copy();
                 harm(&place.path(file));
