@@ -59,19 +59,6 @@ impl Tree {
         }
         self
     }
-
-    /// The same, with no regard for when these were written.
-    pub(crate) fn timeless_at(mut self, names: &[&str]) -> Tree {
-        for (name, entry) in &mut self.0 {
-            if let Kind::File(_, time) = &mut entry.kind
-                && names.contains(&name.as_str())
-            {
-                *time = None;
-            }
-        }
-        self
-    }
-
     /// The same, without what `wanted` refuses.
     pub(crate) fn keep(mut self, wanted: impl Fn(&str) -> bool) -> Tree {
         self.0.retain(|name, _| wanted(name));
