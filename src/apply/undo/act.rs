@@ -114,7 +114,7 @@ impl Scene<'_> {
     /// of them can be brought back, and nothing is lost with it.
     pub(super) async fn undo_create(&self, seen: &[Value]) -> Result<Done, Trouble> {
         // What was recorded and gone before the run is recorded and gone again.
-        let restored = self.prior.as_ref().map(|prior| RecordedObject::clone(prior));
+        let restored = self.prior.clone();
         let gone = |reader: Option<&RecordedObject>| Done {
             object: restored.clone(),
             lost: Vec::new(),
