@@ -16,6 +16,7 @@ mod scenarios {
     mod looking;
     mod machine;
     mod options;
+    mod pending;
     mod planning;
     mod promises_back;
     mod promises_doubt;
