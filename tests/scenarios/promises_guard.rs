@@ -286,7 +286,7 @@ fn promise_11_no_panic_on_a_damaged_store() {
     // Two halves at once: it is a lot of small work.
     std::thread::scope(|scope| {
         let (left, right) = files.split_at(files.len() / 2);
-        scope.spawn(|| left.iter().for_each(|file| one(file)));
-        right.iter().for_each(|file| one(file));
+        scope.spawn(|| left.iter().for_each(&one));
+        right.iter().for_each(&one);
     });
 }
