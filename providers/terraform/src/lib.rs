@@ -8,6 +8,8 @@
 #![allow(dead_code)]
 
 mod codec;
+mod config;
+mod process;
 mod schema;
 mod shape;
 mod wire;
