@@ -32,6 +32,11 @@ impl CodecError {
         CodecError { path: Path::root(), what: what.into() }
     }
 
+    /// An error about the whole value.
+    pub(crate) fn of(what: impl Into<String>) -> Self {
+        Self::new(what)
+    }
+
     fn mismatch(wanted: &Type, got: &str) -> Self {
         Self::new(format!("{} required, and it is {got}", wanted.friendly_name()))
     }

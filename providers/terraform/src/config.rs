@@ -76,6 +76,11 @@ impl Launch {
         }
     }
 
+    /// Whether its process is ours.
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self.program, Program::File(_))
+    }
+
     /// The same, run in this directory.
     #[must_use]
     pub fn within(self, directory: impl Into<PathBuf>) -> Self {

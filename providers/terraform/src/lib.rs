@@ -5,11 +5,29 @@
 //! of gRPC, MessagePack or `cty`.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
+mod apply;
+mod check;
+mod classification;
+mod client;
 mod codec;
-mod config;
+pub mod config;
+mod data;
+mod data_types;
+mod diagnostic;
+mod ephemeral;
+mod import;
+mod plan;
 mod process;
+mod provider;
+mod read;
+mod restore;
 mod schema;
 mod shape;
+mod time_limits;
+mod validate;
 mod wire;
+mod write_only;
+
+pub use config::Launch;
+pub use provider::Terraform;
