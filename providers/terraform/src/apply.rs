@@ -66,7 +66,8 @@ impl Terraform {
         match answer {
             Ok(answer) => {
                 self.client.answered();
-                self.outcome(&loaded, &kind, &change, &ready, &answer)
+                let outcome = self.outcome(&loaded, &kind, &change, &ready, &answer);
+                self.gone_already(&kind, &change, &ready, outcome).await
             }
             // A provider that does not have the method did nothing.
             Err(CallError::Unimplemented) => Outcome::NotApplied(ProviderError::unsupported(word(change.effect))),
@@ -196,6 +197,20 @@ impl Terraform {
                 }
                 Outcome::Applied(applied)
             }
+        }
+    }
+
+    /// Deleting what is gone is a success, which not every provider knows: where it says that the object is not
+    /// found, and a read says so, too, it is gone.
+    async fn gone_already(&self, kind: &Kind, change: &Change, ready: &Ready, outcome: Outcome) -> Outcome {
+        match &outcome {
+            Outcome::Partial { error, .. } if change.effect == Effect::Delete && error.category == Category::NotFound => {
+                let private = change.prior_private.clone();
+                let identity = change.identity.clone();
+                let read = self.read_state(&change.type_name, kind, &ready.prior, private, identity, None).await;
+                if matches!(read, Ok(None)) { Outcome::Applied(Applied::gone()) } else { outcome }
+            }
+            _ => outcome,
         }
     }
 

@@ -118,11 +118,6 @@ impl Client {
         self.loaded.get_or_try_init(|| self.load()).await
     }
 
-    /// The same, without asking.
-    pub(crate) fn already_loaded(&self) -> Option<&Arc<Loaded>> {
-        self.loaded.get()
-    }
-
     async fn load(&self) -> ProviderResult<Arc<Loaded>> {
         let loaded = match self.connection().await?.protocol() {
             Protocol::Five => self.load_as::<wire::Attribute5>().await?,

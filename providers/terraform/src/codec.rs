@@ -10,7 +10,9 @@ use retrue_provider_api::{NumberError, Path, PathStep, Type, Value};
 use thiserror::Error;
 
 use crate::wire::DynamicValue;
-pub(crate) use json::{from_json, plain_json, to_json};
+#[cfg(test)]
+use json::to_json;
+pub(crate) use json::{from_json, plain_json};
 pub(crate) use msgpack::{from_msgpack, to_msgpack};
 
 /// Why a value cannot be written or read.

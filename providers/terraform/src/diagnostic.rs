@@ -8,7 +8,7 @@ use crate::classification::classify;
 use crate::wire;
 use crate::wire::Selector;
 
-const ERROR: i32 = 1;
+const WARNING: i32 = 2;
 
 /// The path of an attribute; it ends where it leads into a set, whose elements have no names here.
 pub(crate) fn path_of(path: &wire::AttributePath, values: &[&Value]) -> Path {
@@ -37,7 +37,7 @@ pub(crate) fn translate(diagnostics: &[wire::Diagnostic], values: &[&Value]) -> 
         .iter()
         .map(|diagnostic| ProviderDiagnostic {
             // What is neither an error nor a warning is a mistake, and is taken seriously.
-            error: diagnostic.severity != 2,
+            error: diagnostic.severity != WARNING,
             message: one_line(&diagnostic.summary),
             detail: diagnostic.detail.trim().to_owned(),
             path: diagnostic.attribute.as_ref().filter(|path| !path.steps.is_empty()).map(|path| path_of(path, values)),
@@ -47,7 +47,7 @@ pub(crate) fn translate(diagnostics: &[wire::Diagnostic], values: &[&Value]) -> 
 
 /// The warnings among diagnostics, one line each.
 pub(crate) fn warnings(diagnostics: &[wire::Diagnostic]) -> Vec<String> {
-    let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity == 2);
+    let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity == WARNING);
     warnings.map(|diagnostic| text(&diagnostic.summary, &diagnostic.detail)).collect()
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn refuse_errors(
 /// Diagnostics that hold one error of ours.
 #[cfg(test)]
 pub(crate) fn an_error(summary: &str) -> wire::Diagnostic {
-    wire::Diagnostic { severity: ERROR, summary: summary.into(), ..Default::default() }
+    wire::Diagnostic { severity: 1, summary: summary.into(), ..Default::default() }
 }
 
 fn text(summary: &str, detail: &str) -> String {

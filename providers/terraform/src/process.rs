@@ -13,7 +13,7 @@ pub(crate) use connection::{CallError, Connection};
 /// Why a provider could not be started.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
-    #[error("{0}")]
+    #[error("{}", dial::chain(.0))]
     Process(#[from] retrue_provider_api::process::ProcessError),
     #[error("no private directory could be made for its socket: {0}")]
     Directory(std::io::Error),

@@ -56,6 +56,11 @@ impl Terraform {
         self.client.live().await.and_then(|connection| connection.child().cloned())
     }
 
+    /// Whether the connection to it is encrypted; `None` while there is none.
+    pub async fn is_encrypted(&self) -> Option<bool> {
+        self.client.live().await.map(|connection| connection.is_encrypted())
+    }
+
     pub(crate) async fn resource(&self, operation: &str, name: &str) -> ProviderResult<(Arc<Loaded>, Kind)> {
         let loaded = Arc::clone(self.client.loaded().await?);
         match loaded.resources.get(name).cloned() {

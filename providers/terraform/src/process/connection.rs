@@ -40,6 +40,7 @@ pub(crate) struct Connection {
     /// Asks the keeper to end it; dropped, it asks for a friendly end.
     ending: Mutex<Option<oneshot::Sender<Ending>>>,
     broken: AtomicBool,
+    encrypted: bool,
 }
 
 /// How a provider is to end.
@@ -81,6 +82,7 @@ impl Connection {
             ended: watch::channel(None).1,
             ending: Mutex::new(None),
             broken: AtomicBool::new(false),
+            encrypted: false,
         })
     }
 
@@ -127,7 +129,8 @@ impl Connection {
             Ok(tls) => tls,
             Err(error) => return Err(wrong(format!("its certificate cannot be used: {error}"), running).await),
         };
-        tracing::debug!(provider = launch.name, encrypted = tls.is_some(), protocol = shake.protocol.number(), "started");
+        let encrypted = tls.is_some();
+        tracing::debug!(provider = launch.name, encrypted, protocol = shake.protocol.number(), "started");
         let channel = match dial(shake.address, tls).await {
             Ok(channel) => channel,
             Err(what) => {
@@ -147,7 +150,13 @@ impl Connection {
             ended,
             ending: Mutex::new(Some(ending_sender)),
             broken: AtomicBool::new(false),
+            encrypted,
         })
+    }
+
+    /// Whether both sides showed certificates.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
