@@ -77,6 +77,7 @@ pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvi
     });
     JournaledProvider {
         provider: instance.provider.to_string(),
+        origin: instance.origin.clone(),
         config: crate::rest::RestingValue::new(&value, seal),
         sources: instance.sources.clone(),
     }
@@ -97,6 +98,7 @@ fn instance_of(
     }
     Ok(ProviderInstance {
         provider: journaled.provider.as_str().into(),
+        origin: journaled.origin.clone(),
         config: PlannedValue::known(value),
         sources: journaled.sources.clone(),
     })
