@@ -1,7 +1,9 @@
 //! null 2.1.2: protocol 5, nothing outside.
 
 use retrue_provider_api::process::still_running;
-use retrue_provider_api::{ConfigureRequest, Path, Provider, ReadRequest, Reversibility, Subject, Type, ValidateRequest, Value};
+use retrue_provider_api::{
+    ConfigureRequest, Path, Provider, ReadRequest, Reversibility, Subject, Type, ValidateRequest, Value,
+};
 use retrue_provider_terraform::{Launch, Terraform};
 use serde_json::json;
 
@@ -97,7 +99,11 @@ pub fn a_configuration_that_is_not_known_yet() {
         let unknown = Value::unknown(schema.provider.block.value_type());
         let configure = |config| terraform.configure(ConfigureRequest { config, directory: "/tmp".into() });
         configure(unknown).await.unwrap();
-        let world = World { terraform: Terraform::new(Launch::file("x", "/")).into(), schema, context: crate::support::patient() };
+        let world = World {
+            terraform: Terraform::new(Launch::file("x", "/")).into(),
+            schema,
+            context: crate::support::patient(),
+        };
         let config = world.config("null_resource", json!({"triggers": {"a": "b"}}));
         let request = retrue_provider_api::PlanRequest {
             type_name: "null_resource".into(),

@@ -123,7 +123,11 @@ impl World {
         let plan = self.plan(&prior.type_name, Some(prior), &config).await.unwrap();
         assert_eq!(plan.requires_replace, []);
         assert!(!plan.planned.same(&prior.state), "nothing is to be changed");
-        object(&prior.type_name, config.clone(), applied(self.change(&prior.type_name, Some(prior), &config, plan).await))
+        object(
+            &prior.type_name,
+            config.clone(),
+            applied(self.change(&prior.type_name, Some(prior), &config, plan).await),
+        )
     }
 
     pub fn delete_change(&self, prior: &Object) -> Change {
@@ -163,7 +167,11 @@ impl World {
         assert_eq!(differing, Vec::<String>::new(), "a read finds it changed");
         let now = Object { state: observed.state, private: observed.private, ..object.clone() };
         let plan = self.plan(&object.type_name, Some(&now), &object.config).await.unwrap();
-        assert_eq!(differing_values(&now.state, &plan.planned), Vec::<String>::new(), "a second plan changes something");
+        assert_eq!(
+            differing_values(&now.state, &plan.planned),
+            Vec::<String>::new(),
+            "a second plan changes something"
+        );
     }
 
     pub async fn import(&self, type_name: &str, id: &str) -> Result<Vec<Observed>, ProviderError> {
@@ -231,7 +239,9 @@ fn full_value(block: &Block, set: &Value) -> Value {
         };
         let value = match nested.nesting {
             Nesting::Single => items.into_iter().next().unwrap_or_else(|| Value::null(kind)),
-            Nesting::Group => items.into_iter().next().unwrap_or_else(|| full_value(&nested.block, &Value::object::<&str>([]))),
+            Nesting::Group => {
+                items.into_iter().next().unwrap_or_else(|| full_value(&nested.block, &Value::object::<&str>([])))
+            }
             Nesting::List if kind.has_dynamic() => Value::tuple(items),
             Nesting::List => Value::list(kind, items),
             Nesting::Set => Value::set(kind, items),
