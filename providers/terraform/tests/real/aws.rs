@@ -64,6 +64,7 @@ fn settings(endpoint: &str) -> Json {
         "access_key": "test",
         "secret_key": "test",
         "s3_force_path_style": true,
+        "s3_use_path_style": true,
         "skip_credentials_validation": true,
         "skip_metadata_api_check": true,
         "skip_requesting_account_id": true,
@@ -75,9 +76,14 @@ fn settings(endpoint: &str) -> Json {
 }
 
 async fn world(test: &str) -> Option<World> {
-    let path = there(test, FILE)?;
     there(test, "tools/bin/moto_server")?;
-    Some(World::new(Launch::file("aws", path), settings(&server()?)).await)
+    Some(World::new(launch(test)?, settings(&server()?)).await)
+}
+
+/// The provider that is fetched, or the one that `RETRUE_TEST_AWS` names: another release of it.
+fn launch(test: &str) -> Option<Launch> {
+    let named = std::env::var_os("RETRUE_TEST_AWS").map(std::path::PathBuf::from);
+    named.or_else(|| there(test, FILE)).map(|path| Launch::file("aws", path))
 }
 
 fn text<'o>(object: &'o Object, name: &str) -> &'o str {
@@ -234,9 +240,9 @@ fn black_hole() -> (String, std::sync::mpsc::Receiver<()>) {
 }
 
 async fn hanging(test: &str) -> Option<(World, std::sync::mpsc::Receiver<()>)> {
-    let path = there(test, FILE)?;
+    let launch = launch(test)?;
     let (address, reached) = black_hole();
-    Some((World::new(Launch::file("aws", path), settings(&address)).await, reached))
+    Some((World::new(launch, settings(&address)).await, reached))
 }
 
 /// The process of the provider: what the guard guards.
@@ -325,9 +331,9 @@ fn refusing(status: &'static str, body: &'static str) -> String {
 
 pub fn errors_are_classified() {
     block_on(async {
-        let Some(path) = there("errors", FILE) else { return };
+        let Some(launch) = launch("errors") else { return };
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
-        let world = World::new(Launch::file("aws", path), settings(&refusing("403 Forbidden", body))).await;
+        let world = World::new(launch, settings(&refusing("403 Forbidden", body))).await;
         let config = world.config("aws_sqs_queue", json!({"name": "q"}));
         let plan = world.plan("aws_sqs_queue", None, &config).await.unwrap();
         let outcome = world.change("aws_sqs_queue", None, &config, plan).await;

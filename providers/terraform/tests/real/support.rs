@@ -63,6 +63,13 @@ impl World {
     pub async fn new(launch: Launch, config: Json) -> Self {
         let terraform = Arc::new(Terraform::new(launch));
         let schema = terraform.schema().await.unwrap();
+        let mut config = config;
+        // Releases of a provider differ in what can be set.
+        let known = |name: &String| {
+            let block = &schema.provider.block;
+            block.attributes.contains_key(name) || block.blocks.contains_key(name)
+        };
+        config.as_object_mut().unwrap().retain(|name, _| known(name));
         let config = full(&schema.provider.block, &config);
         terraform.configure(ConfigureRequest { config, directory: "/tmp".into() }).await.unwrap();
         World { terraform, schema, context: patient() }
