@@ -39,10 +39,11 @@ impl Terraform {
             record(context, &connection).await?;
             Ok((loaded, kind, ready, message, connection))
         };
-        let (loaded, kind, ready, message, connection) = match crate::provider::within(context, word(change.effect), sent).await {
-            Ok(sent) => sent,
-            Err(error) => return Outcome::NotApplied(error),
-        };
+        let (loaded, kind, ready, message, connection) =
+            match crate::provider::within(context, word(change.effect), sent).await {
+                Ok(sent) => sent,
+                Err(error) => return Outcome::NotApplied(error),
+            };
         if context.cancellation.is_cancelled() {
             return Outcome::NotApplied(ProviderError {
                 retry: false,
@@ -72,7 +73,8 @@ impl Terraform {
             // A provider that does not have the method did nothing.
             Err(CallError::Unimplemented) => Outcome::NotApplied(ProviderError::unsupported(word(change.effect))),
             Err(error) => {
-                let error = ProviderError { operation: word(change.effect).into(), ..self.client.failed(Method::Apply, error) };
+                let error =
+                    ProviderError { operation: word(change.effect).into(), ..self.client.failed(Method::Apply, error) };
                 Outcome::Unknown { error, best_known: best_known(&change, &ready) }
             }
         }
@@ -167,16 +169,26 @@ impl Terraform {
         };
         let before = || applied(ready.prior.clone(), &change.prior_private.0);
         match (change.effect, state.is_null(), error) {
-            (Effect::Delete, true, None) => Outcome::Applied(Applied { warnings: warnings(&answer.diagnostics), ..Applied::gone() }),
+            (Effect::Delete, true, None) => {
+                Outcome::Applied(Applied { warnings: warnings(&answer.diagnostics), ..Applied::gone() })
+            }
             (Effect::Delete, false, None) => {
-                let error = self.client.error(Category::Unknown, operation, "it says neither that the object is gone nor why not");
+                let error = self.client.error(
+                    Category::Unknown,
+                    operation,
+                    "it says neither that the object is gone nor why not",
+                );
                 Outcome::Partial { applied: applied(state, &answer.private), error }
             }
             // An error without a state: what was there counts, so that the error can be mended.
             (Effect::Delete | Effect::Update, true, Some(error)) => Outcome::Partial { applied: before(), error },
             (Effect::Create, true, Some(error)) => Outcome::NotApplied(error),
             (Effect::Create | Effect::Update, true, None) => {
-                let error = self.client.error(Category::Unknown, operation, "it says that the object is not there, and gives no error");
+                let error = self.client.error(
+                    Category::Unknown,
+                    operation,
+                    "it says that the object is not there, and gives no error",
+                );
                 Outcome::Unknown { error, best_known: best_known(change, ready) }
             }
             (_, false, Some(error)) => Outcome::Partial { applied: applied(state, &answer.private), error },
@@ -204,7 +216,9 @@ impl Terraform {
     /// found, and a read says so, too, it is gone.
     async fn gone_already(&self, kind: &Kind, change: &Change, ready: &Ready, outcome: Outcome) -> Outcome {
         match &outcome {
-            Outcome::Partial { error, .. } if change.effect == Effect::Delete && error.category == Category::NotFound => {
+            Outcome::Partial { error, .. }
+                if change.effect == Effect::Delete && error.category == Category::NotFound =>
+            {
                 let private = change.prior_private.clone();
                 let identity = change.identity.clone();
                 let read = self.read_state(&change.type_name, kind, &ready.prior, private, identity, None).await;
@@ -226,7 +240,8 @@ async fn record(context: &Context, connection: &Connection) -> ProviderResult<()
     let children = Arc::clone(&context.children);
     let recorded = tokio::task::spawn_blocking(move || children.started(&child)).await;
     let failed = |error: std::io::Error| {
-        ProviderError::new(Category::Unknown, "apply", "the process of the provider could not be recorded").because(error)
+        ProviderError::new(Category::Unknown, "apply", "the process of the provider could not be recorded")
+            .because(error)
     };
     match recorded {
         Ok(recorded) => recorded.map_err(failed),

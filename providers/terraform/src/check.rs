@@ -108,7 +108,8 @@ fn plan_of_attributes(
         if fine {
             continue;
         }
-        if let (AttributeKind::Nested(nesting, inner), false, true) = (&attribute.kind, configured.is_null(), then.is_known())
+        if let (AttributeKind::Nested(nesting, inner), false, true) =
+            (&attribute.kind, configured.is_null(), then.is_known())
         {
             let Some(pairs) = pair(*nesting, before, configured, then) else {
                 mistakes.push(Mistake { path, what: "the number of items is not what is configured" });

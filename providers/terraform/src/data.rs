@@ -38,7 +38,8 @@ impl Terraform {
     /// Calls a function. Where an argument is unknown and the function does not want to see such, its result is
     /// unknown.
     pub(crate) async fn call_function(&self, name: &str, arguments: Vec<Value>) -> ProviderResult<Value> {
-        let invalid = |what: String| self.client.error(Category::Validation, "call", format!("function `{name}`: {what}"));
+        let invalid =
+            |what: String| self.client.error(Category::Validation, "call", format!("function `{name}`: {what}"));
         let loaded = self.client.loaded().await?;
         let function = loaded.functions.get(name).ok_or_else(|| invalid("there is no such function".into()))?;
         let fixed = function.parameters.len();

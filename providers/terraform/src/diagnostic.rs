@@ -52,11 +52,7 @@ pub(crate) fn warnings(diagnostics: &[wire::Diagnostic]) -> Vec<String> {
 }
 
 /// All errors among diagnostics as one; `None` when there is none.
-pub(crate) fn error_of(
-    operation: &str,
-    diagnostics: &[wire::Diagnostic],
-    values: &[&Value],
-) -> Option<ProviderError> {
+pub(crate) fn error_of(operation: &str, diagnostics: &[wire::Diagnostic], values: &[&Value]) -> Option<ProviderError> {
     let errors: Vec<_> = translate(diagnostics, values).into_iter().filter(|diagnostic| diagnostic.error).collect();
     let first = errors.first()?;
     let message: Vec<String> = errors.iter().map(|error| text(&error.message, &error.detail)).collect();

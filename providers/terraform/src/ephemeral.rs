@@ -29,7 +29,11 @@ impl Terraform {
         let value = decode(answer.result.as_ref(), &kind.wire);
         let value = value.map_err(|error| self.client.unreadable("open", error))?;
         if value.is_null() {
-            return Err(self.client.error(Category::Unknown, "open", format!("it opened no `{name}`, and gives no error")));
+            return Err(self.client.error(
+                Category::Unknown,
+                "open",
+                format!("it opened no `{name}`, and gives no error"),
+            ));
         }
         Ok(Opened {
             value: shape(kind.block(), &value),

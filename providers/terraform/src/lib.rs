@@ -17,6 +17,7 @@ mod data_types;
 mod diagnostic;
 mod ephemeral;
 mod import;
+pub mod install;
 mod plan;
 mod process;
 mod provider;

@@ -162,7 +162,9 @@ impl Terraform {
         };
         match self.validate_config(request).await {
             Ok(said) => match said.into_iter().find(|diagnostic| diagnostic.error) {
-                Some(refused) => Reversibility::Lossy(format!("the provider refuses it as it was: {}", refused.message)),
+                Some(refused) => {
+                    Reversibility::Lossy(format!("the provider refuses it as it was: {}", refused.message))
+                }
                 None => Reversibility::Full,
             },
             Err(error) => Reversibility::Lossy(format!("whether it can be as it was is not known: {}", error.message)),

@@ -19,6 +19,9 @@ use crate::schema::{Kind, Loaded};
 use crate::wire::{Empty, IdentityData, Method, StopResponse};
 use crate::{data_types, time_limits};
 
+/// Private bytes by type and by what they were at first.
+pub(crate) type Renewed = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
 /// How long a request to stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -32,7 +35,7 @@ pub struct Terraform {
     /// Types that said that they do not tell null from empty, and types that said that they do.
     legacy: Mutex<BTreeMap<String, bool>>,
     /// The newest private bytes of what is open, by type and by those that it was opened with.
-    pub(crate) renewed: Mutex<BTreeMap<(String, Vec<u8>), Vec<u8>>>,
+    pub(crate) renewed: Mutex<Renewed>,
 }
 
 impl Terraform {
@@ -85,11 +88,7 @@ impl Terraform {
     }
 
     /// The message for an identity, where the type has such a thing and it fits.
-    pub(crate) fn identity_message(
-        loaded: &Loaded,
-        type_name: &str,
-        identity: Option<&Value>,
-    ) -> Option<IdentityData> {
+    pub(crate) fn identity_message(loaded: &Loaded, type_name: &str, identity: Option<&Value>) -> Option<IdentityData> {
         let (_, kind) = loaded.identities.get(type_name)?;
         let data = encode(identity?, kind).ok()?;
         Some(IdentityData { data: Some(data) })

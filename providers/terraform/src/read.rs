@@ -18,7 +18,8 @@ impl Terraform {
         // Also at the same version: providers mend what an earlier release of theirs has written.
         let recorded = plain_json(&shape(kind.block(), &request.state), &kind.wire);
         let state = self.upgrade(&request.type_name, &kind, kind.schema.version, &recorded).await?;
-        self.read_state(&request.type_name, &kind, &state, request.private, request.identity, Some(&request.state)).await
+        self.read_state(&request.type_name, &kind, &state, request.private, request.identity, Some(&request.state))
+            .await
     }
 
     /// Reads by a state that the provider has just seen. `recorded` is what it is compared with.

@@ -150,7 +150,8 @@ mod tests {
                 ("token".into(), Attribute::optional(Type::String, "").write_only()),
             ]
             .into(),
-            blocks: [("rule".into(), NestedBlock { nesting: Nesting::List, block: rule, minimum: 0, maximum: 0 })].into(),
+            blocks: [("rule".into(), NestedBlock { nesting: Nesting::List, block: rule, minimum: 0, maximum: 0 })]
+                .into(),
             ..Block::default()
         }
     }

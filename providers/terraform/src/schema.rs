@@ -126,7 +126,8 @@ fn type_schema<A: AttributeMessage>(schema: wire::Schema<A>) -> Result<TypeSchem
 }
 
 fn block<A: AttributeMessage>(block: wire::Block<A>) -> Result<Block, CodecError> {
-    let attributes = block.attributes.into_iter().map(|attribute| named(attribute.into_six())).collect::<Result<_, _>>()?;
+    let attributes =
+        block.attributes.into_iter().map(|attribute| named(attribute.into_six())).collect::<Result<_, _>>()?;
     let mut blocks = BTreeMap::new();
     for nested in block.blocks {
         let inner = nested.block.map(self::block).transpose()?.unwrap_or_default();
@@ -206,11 +207,7 @@ fn forgiving(kind: Type) -> Type {
 fn optional_attributes(kind: &Type) -> Type {
     let Type::Object(object) = kind else { return kind.clone() };
     Type::Object(Arc::new(ObjectType {
-        attributes: object
-            .attributes
-            .iter()
-            .map(|(name, kind)| (Arc::clone(name), forgiving(kind.clone())))
-            .collect(),
+        attributes: object.attributes.iter().map(|(name, kind)| (Arc::clone(name), forgiving(kind.clone()))).collect(),
         optional: object.attributes.keys().cloned().collect(),
     }))
 }

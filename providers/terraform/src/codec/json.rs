@@ -116,7 +116,8 @@ pub(crate) fn from_json(json: &Json, kind: &Type) -> Result<Value, CodecError> {
                 .iter()
                 .map(|(key, item)| {
                     let key: Arc<str> = key.as_str().into();
-                    let item = from_json(item, element).map_err(|error| error.under(PathStep::Key(Arc::clone(&key))))?;
+                    let item =
+                        from_json(item, element).map_err(|error| error.under(PathStep::Key(Arc::clone(&key))))?;
                     Ok((key, item))
                 })
                 .collect::<Result<Vec<_>, CodecError>>()?;

@@ -178,8 +178,11 @@ fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
                 let item = unpack(item, kind).map_err(|error| error.under(PathStep::Attribute(Arc::clone(&name))))?;
                 attributes.push((name, item));
             }
-            let missing: Vec<_> =
-                object.attributes.iter().filter(|(name, _)| !attributes.iter().any(|(given, _)| given == *name)).collect();
+            let missing: Vec<_> = object
+                .attributes
+                .iter()
+                .filter(|(name, _)| !attributes.iter().any(|(given, _)| given == *name))
+                .collect();
             if let Some((name, _)) = missing.first() {
                 return Err(CodecError::new(format!("the attribute `{name}` is missing")));
             }
@@ -189,10 +192,7 @@ fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
     }
 }
 
-fn unpack_items<'k>(
-    items: Vec<Pack>,
-    kind: impl Fn(usize) -> Option<&'k Type>,
-) -> Result<Vec<Value>, CodecError> {
+fn unpack_items<'k>(items: Vec<Pack>, kind: impl Fn(usize) -> Option<&'k Type>) -> Result<Vec<Value>, CodecError> {
     let each = |(index, item)| {
         let kind = kind(index).ok_or_else(|| CodecError::new("too many elements"))?;
         unpack(item, kind).map_err(|error| error.under(PathStep::Index(index)))

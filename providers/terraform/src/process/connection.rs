@@ -302,9 +302,8 @@ where
     Q: Message + 'static,
     A: Message + Default + 'static,
 {
-    let mut client = tonic::client::Grpc::new(channel)
-        .max_decoding_message_size(MOST_BYTES)
-        .max_encoding_message_size(MOST_BYTES);
+    let mut client =
+        tonic::client::Grpc::new(channel).max_decoding_message_size(MOST_BYTES).max_encoding_message_size(MOST_BYTES);
     client.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
     let codec = ProstCodec::<Q, A>::default();
     let answer = client.unary(Request::new(request), PathAndQuery::from_static(path), codec).await?;

@@ -33,8 +33,13 @@ impl Tail {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let panic = lines.iter().rposition(|line| line.starts_with("panic:") || line.starts_with("fatal error:"));
         let start = panic.unwrap_or_else(|| lines.len().saturating_sub(SHOWN_LINES));
-        let shown: Vec<&str> =
-            lines.iter().skip(start).take(SHOWN_LINES).map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+        let shown: Vec<&str> = lines
+            .iter()
+            .skip(start)
+            .take(SHOWN_LINES)
+            .map(|line| line.trim())
+            .filter(|line| !line.is_empty())
+            .collect();
         shown.join(" | ")
     }
 }
@@ -98,7 +103,8 @@ mod tests {
     #[tokio::test]
     async fn what_matters_is_kept() {
         let tail = Arc::new(Tail::default());
-        let text = b"{\"@level\":\"info\",\"@message\":\"hello\"}\n{\"@level\":\"error\",\"@message\":\"bad\"}\nplain\n";
+        let text =
+            b"{\"@level\":\"info\",\"@message\":\"hello\"}\n{\"@level\":\"error\",\"@message\":\"bad\"}\nplain\n";
         follow("p".into(), &text[..], Arc::clone(&tail)).await;
         assert_eq!(tail.said(), "bad | plain");
         tail.push("panic: oh");

@@ -5,7 +5,12 @@ use super::*;
 
 #[test]
 fn an_attribute_is_another_message_in_each_protocol() {
-    let five = wire::Attribute5 { name: "secret".into(), kind: b"\"string\"".to_vec(), write_only: true, ..Default::default() };
+    let five = wire::Attribute5 {
+        name: "secret".into(),
+        kind: b"\"string\"".to_vec(),
+        write_only: true,
+        ..Default::default()
+    };
     let bytes = five.encode_to_vec();
     assert!(wire::Attribute6::decode(bytes.as_slice()).is_err());
     let (name, attribute) = named(five.into_six()).unwrap();

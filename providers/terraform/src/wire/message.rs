@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Empty {
-}
+pub(crate) struct Empty {}
 
 /// A value of a type that both sides know from the schema.
 #[derive(Clone, PartialEq, Message)]

@@ -64,6 +64,7 @@ fn settings(endpoint: &str) -> Json {
         "access_key": "test",
         "secret_key": "test",
         "s3_force_path_style": true,
+        "s3_use_path_style": true,
         "skip_credentials_validation": true,
         "skip_metadata_api_check": true,
         "skip_requesting_account_id": true,
@@ -75,9 +76,14 @@ fn settings(endpoint: &str) -> Json {
 }
 
 async fn world(test: &str) -> Option<World> {
-    let path = there(test, FILE)?;
     there(test, "tools/bin/moto_server")?;
-    Some(World::new(Launch::file("aws", path), settings(&server()?)).await)
+    Some(World::new(launch(test)?, settings(&server()?)).await)
+}
+
+/// The provider that is fetched, or the one that `RETRUE_TEST_AWS` names: another release of it.
+fn launch(test: &str) -> Option<Launch> {
+    let named = std::env::var_os("RETRUE_TEST_AWS").map(std::path::PathBuf::from);
+    named.or_else(|| there(test, FILE)).map(|path| Launch::file("aws", path))
 }
 
 fn text<'o>(object: &'o Object, name: &str) -> &'o str {
@@ -108,10 +114,12 @@ pub fn security_group_with_rules_as_attributes() {
         let vpc = world.create("aws_vpc", json!({"cidr_block": "10.3.0.0/16"})).await;
         let rule = |port: u16, cidr: &str| json!({"from_port": port, "to_port": port, "protocol": "tcp", "cidr_blocks": [cidr]});
         let config = |rules: Json| json!({"name": "web", "vpc_id": text(&vpc, "id"), "ingress": rules, "egress": []});
-        let made = world.create("aws_security_group", config(json!([rule(80, "0.0.0.0/0"), rule(443, "10.0.0.0/8")]))).await;
+        let made =
+            world.create("aws_security_group", config(json!([rule(80, "0.0.0.0/0"), rule(443, "10.0.0.0/8")]))).await;
         assert_eq!(made.state.get("ingress").and_then(Value::as_items).map(<[Value]>::len), Some(2));
         // Another order is no change.
-        let turned = world.config("aws_security_group", config(json!([rule(443, "10.0.0.0/8"), rule(80, "0.0.0.0/0")])));
+        let turned =
+            world.config("aws_security_group", config(json!([rule(443, "10.0.0.0/8"), rule(80, "0.0.0.0/0")])));
         assert!(turned.same(&made.config));
         world.assert_no_change(&made).await;
         let changed = world.update(&made, config(json!([rule(8080, "0.0.0.0/0")]))).await;
@@ -134,13 +142,16 @@ pub fn bucket() {
         world.assert_no_change(&changed).await;
         let plan = world
             .terraform
-            .plan(&world.context, retrue_provider_api::PlanRequest {
-                type_name: "aws_s3_bucket".into(),
-                config: Value::null(Type::Dynamic),
-                prior: changed.state.clone(),
-                proposed: Value::null(Type::Dynamic),
-                prior_private: changed.private.clone(),
-            })
+            .plan(
+                &world.context,
+                retrue_provider_api::PlanRequest {
+                    type_name: "aws_s3_bucket".into(),
+                    config: Value::null(Type::Dynamic),
+                    prior: changed.state.clone(),
+                    proposed: Value::null(Type::Dynamic),
+                    prior_private: changed.private.clone(),
+                },
+            )
             .await
             .unwrap();
         assert!(plan.planned.is_null());
@@ -153,16 +164,18 @@ pub fn table() {
     block_on(async {
         let Some(world) = world("table").await else { return };
         let attribute = |name: &str| json!({"name": name, "type": "S"});
-        let config = |read: u32| json!({
-            "name": "people", "hash_key": "id", "billing_mode": "PROVISIONED",
-            "read_capacity": read, "write_capacity": 1,
-            "attribute": [attribute("id"), attribute("mail")],
-            "global_secondary_index": [{
-                "name": "by-mail", "hash_key": "mail", "projection_type": "ALL",
-                "read_capacity": 1, "write_capacity": 1,
-            }],
-            "timeouts": {"create": "15m"},
-        });
+        let config = |read: u32| {
+            json!({
+                "name": "people", "hash_key": "id", "billing_mode": "PROVISIONED",
+                "read_capacity": read, "write_capacity": 1,
+                "attribute": [attribute("id"), attribute("mail")],
+                "global_secondary_index": [{
+                    "name": "by-mail", "hash_key": "mail", "projection_type": "ALL",
+                    "read_capacity": 1, "write_capacity": 1,
+                }],
+                "timeouts": {"create": "15m"},
+            })
+        };
         let made = world.create("aws_dynamodb_table", config(1)).await;
         world.assert_no_change(&made).await;
         let changed = world.update(&made, config(2)).await;
@@ -191,7 +204,8 @@ pub fn data_and_validation() {
     block_on(async {
         let Some(world) = world("data").await else { return };
         let block = &world.schema.data["aws_caller_identity"].block;
-        let request = DataRequest { type_name: "aws_caller_identity".into(), config: crate::support::full(block, &json!({})) };
+        let request =
+            DataRequest { type_name: "aws_caller_identity".into(), config: crate::support::full(block, &json!({})) };
         let state = world.terraform.read_data(&world.context, request).await.unwrap();
         assert_eq!(state.get("account_id"), Some(&Value::from("123456789012")));
 
@@ -226,9 +240,9 @@ fn black_hole() -> (String, std::sync::mpsc::Receiver<()>) {
 }
 
 async fn hanging(test: &str) -> Option<(World, std::sync::mpsc::Receiver<()>)> {
-    let path = there(test, FILE)?;
+    let launch = launch(test)?;
     let (address, reached) = black_hole();
-    Some((World::new(Launch::file("aws", path), settings(&address)).await, reached))
+    Some((World::new(launch, settings(&address)).await, reached))
 }
 
 /// The process of the provider: what the guard guards.
@@ -317,9 +331,9 @@ fn refusing(status: &'static str, body: &'static str) -> String {
 
 pub fn errors_are_classified() {
     block_on(async {
-        let Some(path) = there("errors", FILE) else { return };
+        let Some(launch) = launch("errors") else { return };
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
-        let world = World::new(Launch::file("aws", path), settings(&refusing("403 Forbidden", body))).await;
+        let world = World::new(launch, settings(&refusing("403 Forbidden", body))).await;
         let config = world.config("aws_sqs_queue", json!({"name": "q"}));
         let plan = world.plan("aws_sqs_queue", None, &config).await.unwrap();
         let outcome = world.change("aws_sqs_queue", None, &config, plan).await;
@@ -331,7 +345,8 @@ pub fn errors_are_classified() {
 pub fn undo_of_an_update_and_of_a_delete() {
     block_on(async {
         let Some(world) = world("undo").await else { return };
-        let before = world.create("aws_sqs_queue", json!({"name": "undo", "delay_seconds": 5, "tags": {"a": "1"}})).await;
+        let before =
+            world.create("aws_sqs_queue", json!({"name": "undo", "delay_seconds": 5, "tags": {"a": "1"}})).await;
         let request = ReadRequest {
             type_name: "aws_sqs_queue".into(),
             state: before.state.clone(),
@@ -344,7 +359,8 @@ pub fn undo_of_an_update_and_of_a_delete() {
             .image(&world.context, ImageRequest { object: request, effect: None, planned: before.state.clone() })
             .await
             .unwrap();
-        let after = world.update(&before, json!({"name": "undo", "delay_seconds": 9, "tags": {"a": "2", "b": "3"}})).await;
+        let after =
+            world.update(&before, json!({"name": "undo", "delay_seconds": 9, "tags": {"a": "2", "b": "3"}})).await;
         let back = |effect, prior: Option<&Object>, image: &Image| Change {
             type_name: "aws_sqs_queue".into(),
             effect,

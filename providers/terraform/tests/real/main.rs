@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod aws;
+mod example;
 mod misbehaving;
 mod null;
 mod pyvider;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             it_ends_with_us,
             parallel_calls,
             a_configuration_that_is_not_known_yet,
+            attached_to_one_that_runs,
         ],
         misbehaving: [
             no_handshake,
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
             errors_are_classified,
             undo_of_an_update_and_of_a_delete,
         ],
+        example: [a_key_that_is_too_short, a_result_that_was_not_planned, a_create_that_fails],
         pyvider: [
             private_state,
             write_only,

@@ -44,7 +44,10 @@ pub fn it_ends_at_once() {
 }
 
 pub fn no_such_program() {
-    said_of(Launch::file("gone", "/nowhere/terraform-provider-gone"), &["/nowhere/terraform-provider-gone", "No such file"]);
+    said_of(
+        Launch::file("gone", "/nowhere/terraform-provider-gone"),
+        &["/nowhere/terraform-provider-gone", "No such file"],
+    );
 }
 
 pub fn nobody_listens() {

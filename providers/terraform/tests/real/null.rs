@@ -1,7 +1,9 @@
 //! null 2.1.2: protocol 5, nothing outside.
 
 use retrue_provider_api::process::still_running;
-use retrue_provider_api::{ConfigureRequest, Path, Provider, ReadRequest, Reversibility, Subject, Type, ValidateRequest, Value};
+use retrue_provider_api::{
+    ConfigureRequest, Path, Provider, ReadRequest, Reversibility, Subject, Type, ValidateRequest, Value,
+};
 use retrue_provider_terraform::{Launch, Terraform};
 use serde_json::json;
 
@@ -97,7 +99,11 @@ pub fn a_configuration_that_is_not_known_yet() {
         let unknown = Value::unknown(schema.provider.block.value_type());
         let configure = |config| terraform.configure(ConfigureRequest { config, directory: "/tmp".into() });
         configure(unknown).await.unwrap();
-        let world = World { terraform: Terraform::new(Launch::file("x", "/")).into(), schema, context: crate::support::patient() };
+        let world = World {
+            terraform: Terraform::new(Launch::file("x", "/")).into(),
+            schema,
+            context: crate::support::patient(),
+        };
         let config = world.config("null_resource", json!({"triggers": {"a": "b"}}));
         let request = retrue_provider_api::PlanRequest {
             type_name: "null_resource".into(),
@@ -123,4 +129,37 @@ pub fn a_configuration_that_is_not_known_yet() {
         let request = ValidateRequest { subject: Subject::Resource, type_name: "null_resourc".into(), config };
         assert!(terraform.validate(request).await.unwrap_err().message.contains("no type `null_resourc`"));
     });
+}
+
+pub fn attached_to_one_that_runs() {
+    let Some(path) = there("attached", FILE) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(path)
+        .env("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+        .env("PLUGIN_PROTOCOL_VERSIONS", "5")
+        .env("TMPDIR", directory.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    let socket = line.split('|').nth(3).unwrap();
+    let value = json!({"hashicorp/null": {
+        "Protocol": "grpc", "ProtocolVersion": 5, "Pid": child.id(), "Test": true,
+        "Addr": {"Network": "unix", "String": socket},
+    }});
+    let attached = retrue_provider_terraform::install::attached(&value.to_string()).unwrap();
+    let (address, attached) = attached.into_iter().next().unwrap();
+    block_on(async {
+        let world = World::new(Launch::attached(address.name, attached), json!({})).await;
+        assert_eq!(world.terraform.is_encrypted().await, Some(false));
+        assert_eq!(world.terraform.process().await, None);
+        let made = world.create("null_resource", json!({})).await;
+        world.assert_no_change(&made).await;
+        world.terraform.shut_down().await;
+    });
+    assert!(child.try_wait().unwrap().is_none(), "what is not ours goes on");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

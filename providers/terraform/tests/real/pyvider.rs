@@ -43,9 +43,7 @@ pub fn write_only() {
         assert!(made.state.get("digest").and_then(Value::as_str).is_some());
         assert_eq!(made.identity.as_ref().and_then(|identity| identity.get("name")), Some(&Value::from("n")));
         world.assert_no_change(&made).await;
-        let changed = world
-            .update(&made, json!({"name": "n", "secret_value": "other", "secret_version": "2"}))
-            .await;
+        let changed = world.update(&made, json!({"name": "n", "secret_value": "other", "secret_version": "2"})).await;
         assert_ne!(changed.state.get("digest"), made.state.get("digest"));
         world.delete(&changed).await;
     });
