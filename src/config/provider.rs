@@ -31,7 +31,7 @@ impl Stack {
 
     /// Where the program of a configuration is to be had: what it says itself, else what the
     /// configuration that has the name of the provider says.
-    pub fn program_of(&self, provider: &ProviderBlock) -> Option<&ProviderProgram> {
+    pub fn program_of<'s>(&'s self, provider: &'s ProviderBlock) -> Option<&'s ProviderProgram> {
         let named = || self.providers.get(&provider.type_name).and_then(|named| named.program.as_ref());
         provider.program.as_ref().or_else(named)
     }

@@ -6,7 +6,7 @@ use retrue_provider_api::Value;
 
 use crate::address::Address;
 use crate::apply::settle::{
-    SettleError, providers_of, remade, reopened, write_not_undone, write_undone, write_verdict,
+    SettleError, remade, reopened, write_not_undone, write_undone, write_verdict,
 };
 use crate::apply::undo_record;
 use crate::diagnostic::Diagnostic;
@@ -52,7 +52,7 @@ impl Session {
         };
         let state = self.state().await?;
         let (record, history) = self.run(&doubt.run).await?;
-        let providers = providers_of(&history, self.seal(), &self.options.directory, &|source| self.source(source))
+        let providers = self.providers_of(&history)
             .await
             .map_err(Failure::one)?;
         let journal = reopened(&self.store, &self.clock, &record, &history);

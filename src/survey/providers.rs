@@ -14,9 +14,10 @@ use crate::address::{BlockAddress, Mode};
 use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
-use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, codes};
+use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
 use crate::span::Span;
+use crate::survey::calls::within;
 use crate::survey::scope::{BlockScope, Known};
 
 /// How long a provider may take to start, to tell its types, and to be configured.
@@ -152,14 +153,14 @@ async fn configure_one(
     let type_name = block.map_or(name, |block| &block.type_name);
     let origin = match block.and_then(|block| stack.program_of(block)) {
         Some(program) => Some(
-            registry::locate(type_name, program, &stack.directory, known.environment())
+            registry::locate(type_name, program, &stack.directory, known.process_environment())
                 .await
                 .map_err(|problem| vec![problem])?,
         ),
         None => None,
     };
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
-    let opened = open(type_name, origin.as_ref(), &stack.directory, known.environment(), span).await;
+    let opened = open(type_name, origin.as_ref(), &stack.directory, known.process_environment(), span).await;
     let (provider, schema) = opened.map_err(|problem| match declared {
         true => vec![problem],
         false => vec![problem.hint(format!(

@@ -235,7 +235,7 @@ impl<'a> Known<'a> {
     }
 
     /// The environment of the process.
-    pub(super) fn environment(&self) -> &BTreeMap<OsString, OsString> {
+    pub(super) fn process_environment(&self) -> &BTreeMap<OsString, OsString> {
         self.environment
     }
 

@@ -146,8 +146,8 @@ impl Executor<'_> {
             Some(recorded) if ready.config.is_null() => recorded.config.clone(),
             _ => ready.config.clone(),
         };
-        let origin = ready.configured.instance.origin.as_ref();
-        let version = origin.map_or(env!("CARGO_PKG_VERSION"), |origin| origin.version.as_str());
+        let program = ready.configured.instance.origin.as_ref();
+        let version = program.map_or(env!("CARGO_PKG_VERSION"), |program| program.version.as_str());
         RecordedObject {
             status: ObjectStatus::Ok,
             attributes: ready.planned.clone(),
@@ -158,7 +158,7 @@ impl Executor<'_> {
             provider: ProviderRef {
                 provider: ready.configured.instance.provider.to_string(),
                 version: version.to_owned(),
-                hash: origin.map(|origin| origin.hash.clone()).unwrap_or_default(),
+                hash: program.map(|program| program.hash.clone()).unwrap_or_default(),
                 instance: step.provider.to_string(),
             },
             provenance: step.provenance.clone(),
