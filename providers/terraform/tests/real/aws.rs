@@ -299,7 +299,11 @@ pub fn cancelled_while_it_applies() {
         });
         let outcome = world.change("aws_sqs_queue", None, &config, plan).await;
         canceller.await.unwrap();
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::NotApplied(_)), "{outcome:?}");
+        let Outcome::Unknown { error, .. } = outcome else { panic!("{outcome:?}") };
+        // Newer releases answer as soon as they are asked to stop, and are not killed.
+        if !error.message.contains("cancelled while it ran") {
+            return;
+        }
         for _ in 0..1000 {
             if !still_running(&guard) {
                 return;
