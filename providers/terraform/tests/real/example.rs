@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use retrue_provider_api::process::still_running;
 use retrue_provider_api::{
-    ConfigureRequest, Context, Outcome, Path, Provider, ProviderError, ReadRequest, Subject, Type, ValidateRequest, Value,
+    ConfigureRequest, Context, Outcome, Path, Provider, ProviderError, ReadRequest, Subject, Type, ValidateRequest,
+    Value,
 };
 use retrue_provider_terraform::{Launch, Terraform};
 use serde_json::json;
@@ -51,7 +52,8 @@ pub fn a_create_that_fails() {
         let config = world.config("test_errorsalot", json!({"a": 4, "b": 5}));
         let plan = world.plan("test_errorsalot", None, &config).await.unwrap();
         let outcome = world.change("test_errorsalot", None, &config, plan).await;
-        let (Outcome::Partial { error, .. } | Outcome::NotApplied(error) | Outcome::Unknown { error, .. }) = outcome else {
+        let (Outcome::Partial { error, .. } | Outcome::NotApplied(error) | Outcome::Unknown { error, .. }) = outcome
+        else {
             panic!("{outcome:?}")
         };
         assert!(error.message.contains("Create failed"), "{error}");
