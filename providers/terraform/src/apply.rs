@@ -7,6 +7,7 @@ use retrue_provider_api::{
 };
 
 use crate::check::result_mistakes;
+use crate::classification::leaves_doubt;
 use crate::codec::{decode, encode, nothing};
 use crate::diagnostic::{error_of, warnings};
 use crate::process::{CallError, Connection};
@@ -182,6 +183,10 @@ impl Terraform {
             }
             // An error without a state: what was there counts, so that the error can be mended.
             (Effect::Delete | Effect::Update, true, Some(error)) => Outcome::Partial { applied: before(), error },
+            // The provider's own request may have got through where no answer to it came.
+            (Effect::Create, true, Some(error)) if leaves_doubt(&error.message) => {
+                Outcome::Unknown { error, best_known: best_known(change, ready) }
+            }
             (Effect::Create, true, Some(error)) => Outcome::NotApplied(error),
             (Effect::Create | Effect::Update, true, None) => {
                 let error = self.client.error(

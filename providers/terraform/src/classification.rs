@@ -11,6 +11,16 @@ pub(crate) fn classify(text: &str) -> Option<Category> {
     rules().find(|(_, part)| text.contains(part)).and_then(|(category, _)| category_of(category))
 }
 
+/// Parts of texts, one a line.
+const DOUBTS: &str = include_str!("doubts.txt");
+
+/// Whether after an error with this text a create may have been carried out all the same.
+pub(crate) fn leaves_doubt(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut lines = DOUBTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.any(|part| text.contains(part))
+}
+
 fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE
         .lines()
@@ -44,9 +54,18 @@ mod tests {
             ("error: dial tcp 127.0.0.1:1: connect: connection refused", Some(Category::Network)),
             ("EntityAlreadyExists: Role with name x", Some(Category::Conflict)),
             ("timeout while waiting for state to become 'available'", Some(Category::TimeOut)),
+            ("https response error StatusCode: 403, RequestID: x", Some(Category::Authentication)),
             ("something else", None),
         ] {
             assert_eq!(classify(text), category, "{text}");
         }
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out() {
+        assert!(leaves_doubt("RequestError: send request failed caused by: Post: read: connection reset by peer"));
+        assert!(leaves_doubt("operation error SQS: CreateQueue, context canceled"));
+        assert!(!leaves_doubt("dial tcp 127.0.0.1:1: connect: connection refused"));
+        assert!(!leaves_doubt("ThrottlingException: Rate exceeded status code: 400"));
     }
 }

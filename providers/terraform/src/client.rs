@@ -98,13 +98,35 @@ impl Client {
         A: Message + Default + 'static,
     {
         let connection = self.connection().await?;
-        match connection.call(method, request.clone()).await {
+        match self.call(&connection, method, request.clone()).await {
             Err(CallError::Broken { .. }) => {
                 let connection = self.connection().await?;
-                let answer = connection.call(method, request).await;
+                let answer = self.call(&connection, method, request).await;
                 answer.map_err(|error| self.failed(method, error)).inspect(|_| self.answered())
             }
             answer => answer.map_err(|error| self.failed(method, error)).inspect(|_| self.answered()),
+        }
+    }
+
+    /// Asks once. Where nothing outside can be the reason, a provider that does not answer in time is killed; other
+    /// calls have a deadline of their own.
+    async fn call<Q, A>(&self, connection: &Connection, method: Method, request: Q) -> Result<A, CallError>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let limit = match method {
+            Method::Configure => Some(self.launch.answer_within.saturating_mul(5)),
+            method => method.is_pure().then_some(self.launch.answer_within),
+        };
+        let answer = connection.call(method, request);
+        let Some(limit) = limit else { return answer.await };
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                connection.kill();
+                Err(CallError::TimedOut(limit))
+            }
         }
     }
 
@@ -172,7 +194,7 @@ impl Client {
             config: Some(config),
             capabilities: Some(capabilities(false)),
         };
-        let answer = connection.call(Method::Configure, request).await;
+        let answer = self.call(connection, Method::Configure, request).await;
         let answer: wire::ValidateResponse = answer.map_err(|error| self.failed(Method::Configure, error))?;
         refuse_errors("configure", &answer.diagnostics, &[]).map(|_| ())
     }
@@ -225,6 +247,10 @@ impl Client {
             CallError::Broken { what, said } => {
                 let error = self.error(Category::Network, operation, what);
                 if said.is_empty() { error } else { error.with("it said", said) }
+            }
+            CallError::TimedOut(limit) => {
+                let what = format!("it did not answer within {} s, and was killed", limit.as_secs());
+                ProviderError { retry: false, ..self.error(Category::TimeOut, operation, what) }
             }
             CallError::Unimplemented => ProviderError::unsupported(operation),
             CallError::Refused(what) => self.error(Category::Unknown, operation, what),

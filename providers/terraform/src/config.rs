@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long a provider may take from its start to its handshake.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long a provider may take for an answer that needs nothing outside of it.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
 /// One provider program, and how it is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
@@ -24,6 +27,9 @@ pub struct Launch {
     pub directory: PathBuf,
     /// How long it may take to say where it listens.
     pub handshake_within: Duration,
+    /// How long it may take for its schema, a check or an upgrade of state, which need nothing outside; and a fifth
+    /// of how long it may take for its configuration. What takes longer is killed.
+    pub answer_within: Duration,
 }
 
 /// Where a provider is.
@@ -73,6 +79,7 @@ impl Launch {
             environment: Vec::new(),
             directory: PathBuf::from("."),
             handshake_within: HANDSHAKE_WITHIN,
+            answer_within: ANSWER_WITHIN,
         }
     }
 

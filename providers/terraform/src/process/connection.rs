@@ -54,6 +54,8 @@ enum Ending {
 pub(crate) enum CallError {
     /// The connection broke, or the provider ended: what was asked may have been done.
     Broken { what: String, said: String },
+    /// It did not answer in this time, and was killed.
+    TimedOut(Duration),
     /// The provider does not have the method.
     Unimplemented,
     /// It answered with an error of the protocol, or with something that cannot be read.

@@ -86,6 +86,22 @@ impl Method {
         }
     }
 
+    /// Whether the answer needs nothing outside of the provider.
+    pub(crate) fn is_pure(self) -> bool {
+        matches!(
+            self,
+            Method::Schema
+                | Method::IdentitySchemas
+                | Method::ValidateProvider
+                | Method::ValidateResource
+                | Method::ValidateData
+                | Method::ValidateEphemeral
+                | Method::UpgradeState
+                | Method::Move
+                | Method::Call
+        )
+    }
+
     /// What is being done, for errors.
     pub(crate) fn operation(self) -> &'static str {
         match self {

@@ -97,6 +97,13 @@ pub fn vpc() {
         assert!(text(&made, "id").starts_with("vpc-"));
         assert!(!made.private.0.is_empty(), "the provider keeps the version of its schema there");
         world.assert_no_change(&made).await;
+        // What the schema does not have any more is dropped, at the same version, too.
+        let recorded = retrue_provider_api::to_wire(&made.state.clone().with_attribute("bogus", Value::from("x")));
+        let version = world.schema.resources["aws_vpc"].version;
+        let upgraded = world.terraform.upgrade_state("aws_vpc", version, recorded).await.unwrap();
+        assert_eq!(crate::support::differing_values(&made.state, &upgraded), Vec::<String>::new());
+        assert_eq!(upgraded.get("bogus"), None);
+
         let changed = world.update(&made, json!({"cidr_block": "10.1.0.0/16", "tags": {"Name": "b"}})).await;
         assert_eq!(text(&changed, "id"), text(&made, "id"));
         world.assert_no_change(&changed).await;
@@ -299,7 +306,11 @@ pub fn cancelled_while_it_applies() {
         });
         let outcome = world.change("aws_sqs_queue", None, &config, plan).await;
         canceller.await.unwrap();
-        assert!(matches!(outcome, Outcome::Unknown { .. } | Outcome::NotApplied(_)), "{outcome:?}");
+        let Outcome::Unknown { error, .. } = outcome else { panic!("{outcome:?}") };
+        // Newer releases answer as soon as they are asked to stop, and are not killed.
+        if !error.message.contains("cancelled while it ran") {
+            return;
+        }
         for _ in 0..1000 {
             if !still_running(&guard) {
                 return;

@@ -52,7 +52,14 @@ fn main() -> ExitCode {
             errors_are_classified,
             undo_of_an_update_and_of_a_delete,
         ],
-        example: [a_key_that_is_too_short, a_result_that_was_not_planned, a_create_that_fails],
+        example: [
+            a_key_that_is_too_short,
+            a_result_that_was_not_planned,
+            a_create_that_fails,
+            a_hang_in_each_call,
+            a_crash_in_each_call,
+            nonsense_in_answers,
+        ],
         pyvider: [
             private_state,
             write_only,

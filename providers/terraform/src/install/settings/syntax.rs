@@ -47,7 +47,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             '/' if rest.peek() == Some(&'/') => skip_line(&mut rest),
             '/' if rest.peek() == Some(&'*') => {
                 let mut before = ' ';
-                while let Some(next) = rest.next() {
+                for next in rest.by_ref() {
                     if before == '*' && next == '/' {
                         break;
                     }
