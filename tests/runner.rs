@@ -17,6 +17,7 @@ mod scenarios {
     mod machine;
     mod options;
     mod planning;
+    mod programs;
     mod promises_back;
     mod promises_doubt;
     mod promises_guard;

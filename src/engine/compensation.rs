@@ -206,9 +206,7 @@ impl Session {
         let mut providers = Providers::default();
         let mut journaled = BTreeMap::new();
         for history in &compensation.histories {
-            let of_run = self.providers_of(history)
-                .await
-                .map_err(Failure::one)?;
+            let of_run = self.providers_of(history).await.map_err(Failure::one)?;
             for (name, configured) in of_run.iter() {
                 // The newest run comes first: its configuration is the one that is valid now.
                 if providers.get(name).is_none() {

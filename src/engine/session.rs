@@ -139,9 +139,7 @@ impl Session {
             let providers = if nothing_open {
                 crate::survey::Providers::default()
             } else {
-                self.providers_of(&history)
-                    .await
-                    .map_err(Failure::one)?
+                self.providers_of(&history).await.map_err(Failure::one)?
             };
             let journal = reopened(&self.store, &self.clock, record, &history);
             let caller = self.caller(journal, cancellation, observer);
@@ -283,7 +281,12 @@ impl Session {
         let mut providers = crate::survey::Providers::default();
         for (name, instance) in &plan.providers {
             providers
-                .configure(Arc::clone(name), instance.clone(), &self.options.directory, &self.options.process_environment)
+                .configure(
+                    Arc::clone(name),
+                    instance.clone(),
+                    &self.options.directory,
+                    &self.options.process_environment,
+                )
                 .await
                 .map_err(Failure::one)?;
         }

@@ -64,7 +64,8 @@ pub async fn locate(
         return Err(Diagnostic::error(codes::NOT_INSTALLED, problem).at(span).hint(hint));
     }
     let constraints = constraints(program)?;
-    let found = installation.find(&Wanted { address, constraints, locked }).await.map_err(|error| wrong(&error, span))?;
+    let found =
+        installation.find(&Wanted { address, constraints, locked }).await.map_err(|error| wrong(&error, span))?;
     Ok(origin_of(named, &found))
 }
 
@@ -171,7 +172,11 @@ fn all_attached(environment: &Environment) -> Result<BTreeMap<ProviderAddress, A
 }
 
 fn text(environment: &Environment, name: &str) -> Option<String> {
-    environment.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty()).map(str::to_owned)
+    environment
+        .get(OsStr::new(name))
+        .and_then(|value| value.to_str())
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
 }
 
 fn installation(environment: &Environment, directory: &Path) -> Result<Installation, InstallError> {

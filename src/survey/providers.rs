@@ -82,7 +82,8 @@ impl Providers {
         if self.ready.contains_key(&name) {
             return Ok(());
         }
-        let (provider, schema) = open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let (provider, schema) =
+            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
         let (config, _) = instance.config.value.clone().unmark_deep();
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         within(OPENING_WITHIN, "configure", provider.configure(request))
@@ -106,8 +107,7 @@ async fn open(
     environment: &BTreeMap<OsString, OsString>,
     span: Option<Span>,
 ) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
-    let provider =
-        registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
+    let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
     let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
     Ok((provider, schema))

@@ -142,6 +142,7 @@ impl Provider for Terraform {
             updates: true,
             imports: true,
             by_processes: self.client.launch().is_started(),
+            checks_plans: true,
             holds_data: data_types::holds_data(type_name),
             settles_within: Duration::ZERO,
             time_limits: time_limits::of(config),

@@ -96,7 +96,12 @@ impl Loader {
         }
         if let (Some((_, at)), Some((_, first))) = (&program.path, &program.version) {
             let problem = "`path` and `version` exclude each other: the program at a path is the one that it is";
-            reader.report(Diagnostic::error(codes::CONFLICTING_KEYS, problem).at(*at).label(*first, "").hint("leave one of them out"));
+            reader.report(
+                Diagnostic::error(codes::CONFLICTING_KEYS, problem)
+                    .at(*at)
+                    .label(*first, "")
+                    .hint("leave one of them out"),
+            );
         }
         let program = (program.source.is_some() || program.path.is_some()).then_some(program);
         let provider =
