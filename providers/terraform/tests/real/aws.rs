@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,46 +17,60 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Object, World, applied, block_on, cache, object, there};
 
-const FILE: &str = "bin/terraform-provider-aws_v3.39.0_x5";
+pub const FILE: &str = "bin/terraform-provider-aws_v3.39.0_x5";
 
 static SERVER: OnceLock<Option<String>> = OnceLock::new();
-static PROCESS: Mutex<Option<Child>> = Mutex::new(None);
+static PROCESS: Mutex<Option<Server>> = Mutex::new(None);
 
-/// The address of the server that stands for AWS; it is started once.
-fn server() -> Option<String> {
-    SERVER.get_or_init(start_server).clone()
+/// A server that stands for AWS, with a world of its own.
+pub struct Server {
+    pub address: String,
+    child: Child,
 }
 
-fn start_server() -> Option<String> {
-    let program = cache().join("tools/bin/moto_server");
-    if !program.exists() {
-        return None;
+impl Server {
+    pub fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(cache().join("tools/bin/moto_server"))
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let patience = Instant::now() + Duration::from_secs(60);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < patience, "the server does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Server { address: format!("http://127.0.0.1:{port}"), child }
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let log = std::fs::File::create(std::env::temp_dir().join(format!("moto-{port}.log"))).unwrap();
-    let child = Command::new(program)
-        .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    *PROCESS.lock().unwrap() = Some(child);
-    let patience = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < patience, "the server does not start");
-        std::thread::sleep(Duration::from_millis(50));
+
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-    Some(format!("http://127.0.0.1:{port}"))
+}
+
+/// The address of the server that the tests share; it is started once.
+fn server() -> Option<String> {
+    let start = || {
+        cache().join("tools/bin/moto_server").exists().then(|| {
+            let server = Server::start();
+            let address = server.address.clone();
+            *PROCESS.lock().unwrap() = Some(server);
+            address
+        })
+    };
+    SERVER.get_or_init(start).clone()
 }
 
 pub fn stop_server() {
-    if let Some(mut child) = PROCESS.lock().unwrap().take() {
-        let _ = child.kill();
-        let _ = child.wait();
+    if let Some(mut server) = PROCESS.lock().unwrap().take() {
+        server.stop();
     }
 }
 
-fn settings(endpoint: &str) -> Json {
+pub fn settings(endpoint: &str) -> Json {
     let names = ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"];
     let endpoints: serde_json::Map<String, Json> = names.iter().map(|name| ((*name).into(), json!(endpoint))).collect();
     json!({
@@ -64,7 +78,6 @@ fn settings(endpoint: &str) -> Json {
         "access_key": "test",
         "secret_key": "test",
         "s3_force_path_style": true,
-        "s3_use_path_style": true,
         "skip_credentials_validation": true,
         "skip_metadata_api_check": true,
         "skip_requesting_account_id": true,
@@ -81,7 +94,7 @@ async fn world(test: &str) -> Option<World> {
 }
 
 /// The provider that is fetched, or the one that `RETRUE_TEST_AWS` names: another release of it.
-fn launch(test: &str) -> Option<Launch> {
+pub fn launch(test: &str) -> Option<Launch> {
     let named = std::env::var_os("RETRUE_TEST_AWS").map(std::path::PathBuf::from);
     named.or_else(|| there(test, FILE)).map(|path| Launch::file("aws", path))
 }

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod aws;
+mod beside;
 mod example;
 mod misbehaving;
 mod null;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             errors_are_classified,
             undo_of_an_update_and_of_a_delete,
         ],
+        beside: [the_same_as_terraform],
         example: [
             a_key_that_is_too_short,
             a_result_that_was_not_planned,

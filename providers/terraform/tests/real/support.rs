@@ -69,7 +69,11 @@ impl World {
             let block = &schema.provider.block;
             block.attributes.contains_key(name) || block.blocks.contains_key(name)
         };
-        config.as_object_mut().unwrap().retain(|name, _| known(name));
+        let set = config.as_object_mut().unwrap();
+        if let Some(style) = set.get("s3_force_path_style").cloned() {
+            set.insert("s3_use_path_style".into(), style);
+        }
+        set.retain(|name, _| known(name));
         let config = full(&schema.provider.block, &config);
         terraform.configure(ConfigureRequest { config, directory: "/tmp".into() }).await.unwrap();
         World { terraform, schema, context: patient() }
@@ -192,13 +196,26 @@ fn differing(a: &Value, b: &Value) -> Vec<String> {
     differing_values(a, b)
 }
 
-/// The outermost attributes in which two objects differ.
+/// Where two values differ, and how.
 pub fn differing_values(a: &Value, b: &Value) -> Vec<String> {
-    let (Some(a), Some(b)) = (a.as_entries(), b.as_entries()) else { return vec!["all".into()] };
-    a.iter()
-        .filter(|(name, value)| !b.get(*name).is_some_and(|other| other.same(value)))
-        .map(|(name, value)| format!("{name}: {value:?} / {:?}", b.get(name)))
-        .collect()
+    let mut found = Vec::new();
+    compare("", a, b, &mut found);
+    found
+}
+
+fn compare(path: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
+    if a.same(b) {
+        return;
+    }
+    match (a.as_entries(), b.as_entries(), a.as_items(), b.as_items()) {
+        (Some(a), Some(b), ..) if a.keys().eq(b.keys()) => {
+            a.iter().zip(b.values()).for_each(|((name, a), b)| compare(&format!("{path}.{name}"), a, b, found));
+        }
+        (_, _, Some(a), Some(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().for_each(|(index, (a, b))| compare(&format!("{path}[{index}]"), a, b, found));
+        }
+        _ => found.push(format!("{path}: {:?} / {:?}", a.data(), b.data())),
+    }
 }
 
 pub fn object(type_name: &str, config: Value, applied: Applied) -> Object {
