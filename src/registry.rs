@@ -1,10 +1,20 @@
-//! The providers that are built in, and which types are whose.
+//! Which providers there are: those that are built in, and programs that speak Terraform's protocol.
 
+mod programs;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
 use retrue_provider_api::{Provider, ProviderResult};
+use retrue_provider_terraform::{Launch, Terraform};
 
 use crate::config::Schemas;
+use crate::diagnostic::Diagnostic;
+use crate::plan::ProviderOrigin;
+
+pub use programs::{Found, LOCK_FILE, install, locate};
 
 /// One built-in provider.
 #[derive(Clone, Copy)]
@@ -30,6 +40,42 @@ pub fn built_in(name: &str) -> Option<BuiltIn> {
 /// The name of the provider that a type belongs to: the part before the first `_`.
 pub fn provider_of(type_name: &str) -> &str {
     type_name.split_once('_').map_or(type_name, |(provider, _)| provider)
+}
+
+/// Makes a new, unconfigured provider: a built-in one, or, with an origin, a program that is started when
+/// it is first needed, in the directory of the stack.
+///
+/// # Errors
+/// There is no built-in one of that name, or the program is not there.
+pub fn make(
+    name: &str,
+    origin: Option<&ProviderOrigin>,
+    directory: &Path,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<Arc<dyn Provider>, Diagnostic> {
+    let Some(origin) = origin else {
+        let known: Vec<&str> = BUILT_IN.iter().map(|provider| provider.name).collect();
+        return built_in(name).map(|built_in| (built_in.make)()).ok_or_else(|| {
+            Diagnostic::error(crate::plan::codes::NO_PROVIDER, format!("there is no provider `{name}`")).hint(format!(
+                "built in are {}; `[provider.{name}]` with `source = \"NAMESPACE/{name}\"` names one of Terraform's",
+                known.join(", ")
+            ))
+        });
+    };
+    let launch = match programs::attached(origin, environment)? {
+        Some(attached) => Launch::attached(name, attached),
+        None => {
+            let program = directory.join(&origin.program);
+            if !program.is_file() {
+                let problem = format!("the program of the provider `{name}` is not there: {}", program.display());
+                let hint = "`retrue providers install` fetches what the lock file names";
+                return Err(Diagnostic::error(crate::plan::codes::NOT_INSTALLED, problem).hint(hint));
+            }
+            Launch::file(name, program)
+        }
+    };
+    let address = if origin.source.is_empty() { name.to_owned() } else { origin.source.clone() };
+    Ok(Terraform::launch(Launch { address, ..launch.within(directory) }))
 }
 
 /// The schemas of all built-in providers.

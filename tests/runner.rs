@@ -18,6 +18,7 @@ mod scenarios {
     mod options;
     mod pending;
     mod planning;
+    mod programs;
     mod promises_back;
     mod promises_doubt;
     mod promises_guard;

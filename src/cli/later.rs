@@ -17,10 +17,6 @@ pub const LATER: &[Later] = &[
     },
     Later { verb: "migrate", instead: "write the stack by hand; `retrue init` gives a start" },
     Later {
-        verb: "providers install",
-        instead: "the providers of this version are built in: `retrue providers list` names them",
-    },
-    Later {
         verb: "runs review",
         instead: "`retrue runs note` keeps what you found, `retrue runs accept` closes the run",
     },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::stack::{ResourceBlock, Stack};
+use super::stack::{ProviderBlock, ProviderProgram, ResourceBlock, Stack};
 
 impl Stack {
     /// The name of the provider configuration that a block uses: the one that it picks, else the longest
@@ -27,6 +27,13 @@ impl Stack {
                 None => return prefix.into(),
             }
         }
+    }
+
+    /// Where the program of a configuration is to be had: what it says itself, else what the
+    /// configuration that has the name of the provider says.
+    pub fn program_of<'s>(&'s self, provider: &'s ProviderBlock) -> Option<&'s ProviderProgram> {
+        let named = || self.providers.get(&provider.type_name).and_then(|named| named.program.as_ref());
+        provider.program.as_ref().or_else(named)
     }
 
     /// Which provider (its type, not its configuration) a block belongs to.

@@ -148,8 +148,21 @@ pub struct ProviderBlock {
     pub span: Span,
     /// Which provider: the name, where no `type` is written.
     pub type_name: Arc<str>,
+    /// Where its program is to be had, for one that is not built in.
+    pub program: Option<ProviderProgram>,
     /// What is configured, a table.
     pub body: Expression,
+}
+
+/// Where the program of a provider is to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderProgram {
+    /// Its address: `hashicorp/aws`.
+    pub source: Option<(String, Span)>,
+    /// The versions that will do: `~> 3.39`.
+    pub version: Option<(String, Span)>,
+    /// The program itself, relative to the stack.
+    pub path: Option<(String, Span)>,
 }
 
 /// A resource, or a data source.

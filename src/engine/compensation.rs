@@ -7,7 +7,7 @@ use retrue_provider_api::Value;
 
 use crate::address::{Address, BlockAddress};
 use crate::apply::means;
-use crate::apply::settle::{providers_of, remade};
+use crate::apply::settle::remade;
 use crate::apply::unwind::{UnwindReport, UnwindRequest, unwind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::{find_run, journal_stop};
@@ -206,9 +206,7 @@ impl Session {
         let mut providers = Providers::default();
         let mut journaled = BTreeMap::new();
         for history in &compensation.histories {
-            let of_run = providers_of(history, self.seal(), &self.options.directory, &|source| self.source(source))
-                .await
-                .map_err(Failure::one)?;
+            let of_run = self.providers_of(history).await.map_err(Failure::one)?;
             for (name, configured) in of_run.iter() {
                 // The newest run comes first: its configuration is the one that is valid now.
                 if providers.get(name).is_none() {

@@ -29,6 +29,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether this is what is wrong, and nothing else.
+    pub fn is(&self, code: &str) -> bool {
+        !self.diagnostics.is_empty() && self.diagnostics.iter().all(|diagnostic| diagnostic.code == code)
+    }
+
     /// One thing that is wrong, without a file.
     pub fn one(mut diagnostic: Diagnostic) -> Self {
         super::advice::advise(&mut diagnostic);

@@ -85,7 +85,7 @@ pub(super) async fn make(
             let keep = workspace.stack.settings.keep;
             Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true, keep })
         }
-        Err(diagnostics) => Err(all_mistakes(workspace, diagnostics).await),
+        Err(diagnostics) => Err(all_mistakes(options, workspace, diagnostics).await),
     }
 }
 
@@ -111,8 +111,11 @@ pub(super) async fn until_cancelled<T>(
 
 /// What is wrong, with everything that could be known without planning: a survey stops where it can
 /// get no further, and a person wants all mistakes at once.
-async fn all_mistakes(workspace: &Workspace, found: Vec<Diagnostic>) -> Failure {
-    let Ok(schemas) = super::schemas().await else { return Failure::many(found, workspace.sources.clone()) };
+async fn all_mistakes(options: &Options, workspace: &Workspace, found: Vec<Diagnostic>) -> Failure {
+    let (schemas, problems) = super::schemas(options, &workspace.stack).await;
+    if !problems.is_empty() {
+        return Failure::many(found, workspace.sources.clone());
+    }
     let mut all: Vec<Diagnostic> =
         crate::config::check(&workspace.stack, &schemas).into_iter().filter(Diagnostic::is_error).collect();
     let places: std::collections::BTreeSet<_> =

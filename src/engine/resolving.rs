@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::apply::settle::{
-    SettleError, providers_of, remade, reopened, write_not_undone, write_undone, write_verdict,
-};
+use crate::apply::settle::{SettleError, remade, reopened, write_not_undone, write_undone, write_verdict};
 use crate::apply::undo_record;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::settle_failure;
@@ -52,9 +50,7 @@ impl Session {
         };
         let state = self.state().await?;
         let (record, history) = self.run(&doubt.run).await?;
-        let providers = providers_of(&history, self.seal(), &self.options.directory, &|source| self.source(source))
-            .await
-            .map_err(Failure::one)?;
+        let providers = self.providers_of(&history).await.map_err(Failure::one)?;
         let journal = reopened(&self.store, &self.clock, &record, &history);
         let caller = self.caller(journal, cancellation, observer);
         let step = history.in_doubt().find(|step| step.id.to_string() == doubt.step);

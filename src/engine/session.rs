@@ -104,6 +104,12 @@ impl Session {
         Caller::new(journal, self.seal(), cancellation, observer, &self.options.environment, self.lineage())
     }
 
+    /// The providers of a run, configured as its journal says.
+    pub(super) async fn providers_of(&self, history: &RunHistory) -> Result<crate::survey::Providers, Diagnostic> {
+        let Options { directory, process_environment, .. } = &self.options;
+        providers_of(history, self.seal(), directory, process_environment, &|source| self.source(source)).await
+    }
+
     /// Reads a secret from the source that was kept in its place.
     pub(super) fn source(&self, source: &str) -> Result<Value, Diagnostic> {
         crate::config::read_source(source, &self.options.directory, &self.options.process_environment)
@@ -133,9 +139,7 @@ impl Session {
             let providers = if nothing_open {
                 crate::survey::Providers::default()
             } else {
-                providers_of(&history, self.seal(), &self.options.directory, &|source| self.source(source))
-                    .await
-                    .map_err(Failure::one)?
+                self.providers_of(&history).await.map_err(Failure::one)?
             };
             let journal = reopened(&self.store, &self.clock, record, &history);
             let caller = self.caller(journal, cancellation, observer);
@@ -277,7 +281,12 @@ impl Session {
         let mut providers = crate::survey::Providers::default();
         for (name, instance) in &plan.providers {
             providers
-                .configure(Arc::clone(name), instance.clone(), &self.options.directory)
+                .configure(
+                    Arc::clone(name),
+                    instance.clone(),
+                    &self.options.directory,
+                    &self.options.process_environment,
+                )
                 .await
                 .map_err(Failure::one)?;
         }

@@ -14,6 +14,7 @@ use crate::engine::{Failure, FailureKind, Options};
 use crate::plan::codes;
 use crate::registry::BUILT_IN;
 use crate::store::{Holder, KeySource, StoreError};
+use crate::survey::calls::within;
 use crate::survey::told;
 
 /// The environment that is meant where none is chosen.
@@ -64,24 +65,81 @@ fn check_environment(options: &Options) -> Result<(), Failure> {
     Err(Failure::one(problem).kind(FailureKind::Usage))
 }
 
-/// The schemas of all providers.
-pub async fn schemas() -> Result<Schemas, Failure> {
-    let mut schemas = Vec::new();
+/// The providers that a stack can use, not configured: the built-in ones, and the programs that it names,
+/// each by the name of the provider. What a program cannot be had for is told beside them.
+async fn providers_of(options: &Options, stack: &Stack) -> (BTreeMap<Arc<str>, Arc<dyn Provider>>, Vec<Diagnostic>) {
+    let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
+    let mut problems = Vec::new();
     for built_in in BUILT_IN {
-        let schema = (built_in.make)().schema().await.map_err(|error| {
-            Failure::one(Diagnostic::error(crate::plan::codes::PROVIDER, format!("{}: {error}", built_in.name)))
-        })?;
-        schemas.push((Arc::from(built_in.name), schema));
+        providers.insert(Arc::from(built_in.name), (built_in.make)());
     }
-    Ok(schemas.into_iter().collect())
+    for block in stack.providers.values() {
+        let Some(program) = stack.program_of(block) else { continue };
+        let environment = &options.process_environment;
+        let made = match crate::registry::locate(&block.type_name, program, &stack.directory, environment).await {
+            Ok(origin) => crate::registry::make(&block.type_name, Some(&origin), &stack.directory, environment),
+            Err(problem) => Err(problem),
+        };
+        match made {
+            Ok(provider) => {
+                providers.insert(Arc::clone(&block.type_name), provider);
+            }
+            Err(problem) if problem.labels.is_empty() => problems.push(problem.at(block.span)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (providers, problems)
 }
+
+/// The schemas of all providers that a stack can use, and what is wrong with those that cannot be asked.
+pub async fn schemas(options: &Options, stack: &Stack) -> (Schemas, Vec<Diagnostic>) {
+    let (providers, problems) = providers_of(options, stack).await;
+    let (schemas, more) = schemas_of(&providers).await;
+    (schemas, problems.into_iter().chain(more).collect())
+}
+
+/// Resolves the programs that a stack names, and writes its lock file.
+pub async fn install(options: &Options, upgrade: bool) -> Result<Vec<crate::registry::Found>, Failure> {
+    let stack = load(options)?;
+    let programs: Vec<(&str, &config::ProviderProgram)> = stack
+        .providers
+        .values()
+        .filter_map(|block| Some((block.type_name.as_ref(), stack.program_of(block)?)))
+        .collect();
+    crate::registry::install(&programs, &stack.directory, &options.process_environment, upgrade)
+        .await
+        .map_err(|problems| Failure::many(problems, stack.sources))
+}
+
+async fn schemas_of(providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>) -> (Schemas, Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    let mut schemas = Vec::new();
+    for (name, provider) in providers {
+        match within(SCHEMA_WITHIN, "schema", provider.schema()).await {
+            Ok(schema) => schemas.push((Arc::clone(name), schema)),
+            Err(error) => problems.push(
+                Diagnostic::error(codes::PROVIDER, format!("the provider `{name}` does not tell its types: {error}"))
+                    .hint("`retrue -v` shows what it wrote"),
+            ),
+        }
+    }
+    (schemas.into_iter().collect(), problems)
+}
+
+/// How long a provider may take to start and to tell its types.
+const SCHEMA_WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Checks all that can be known without the world and the environment. Returns what is no error.
 pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), Failure> {
     let stack = load(options)?;
-    let schemas = schemas().await?;
+    let (providers, problems) = providers_of(options, &stack).await;
+    if !problems.is_empty() {
+        return Err(Failure::many(problems, stack.sources));
+    }
+    let (schemas, problems) = schemas_of(&providers).await;
     let (mut found, bodies) = config::check_bodies(&stack, &schemas);
-    found.extend(asked(&bodies).await);
+    found.extend(problems);
+    found.extend(asked(&providers, &bodies).await);
     crate::diagnostic::sort(&mut found);
     if found.iter().any(Diagnostic::is_error) {
         return Err(Failure::many(found, stack.sources));
@@ -90,12 +148,10 @@ pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), F
 }
 
 /// What providers say about bodies.
-async fn asked(bodies: &[CheckedBody<'_>]) -> Vec<Diagnostic> {
-    let mut providers: BTreeMap<&str, Arc<dyn Provider>> = BTreeMap::new();
+async fn asked(providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>, bodies: &[CheckedBody<'_>]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for body in bodies {
-        let Some(built_in) = crate::registry::built_in(&body.provider) else { continue };
-        let provider = providers.entry(built_in.name).or_insert_with(built_in.make);
+        let Some(provider) = providers.get(&body.provider) else { continue };
         let subject = match body.block.map(|block| block.address.mode) {
             None => Subject::Provider,
             Some(Mode::Managed) => Subject::Resource,

@@ -46,3 +46,5 @@ pub const NO_SUCH_INSTANCE: &str = "RT0422";
 pub const IN_DOUBT: &str = "RT0423";
 /// An output holds something sensitive and does not say so.
 pub const SENSITIVE_OUTPUT: &str = "RT0424";
+/// The program of a provider is not installed, or cannot be had.
+pub const NOT_INSTALLED: &str = "RT0425";

@@ -11,7 +11,7 @@ use crate::address::{Address, BlockAddress};
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange, Pending,
-    PendingCondition, Pivot, Plan, PlanKind, PlannedValue, ProviderInstance, Step, StepId,
+    PendingCondition, Pivot, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
 };
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
@@ -154,6 +154,8 @@ struct OutputV1 {
 #[serde(deny_unknown_fields)]
 struct ProviderV1 {
     provider: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<ProviderOrigin>,
     config: PlannedV1,
     sources: BTreeMap<String, String>,
 }
@@ -327,6 +329,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
             .map(|(name, instance)| {
                 let form = ProviderV1 {
                     provider: Arc::clone(&instance.provider),
+                    origin: instance.origin.clone(),
                     config: rest_planned(&instance.config, seal),
                     sources: instance.sources.clone(),
                 };
@@ -438,6 +441,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .map(|(name, instance)| {
                 let woken = ProviderInstance {
                     provider: instance.provider,
+                    origin: instance.origin,
                     config: wake_planned(instance.config, seal)?,
                     sources: instance.sources,
                 };

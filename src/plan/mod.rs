@@ -17,7 +17,7 @@ mod steps;
 pub use model::{
     Action, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle,
     ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedValue, Provenance,
-    ProviderInstance, Step, StepEffect, StepId, Summary,
+    ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
 };
 
 #[cfg(test)]

@@ -430,11 +430,27 @@ pub struct OutputChange {
     pub reseal: bool,
 }
 
+/// The program of a provider that is not built in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderOrigin {
+    /// Its address: `registry.opentofu.org/hashicorp/aws`; empty where only a path is known.
+    pub source: String,
+    /// Its version; empty where only a path is known.
+    pub version: String,
+    /// Where it is.
+    pub program: String,
+    /// A hash of it, `h1:…`; empty where only a path is known.
+    pub hash: String,
+}
+
 /// A configured provider instance.
 #[derive(Clone, Debug)]
 pub struct ProviderInstance {
     /// The provider.
     pub provider: Arc<str>,
+    /// Its program, where it is not built in.
+    pub origin: Option<ProviderOrigin>,
     /// Its evaluated configuration: whatever is not known to be harmless is marked sensitive.
     pub config: PlannedValue,
     /// By attribute, the source that a secret came from (`env:DB_PASSWORD`), in place of its value.

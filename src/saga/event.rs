@@ -6,7 +6,7 @@ use retrue_provider_api::{Category, ChildProcess, Path, Reversibility};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
-use crate::plan::{StepEffect, StepId};
+use crate::plan::{ProviderOrigin, StepEffect, StepId};
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
 use crate::saga::object::{RestingImage, RestingObject};
@@ -207,6 +207,9 @@ pub struct RunStarted {
 pub struct JournaledProvider {
     /// The provider.
     pub provider: String,
+    /// Its program, where it is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ProviderOrigin>,
     /// The evaluated configuration: harmless values in the clear, the rest sealed.
     pub config: RestingValue,
     /// By attribute, the source that its value is to be read from again.

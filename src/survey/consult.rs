@@ -182,7 +182,10 @@ async fn plan(
         let error = ProviderError::new(Category::Validation, "plan", format!("it cannot be planned yet: {reason}"));
         return Err(question.problem(&error));
     }
-    check_consistency(question, &config, &response)?;
+    let capability = question.provider.capability(question.address.type_name(), &question.config);
+    if !capability.checks_plans {
+        check_consistency(question, &config, &response)?;
+    }
     Ok(response)
 }
 

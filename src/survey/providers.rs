@@ -1,8 +1,10 @@
 //! The configured provider instances of a stack.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::{
     ConfigureRequest, Marks, Path, Provider, ProviderDiagnostic, ProviderSchema, Subject, Type, ValidateRequest, Value,
@@ -12,10 +14,14 @@ use crate::address::{BlockAddress, Mode};
 use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
-use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, codes};
+use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
 use crate::span::Span;
+use crate::survey::calls::within;
 use crate::survey::scope::{BlockScope, Known};
+
+/// How long a provider may take to start, to tell its types, and to be configured.
+const OPENING_WITHIN: Duration = Duration::from_secs(120);
 
 /// A configured provider, ready for use.
 #[derive(Clone)]
@@ -71,14 +77,16 @@ impl Providers {
         name: Arc<str>,
         instance: ProviderInstance,
         directory: &FilePath,
+        environment: &BTreeMap<OsString, OsString>,
     ) -> Result<(), Diagnostic> {
         if self.ready.contains_key(&name) {
             return Ok(());
         }
-        let (provider, schema) = open(&instance.provider, None).await?;
+        let (provider, schema) =
+            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
         let (config, _) = instance.config.value.clone().unmark_deep();
-        provider
-            .configure(ConfigureRequest { config, directory: directory.to_owned() })
+        let request = ConfigureRequest { config, directory: directory.to_owned() };
+        within(OPENING_WITHIN, "configure", provider.configure(request))
             .await
             .map_err(|error| refused(&name, &error.to_string(), None))?;
         self.ready.insert(name, Configured { provider, schema, instance });
@@ -92,15 +100,16 @@ fn refused(name: &str, message: &str, span: Option<Span>) -> Diagnostic {
         .hint(format!("`[provider.{name}]` configures it; its page in the documentation of types says what it takes"))
 }
 
-async fn open(name: &str, span: Option<Span>) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
-    let Some(built_in) = registry::built_in(name) else {
-        let known: Vec<&str> = registry::BUILT_IN.iter().map(|provider| provider.name).collect();
-        return Err(Diagnostic::error(codes::NO_PROVIDER, format!("there is no provider `{name}`"))
-            .maybe_at(span)
-            .hint(format!("the providers are {}", known.join(", "))));
-    };
-    let provider = (built_in.make)();
-    let schema = provider.schema().await.map_err(|error| refused(name, &error.to_string(), span))?;
+async fn open(
+    name: &str,
+    origin: Option<&ProviderOrigin>,
+    directory: &FilePath,
+    environment: &BTreeMap<OsString, OsString>,
+    span: Option<Span>,
+) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
+    let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
+    let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
+    let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
     Ok((provider, schema))
 }
 
@@ -142,8 +151,17 @@ async fn configure_one(
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
     let type_name = block.map_or(name, |block| &block.type_name);
+    let origin = match block.and_then(|block| stack.program_of(block)) {
+        Some(program) => Some(
+            registry::locate(type_name, program, &stack.directory, known.process_environment())
+                .await
+                .map_err(|problem| vec![problem])?,
+        ),
+        None => None,
+    };
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
-    let (provider, schema) = open(type_name, span).await.map_err(|problem| match declared {
+    let opened = open(type_name, origin.as_ref(), &stack.directory, known.process_environment(), span).await;
+    let (provider, schema) = opened.map_err(|problem| match declared {
         true => vec![problem],
         false => vec![problem.hint(format!(
             "what it made is still recorded: `[provider.{name}]` is needed until that is gone; put it back, apply, and \
@@ -157,6 +175,7 @@ async fn configure_one(
         let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
         let instance = ProviderInstance {
             provider: Arc::clone(type_name),
+            origin: origin.clone(),
             config: PlannedValue::known(config),
             sources: BTreeMap::new(),
         };
@@ -164,7 +183,9 @@ async fn configure_one(
     }
     let (plain, _) = config.clone().unmark_deep();
     let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
-    let said = provider.validate(request).await.map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+    let said = within(OPENING_WITHIN, "validate", provider.validate(request))
+        .await
+        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
     let wrong: Vec<Diagnostic> = said
         .into_iter()
         .filter(|diagnostic| diagnostic.error)
@@ -176,13 +197,14 @@ async fn configure_one(
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    provider
-        .configure(ConfigureRequest { config: plain, directory: stack.directory.clone() })
+    let request = ConfigureRequest { config: plain, directory: stack.directory.clone() };
+    within(OPENING_WITHIN, "configure", provider.configure(request))
         .await
         .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
     let sources = sources(body, &config, stack, origins);
     let instance = ProviderInstance {
         provider: Arc::clone(type_name),
+        origin,
         config: PlannedValue::known(mark_secret(config, &schema)),
         sources,
     };

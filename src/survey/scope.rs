@@ -234,6 +234,11 @@ impl<'a> Known<'a> {
         Known { blocks, locals: Mutex::default(), ..self }
     }
 
+    /// The environment of the process.
+    pub(super) fn process_environment(&self) -> &BTreeMap<OsString, OsString> {
+        self.environment
+    }
+
     /// By name, the hash of what was read of the environment.
     pub fn environment_reads(&self) -> BTreeMap<String, String> {
         self.environment_read.lock().unwrap_or_else(PoisonError::into_inner).clone()

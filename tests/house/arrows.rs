@@ -23,7 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graph", &["config", "expression"]),
     ("expression", &[]),
     ("store", &[]),
-    ("registry", &["config"]),
+    // Plans and journals say which program a provider is.
+    ("registry", &["config", "plan"]),
     ("codes", &[]),
     ("main", &[]),
 ];

@@ -8,7 +8,10 @@ const MOST_LINES: usize = 800;
 const MANY_LINES: usize = 600;
 /// How many crates the lock may name. Each one is someone else's code in our program: raise it in
 /// the commit that adds a crate, with the reason.
-const MOST_CRATES: usize = 400;
+///
+/// Terraform's providers speak gRPC over TLS with P-521 certificates, and come in archives over HTTPS: tonic, rustls,
+/// aws-lc, rcgen, zip, and what they rest on.
+const MOST_CRATES: usize = 450;
 
 #[test]
 fn files_are_short_enough_to_read() {

@@ -182,6 +182,8 @@ pub struct Capability {
     /// Every effect is carried out by a process that is told to [`Children`](crate::Children) before it
     /// begins: a step in doubt for which none is recorded was certainly not carried out.
     pub by_processes: bool,
+    /// The provider holds its own plans against the rules of its protocol, which may be looser than ours.
+    pub checks_plans: bool,
     /// Deleting it loses data that attributes do not hold.
     pub holds_data: bool,
     /// How long after a change a read may still show the world before it.
@@ -221,6 +223,7 @@ impl Default for Capability {
             updates: true,
             imports: true,
             by_processes: false,
+            checks_plans: false,
             holds_data: false,
             settles_within: Duration::ZERO,
             time_limits: TimeLimits::default(),

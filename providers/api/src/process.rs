@@ -16,6 +16,7 @@
 
 mod capture;
 mod guard;
+mod running;
 mod table;
 
 use std::ffi::{OsStr, OsString};
@@ -36,6 +37,7 @@ use crate::provider::{ChildProcess, Context};
 use capture::Capture;
 use guard::Report;
 pub use guard::guard_main_if_asked;
+pub use running::{Output, Running};
 
 /// How long a command that was asked to end (SIGTERM) may take before it is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -165,10 +167,7 @@ pub async fn run(context: &Context, command: &Command) -> Result<Finished, Proce
     if context.cancellation.is_cancelled() || deadline <= Instant::now() {
         return Err(ProcessError::Cancelled);
     }
-    if parts(command).any(|part| part.as_bytes().contains(&0)) {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "its name or an argument holds a NUL character");
-        return Err(ProcessError::Program(command.program.to_string_lossy().into_owned(), error));
-    }
+    check(command)?;
     let mut guarded = Guarded::start(command).map_err(ProcessError::Guard)?;
     record(context, &guarded.child).await?;
     guarded.control.write_all(&guard::request(parts(command))).await.map_err(ProcessError::Guard)?;
@@ -183,13 +182,8 @@ pub async fn run(context: &Context, command: &Command) -> Result<Finished, Proce
         let _ = tokio::task::spawn_blocking(move || end(&child)).await;
     }
     let ended = match (ended.report.take(), ended.asked) {
-        (Some(Report::NoDirectory(errno)), _) => {
-            let error = io::Error::from_raw_os_error(errno);
-            return Err(ProcessError::Directory(command.directory.display().to_string(), error));
-        }
-        (Some(Report::NoProgram(errno)), _) => {
-            let error = io::Error::from_raw_os_error(errno);
-            return Err(ProcessError::Program(command.program.to_string_lossy().into_owned(), error));
+        (Some(report @ (Report::NoDirectory(_) | Report::NoProgram(_))), _) => {
+            return Err(not_begun(command, report));
         }
         // What ended by itself in the moment of being asked did end by itself.
         (Some(Report::Exited(status)), _) => Ended::Exited(status),
@@ -236,6 +230,28 @@ pub fn end(child: &ChildProcess) -> io::Result<()> {
     }
 }
 
+/// Refuses what cannot be sent to a guard.
+fn check(command: &Command) -> Result<(), ProcessError> {
+    if parts(command).any(|part| part.as_bytes().contains(&0)) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "its name or an argument holds a NUL character");
+        return Err(ProcessError::Program(command.program.to_string_lossy().into_owned(), error));
+    }
+    Ok(())
+}
+
+/// Why a command did not begin, from what its guard reported.
+fn not_begun(command: &Command, report: Report) -> ProcessError {
+    match report {
+        Report::NoDirectory(errno) => {
+            ProcessError::Directory(command.directory.display().to_string(), io::Error::from_raw_os_error(errno))
+        }
+        Report::NoProgram(number) | Report::Exited(number) | Report::Signalled(number) => {
+            let error = io::Error::from_raw_os_error(number);
+            ProcessError::Program(command.program.to_string_lossy().into_owned(), error)
+        }
+    }
+}
+
 /// The directory, the program and its arguments.
 fn parts(command: &Command) -> impl Iterator<Item = &OsStr> {
     let first = [command.directory.as_os_str(), &command.program];
@@ -266,8 +282,17 @@ struct Watched {
     asked: Option<Ended>,
 }
 
-impl Guarded {
-    fn start(command: &Command) -> io::Result<Self> {
+/// A guard that was just started: it waits for its request.
+struct Started {
+    guard: tokio::process::Child,
+    child: ChildProcess,
+    control: tokio::net::UnixStream,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Started {
+    fn of(command: &Command) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let (stdout, stdout_end) = io::pipe()?;
@@ -288,12 +313,25 @@ impl Guarded {
         drop(starting);
         let pid = guard.id().and_then(|pid| i32::try_from(pid).ok()).ok_or(io::ErrorKind::NotFound)?;
         let started = table::started(pid).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Guarded {
+        Ok(Started {
             guard,
             child: ChildProcess { pid, started },
             control: tokio::net::UnixStream::from_std(ours)?,
-            stdout: Capture::of(stdout.into(), command.stdout_limit)?,
-            stderr: Capture::of_tail(stderr.into())?,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        })
+    }
+}
+
+impl Guarded {
+    fn start(command: &Command) -> io::Result<Self> {
+        let Started { guard, child, control, stdout, stderr } = Started::of(command)?;
+        Ok(Guarded {
+            guard,
+            child,
+            control,
+            stdout: Capture::of(stdout, command.stdout_limit)?,
+            stderr: Capture::of_tail(stderr)?,
         })
     }
 

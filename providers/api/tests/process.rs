@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use retrue_provider_api::process::{self, Command, Ended, Finished, ProcessError, guard_main_if_asked};
+use retrue_provider_api::process::{self, Command, Ended, Finished, ProcessError, Running, guard_main_if_asked};
 use retrue_provider_api::testing::{MemoryBlobs, RecordedChildren, context, context_with};
 use retrue_provider_api::{ChildProcess, Children, Context};
 use rustix::process::{Pid, Signal, kill_process};
@@ -41,6 +41,8 @@ fn main() -> ExitCode {
         after_the_end_of_both_recovery_ends_the_rest,
         a_guard_is_not_killed_by_the_name_of_the_program,
         many_at_once,
+        what_goes_on_running_is_talked_to_and_ended,
+        what_goes_on_running_ends_with_its_handle,
     );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -380,4 +382,39 @@ fn many_at_once() {
             assert_eq!(finished.stdout, format!("{number}\n").into_bytes());
         }
     });
+}
+
+fn what_goes_on_running_is_talked_to_and_ended() {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt};
+    block_on(async {
+        let start = async |line: &str| Running::start(Command::shell(line, Path::new("/"))).await.unwrap();
+        let (running, output) = start("echo hello; sleep 1000 & sleep 1000").await;
+        let mut line = String::new();
+        tokio::io::BufReader::new(output.stdout).read_line(&mut line).await.unwrap();
+        assert_eq!(line, "hello\n");
+        let child = running.child().clone();
+        assert!(process::still_running(&child));
+        running.kill().await;
+        assert!(!process::still_running(&child), "all that it started is gone, too");
+
+        let (mut running, mut output) = start("echo oh >&2; exit 3").await;
+        assert_eq!(running.ended().await.unwrap(), Ended::Exited(3));
+        let mut text = String::new();
+        output.stderr.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "oh\n");
+        let (mut running, _output) = start("kill -9 $$").await;
+        assert_eq!(running.ended().await.unwrap(), Ended::Signalled(9));
+        let (running, _output) = start("sleep 1000").await;
+        assert_eq!(running.end_within(Duration::from_millis(50)).await, Ended::TimedOut);
+        let (mut running, _output) = Running::start(Command::new("/nowhere", Path::new("/"))).await.unwrap();
+        assert!(matches!(running.ended().await, Err(ProcessError::Program(..))));
+    });
+}
+
+fn what_goes_on_running_ends_with_its_handle() {
+    let child = block_on(async {
+        let (running, _output) = Running::start(Command::shell("sleep 1000", Path::new("/"))).await.unwrap();
+        running.child().clone()
+    });
+    until("the end", || !process::still_running(&child));
 }

@@ -146,6 +146,8 @@ impl Executor<'_> {
             Some(recorded) if ready.config.is_null() => recorded.config.clone(),
             _ => ready.config.clone(),
         };
+        let program = ready.configured.instance.origin.as_ref();
+        let version = program.map_or(env!("CARGO_PKG_VERSION"), |program| program.version.as_str());
         RecordedObject {
             status: ObjectStatus::Ok,
             attributes: ready.planned.clone(),
@@ -155,8 +157,8 @@ impl Executor<'_> {
             schema_version: step.schema_version,
             provider: ProviderRef {
                 provider: ready.configured.instance.provider.to_string(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                hash: String::new(),
+                version: version.to_owned(),
+                hash: program.map(|program| program.hash.clone()).unwrap_or_default(),
                 instance: step.provider.to_string(),
             },
             provenance: step.provenance.clone(),

@@ -3,6 +3,7 @@
 mod examine;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -56,12 +57,13 @@ pub async fn providers_of(
     history: &RunHistory,
     seal: &dyn Seal,
     directory: &FilePath,
+    environment: &BTreeMap<OsString, OsString>,
     sources: &dyn Fn(&str) -> Result<Value, Diagnostic>,
 ) -> Result<Providers, Diagnostic> {
     let mut providers = Providers::default();
     for (name, journaled) in &history.started.providers {
         let instance = instance_of(journaled, seal, sources)?;
-        providers.configure(name.as_str().into(), instance, directory).await?;
+        providers.configure(name.as_str().into(), instance, directory, environment).await?;
     }
     Ok(providers)
 }
@@ -77,6 +79,7 @@ pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvi
     });
     JournaledProvider {
         provider: instance.provider.to_string(),
+        origin: instance.origin.clone(),
         config: crate::rest::RestingValue::new(&value, seal),
         sources: instance.sources.clone(),
     }
@@ -97,6 +100,7 @@ fn instance_of(
     }
     Ok(ProviderInstance {
         provider: journaled.provider.as_str().into(),
+        origin: journaled.origin.clone(),
         config: PlannedValue::known(value),
         sources: journaled.sources.clone(),
     })

@@ -64,7 +64,9 @@ async fn look(
     let schema = configured.schema.resources.get(address.type_name())?;
     let config = reader.config.clone().unmark_deep().0;
     let capability = configured.provider.capability(address.type_name(), &config);
-    if !capability.observes || capability.findable == Findable::NothingOutside {
+    // That something is gone is taken from a provider that looks by itself: some read what they were told.
+    let looks_itself = expected.state.is_none() && capability.reads_back;
+    if looks_itself || !capability.observes || capability.findable == Findable::NothingOutside {
         return None;
     }
     let limit = capability.time_limits.read;

@@ -1,9 +1,9 @@
 //! `retrue providers`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use retrue_provider_api::{ProviderError, ProviderSchema, TypeSchema};
+use retrue_provider_api::{ProviderSchema, TypeSchema};
 use serde::Serialize;
 
 use crate::cli::codes;
@@ -11,17 +11,17 @@ use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::render::table::table;
 use crate::cli::render::types::type_schema;
 use crate::cli::session::Session;
+use crate::config::{ProviderProgram, Stack};
 use crate::diagnostic::Diagnostic;
 use crate::engine;
-use crate::registry::BUILT_IN;
 
 /// Look at providers and their types
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Verb {
     /// List the providers and their types
     List(List),
-    /// Fetch providers and write the lock file
-    Install(List),
+    /// Fetch the providers that the stack names, and write the lock file
+    Install(Install),
     /// Show the attributes of a type
     Schema(Type),
 }
@@ -38,12 +38,29 @@ pub(crate) struct Type {
     pub(crate) type_name: String,
 }
 
+/// Fetching.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Install {
+    /// Choose the newest versions that fit, also where the lock file names one
+    #[arg(long)]
+    pub(crate) upgrade: bool,
+}
+
 #[derive(Serialize)]
 struct WireProvider {
-    name: &'static str,
-    source: &'static str,
+    name: String,
+    source: String,
+    version: String,
     resources: Vec<String>,
     data: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct WireInstalled {
+    source: String,
+    version: String,
+    program: String,
+    changed: bool,
 }
 
 #[derive(Serialize)]
@@ -56,34 +73,87 @@ struct WireType<'a> {
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     match verb {
-        Verb::Install(_) => session.later("providers install"),
+        Verb::Install(arguments) => install(session, arguments.upgrade).await,
         Verb::List(_) => list(session).await,
         Verb::Schema(arguments) => schema(session, &arguments.type_name).await,
     }
 }
 
-/// The providers that people use, with what they offer.
-async fn schemas() -> Result<Vec<(&'static str, Arc<ProviderSchema>)>, Failure> {
-    let mut schemas = Vec::new();
-    for provider in BUILT_IN {
-        schemas.push((provider.name, (provider.make)().schema().await.map_err(no_schema)?));
-    }
-    Ok(schemas)
+/// A provider that can be used here, with what it offers.
+struct Known {
+    name: String,
+    /// Where it comes from: `built in`, or the address of its program.
+    source: String,
+    version: String,
+    schema: ProviderSchema,
 }
 
-fn no_schema(error: ProviderError) -> Failure {
-    engine::Failure::one(Diagnostic::error(crate::plan::codes::PROVIDER, format!("{error:#}"))).into()
+/// The providers that are built in, and those of the stack where there is one.
+async fn schemas(session: &Session) -> Result<Vec<Known>, Failure> {
+    let options = session.options();
+    let stack = match engine::load(&options) {
+        Ok(stack) => stack,
+        // Without a stack there is still what is built in.
+        Err(failure) if failure.is(crate::config::codes::NO_STACK) => Stack::default(),
+        Err(failure) => return Err(failure.into()),
+    };
+    let (schemas, problems) = engine::schemas(&options, &stack).await;
+    if !problems.is_empty() {
+        return Err(engine::Failure::many(problems, stack.sources).into());
+    }
+    let locked = stack.providers.values().filter_map(|block| Some((&block.type_name, stack.program_of(block)?)));
+    let sources: BTreeMap<&str, &ProviderProgram> = locked.map(|(name, program)| (name.as_ref(), program)).collect();
+    let known = schemas.iter().map(|(name, schema)| {
+        let program = sources.get(name);
+        let text = |part: Option<&(String, crate::span::Span)>| part.map(|(text, _)| text.clone()).unwrap_or_default();
+        Known {
+            name: name.to_owned(),
+            source: program.map_or_else(
+                || "built in".to_owned(),
+                |program| text(program.source.as_ref().or(program.path.as_ref())),
+            ),
+            version: program.map(|program| text(program.version.as_ref())).unwrap_or_default(),
+            schema: schema.clone(),
+        }
+    });
+    Ok(known.collect())
+}
+
+async fn install(session: &Session, upgrade: bool) -> Ending {
+    let found = engine::install(&session.options(), upgrade).await?;
+    if session.console.settings().json {
+        let found: Vec<WireInstalled> = found
+            .into_iter()
+            .map(|found| WireInstalled {
+                source: found.source,
+                version: found.version,
+                program: found.program.display().to_string(),
+                changed: found.changed,
+            })
+            .collect();
+        return session.document(&found);
+    }
+    if found.is_empty() {
+        session.console.line("nothing to install: the stack uses what is built in");
+    }
+    for one in found {
+        let version = if one.version.is_empty() { String::new() } else { format!(" {}", one.version) };
+        let note = if one.changed { "" } else { ", as before" };
+        session.console.line(&format!("{}{version}{note}", one.source));
+    }
+    Ok(Exit::Done)
 }
 
 async fn list(session: &Session) -> Ending {
-    let providers: Vec<WireProvider> = schemas()
+    let providers: Vec<WireProvider> = schemas(session)
         .await?
         .into_iter()
-        .map(|(name, schema)| WireProvider {
-            name,
-            source: "built in",
-            resources: schema.resources.keys().cloned().collect(),
-            data: schema.data.keys().cloned().collect(),
+        .map(|known| WireProvider {
+            name: known.name,
+            source: known.source,
+            version: known.version,
+            resources: known.schema.resources.keys().cloned().collect(),
+            data: known.schema.data.keys().cloned().collect(),
         })
         .collect();
     if session.console.settings().json {
@@ -93,7 +163,7 @@ async fn list(session: &Session) -> Ending {
     for provider in &providers {
         let types = provider.resources.iter().cloned();
         for name in types.chain(provider.data.iter().map(|name| format!("data.{name}"))) {
-            rows.push(vec![provider.name.to_owned(), name, provider.source.to_owned()]);
+            rows.push(vec![provider.name.clone(), name, provider.source.clone()]);
         }
     }
     session.console.data(&table(&["PROVIDER", "TYPE", "SOURCE"], &rows, session.console.settings().width_out));
@@ -101,10 +171,10 @@ async fn list(session: &Session) -> Ending {
 }
 
 async fn schema(session: &Session, wanted: &str) -> Ending {
-    let schemas = schemas().await?;
+    let schemas = schemas(session).await?;
     let bare = wanted.strip_prefix("data.");
     let mut found: Vec<WireType<'_>> = Vec::new();
-    for (provider, schema) in &schemas {
+    for Known { name: provider, schema, .. } in &schemas {
         if let (Some(one), None) = (schema.resources.get(wanted), bare) {
             found.push(WireType { name: wanted, kind: "resource", schema: one });
         }
@@ -131,8 +201,8 @@ async fn schema(session: &Session, wanted: &str) -> Ending {
     Ok(Exit::Done)
 }
 
-fn unknown(wanted: &str, schemas: &[(&str, Arc<ProviderSchema>)]) -> Failure {
-    let known = schemas.iter().flat_map(|(_, schema)| {
+fn unknown(wanted: &str, schemas: &[Known]) -> Failure {
+    let known = schemas.iter().flat_map(|Known { schema, .. }| {
         schema.resources.keys().cloned().chain(schema.data.keys().map(|name| format!("data.{name}")))
     });
     let near = known

@@ -19,7 +19,17 @@ pub(crate) struct Arguments {}
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
-    session.console.data(&text().await?);
+    let options = session.options();
+    let text = match engine::load(&options) {
+        Ok(stack) => {
+            let (schemas, problems) = engine::schemas(&options, &stack).await;
+            // What cannot be asked is left out: an editor is better off with the rest.
+            session.warn(&problems, &stack.sources);
+            format!("{:#}\n", json_schema(&schemas))
+        }
+        Err(_) => text().await?,
+    };
+    session.console.data(&text);
     Ok(Exit::Done)
 }
 

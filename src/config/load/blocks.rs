@@ -6,12 +6,12 @@ use super::reader::{Item, Key, Reader};
 use super::{Loader, insert};
 use crate::address::{Address, BlockAddress, Mode};
 use crate::config::codes;
-use crate::config::stack::{DependsOn, Lifecycle, Moved, ProviderBlock, Repetition, ResourceBlock};
+use crate::config::stack::{DependsOn, Lifecycle, Moved, ProviderBlock, ProviderProgram, Repetition, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::span::Span;
 
-const PROVIDER_LATER: &[&str] = &["source", "version", "path", "for_each", "errors", "resilience"];
+const PROVIDER_LATER: &[&str] = &["for_each", "errors", "resilience"];
 const MOVED_KEYS: &[&str] = &["from", "to"];
 
 impl Loader {
@@ -66,6 +66,7 @@ impl Loader {
         let Some(table) = reader.table(key, item) else { return };
         let span = reader.key_span(key);
         let mut type_name = Arc::clone(&name);
+        let mut program = ProviderProgram { source: None, version: None, path: None };
         let mut body = Vec::with_capacity(table.len());
         for (key, item) in table {
             match key.get_ref().as_ref() {
@@ -74,13 +75,37 @@ impl Loader {
                         type_name = text.into();
                     }
                 }
+                word @ ("source" | "version" | "path") => {
+                    let text = reader.constant(key, item).map(|text| (text.to_owned(), reader.item_span(item)));
+                    match word {
+                        "source" => program.source = text,
+                        "version" => program.version = text,
+                        _ => program.path = text,
+                    }
+                }
                 later if PROVIDER_LATER.contains(&later) => {
                     reader.unknown_key(key, "of a provider", &[], PROVIDER_LATER);
                 }
                 _ => body.push((reader.attribute_name(key), reader.expression(item))),
             }
         }
-        let provider = ProviderBlock { name: Arc::clone(&name), span, type_name, body: Expression::table(body, span) };
+        if let (Some((_, at)), None) = (&program.version, &program.source) {
+            let problem = "`version` says which version of a `source`, and there is none";
+            let hint = "add `source = \"NAMESPACE/NAME\"`, or leave `version` out";
+            reader.report(Diagnostic::error(codes::CONFLICTING_KEYS, problem).at(*at).hint(hint));
+        }
+        if let (Some((_, at)), Some((_, first))) = (&program.path, &program.version) {
+            let problem = "`path` and `version` exclude each other: the program at a path is the one that it is";
+            reader.report(
+                Diagnostic::error(codes::CONFLICTING_KEYS, problem)
+                    .at(*at)
+                    .label(*first, "")
+                    .hint("leave one of them out"),
+            );
+        }
+        let program = (program.source.is_some() || program.path.is_some()).then_some(program);
+        let provider =
+            ProviderBlock { name: Arc::clone(&name), span, type_name, program, body: Expression::table(body, span) };
         insert(&mut self.stack.providers, name, provider, |provider| provider.span, "the provider", reader);
     }
 

@@ -1,0 +1,251 @@
+//! Schemas: from what a provider sends to the contract's form.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use retrue_provider_api::{
+    Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ObjectType, ProviderSchema, Type, TypeSchema,
+};
+
+use crate::codec::{CodecError, type_of};
+use crate::wire;
+use crate::wire::AttributeMessage;
+
+/// What a provider said about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) schema: Arc<ProviderSchema>,
+    pub(crate) provider: Kind,
+    pub(crate) resources: BTreeMap<String, Kind>,
+    pub(crate) data: BTreeMap<String, Kind>,
+    pub(crate) ephemeral: BTreeMap<String, Kind>,
+    pub(crate) functions: BTreeMap<String, Function>,
+    /// The version and the type of the identity, by name of the type.
+    pub(crate) identities: BTreeMap<String, (i64, Type)>,
+    pub(crate) plans_deletes: bool,
+    pub(crate) moves_state: bool,
+}
+
+/// A type, and what values of it look like on the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct Kind {
+    pub(crate) schema: TypeSchema,
+    pub(crate) wire: Type,
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Kind::of(TypeSchema::default())
+    }
+}
+
+impl Kind {
+    pub(crate) fn of(schema: TypeSchema) -> Self {
+        let wire = schema.block.value_type().without_optional();
+        Kind { schema, wire }
+    }
+
+    pub(crate) fn block(&self) -> &Block {
+        &self.schema.block
+    }
+
+    /// Whether it looks as the first SDK makes types: its `id` may be set, which it never really is. Such
+    /// providers do not tell null from empty.
+    pub(crate) fn looks_legacy(&self) -> bool {
+        self.block().attributes.get("id").is_some_and(|id| id.optional && id.computed)
+    }
+}
+
+/// What is to be heeded when a function is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) variadic: Option<Parameter>,
+    pub(crate) result: Type,
+}
+
+/// One parameter of a function.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) kind: Type,
+    pub(crate) allows_null: bool,
+    pub(crate) allows_unknown: bool,
+}
+
+/// Translates what a provider said.
+///
+/// # Errors
+/// Something in it is no type or no nesting.
+pub(crate) fn load<A: AttributeMessage>(
+    response: wire::SchemaResponse<A>,
+    identities: HashMap<String, wire::IdentitySchema>,
+) -> Result<Loaded, CodecError> {
+    let provider = response.provider.map(type_schema).transpose()?.unwrap_or_default();
+    let resources = types(response.resources)?;
+    let data = types(response.data)?;
+    let ephemeral = types(response.ephemeral)?;
+    let mut functions = BTreeMap::new();
+    let mut documented = BTreeMap::new();
+    for (name, function) in response.functions {
+        let (shape, schema) = function_schema(function)?;
+        functions.insert(name.clone(), shape);
+        documented.insert(name, schema);
+    }
+    let capabilities = response.capabilities.unwrap_or_default();
+    let schemas =
+        |kinds: &BTreeMap<String, Kind>| kinds.iter().map(|(name, kind)| (name.clone(), kind.schema.clone())).collect();
+    Ok(Loaded {
+        schema: Arc::new(ProviderSchema {
+            provider: provider.clone(),
+            resources: schemas(&resources),
+            data: schemas(&data),
+            ephemeral: schemas(&ephemeral),
+            functions: documented,
+        }),
+        provider: Kind::of(provider),
+        resources,
+        data,
+        ephemeral,
+        functions,
+        identities: identities.into_iter().map(identity).collect::<Result<_, _>>()?,
+        plans_deletes: capabilities.plan_destroy,
+        moves_state: capabilities.move_state,
+    })
+}
+
+fn types<A: AttributeMessage>(schemas: HashMap<String, wire::Schema<A>>) -> Result<BTreeMap<String, Kind>, CodecError> {
+    schemas.into_iter().map(|(name, schema)| Ok((name, Kind::of(type_schema(schema)?)))).collect()
+}
+
+fn type_schema<A: AttributeMessage>(schema: wire::Schema<A>) -> Result<TypeSchema, CodecError> {
+    Ok(TypeSchema {
+        version: u64::try_from(schema.version).unwrap_or(0),
+        block: schema.block.map(block).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn block<A: AttributeMessage>(block: wire::Block<A>) -> Result<Block, CodecError> {
+    let attributes =
+        block.attributes.into_iter().map(|attribute| named(attribute.into_six())).collect::<Result<_, _>>()?;
+    let mut blocks = BTreeMap::new();
+    for nested in block.blocks {
+        let inner = nested.block.map(self::block).transpose()?.unwrap_or_default();
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        blocks.insert(
+            nested.name,
+            NestedBlock {
+                nesting: nesting(nested.nesting)?,
+                block: inner,
+                minimum: count(nested.minimum),
+                maximum: count(nested.maximum),
+            },
+        );
+    }
+    Ok(Block {
+        attributes,
+        blocks,
+        documentation: block.description,
+        deprecated: deprecation(block.deprecated, block.deprecation_message),
+    })
+}
+
+fn named(attribute: wire::Attribute6) -> Result<(String, Attribute), CodecError> {
+    let kind = match attribute.nested {
+        Some(nested) => AttributeKind::Nested(
+            nesting(nested.nesting)?,
+            nested.attributes.into_iter().map(named).collect::<Result<_, _>>()?,
+        ),
+        None => AttributeKind::Value(forgiving(type_of(&attribute.kind)?)),
+    };
+    let translated = Attribute {
+        kind,
+        required: attribute.required,
+        optional: attribute.optional,
+        computed: attribute.computed,
+        sensitive: attribute.sensitive,
+        write_only: attribute.write_only,
+        deprecated: deprecation(attribute.deprecated, attribute.deprecation_message),
+        documentation: attribute.description,
+        ..Attribute::optional(Type::Dynamic, "")
+    };
+    Ok((attribute.name, translated))
+}
+
+fn deprecation(deprecated: bool, message: String) -> Option<String> {
+    match (deprecated, message.is_empty()) {
+        (_, false) => Some(message),
+        (true, true) => Some("the provider calls it deprecated".into()),
+        (false, true) => None,
+    }
+}
+
+fn nesting(number: i32) -> Result<Nesting, CodecError> {
+    match number {
+        1 => Ok(Nesting::Single),
+        2 => Ok(Nesting::List),
+        3 => Ok(Nesting::Set),
+        4 => Ok(Nesting::Map),
+        5 => Ok(Nesting::Group),
+        _ => Err(CodecError {
+            path: retrue_provider_api::Path::root(),
+            what: format!("{number} is no way of nesting that this program knows"),
+        }),
+    }
+}
+
+/// The type for configurations. An attribute that is a list or set of objects is written like a block by
+/// users of the first SDK: what is left out in it is null.
+fn forgiving(kind: Type) -> Type {
+    match &kind {
+        Type::List(element) if matches!(**element, Type::Object(_)) => Type::list(optional_attributes(element)),
+        Type::Set(element) if matches!(**element, Type::Object(_)) => Type::set(optional_attributes(element)),
+        _ => kind,
+    }
+}
+
+fn optional_attributes(kind: &Type) -> Type {
+    let Type::Object(object) = kind else { return kind.clone() };
+    Type::Object(Arc::new(ObjectType {
+        attributes: object.attributes.iter().map(|(name, kind)| (Arc::clone(name), forgiving(kind.clone()))).collect(),
+        optional: object.attributes.keys().cloned().collect(),
+    }))
+}
+
+fn function_schema(function: wire::Function) -> Result<(Function, FunctionSchema), CodecError> {
+    let parameter = |parameter: wire::Parameter| -> Result<Parameter, CodecError> {
+        Ok(Parameter {
+            kind: type_of(&parameter.kind)?,
+            name: parameter.name,
+            allows_null: parameter.allows_null,
+            allows_unknown: parameter.allows_unknown,
+        })
+    };
+    let parameters = function.parameters.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
+    let variadic = function.variadic.map(parameter).transpose()?;
+    let result = function.result.map(|result| type_of(&result.kind)).transpose()?.unwrap_or(Type::Dynamic);
+    let documentation = match (function.summary.is_empty(), function.description.is_empty()) {
+        (false, false) => format!("{}\n\n{}", function.summary, function.description),
+        _ => function.summary + &function.description,
+    };
+    let pair = |parameter: &Parameter| (parameter.name.clone(), parameter.kind.clone());
+    let schema = FunctionSchema {
+        parameters: parameters.iter().map(pair).collect(),
+        variadic: variadic.as_ref().map(pair),
+        result: result.clone(),
+        documentation,
+    };
+    Ok((Function { parameters, variadic, result }, schema))
+}
+
+fn identity((name, schema): (String, wire::IdentitySchema)) -> Result<(String, (i64, Type)), CodecError> {
+    let attributes = schema
+        .attributes
+        .iter()
+        .map(|attribute| Ok((attribute.name.clone(), type_of(&attribute.kind)?)))
+        .collect::<Result<Vec<_>, CodecError>>()?;
+    Ok((name, (schema.version, Type::object(attributes))))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! Where the programs of providers are: beside the stack, in mirrors and caches, behind a registry.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use retrue_provider_terraform::config::Attached;
+use retrue_provider_terraform::install::{
+    self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Wanted,
+};
+
+use crate::config::ProviderProgram;
+use crate::diagnostic::Diagnostic;
+use crate::plan::{ProviderOrigin, codes};
+use crate::span::Span;
+
+/// The file beside the stack that names the versions in use.
+pub const LOCK_FILE: &str = ".retrue.lock.toml";
+
+/// A provider that was resolved anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its address.
+    pub source: String,
+    /// Its version; empty for one that is used without a version.
+    pub version: String,
+    /// Where its program is.
+    pub program: PathBuf,
+    /// Whether the lock file names it anew.
+    pub changed: bool,
+}
+
+type Environment = BTreeMap<OsString, OsString>;
+
+/// Finds the program of a provider: the one at its path, or the one that the lock file names.
+///
+/// # Errors
+/// It is not there, it is not the one that is locked, or the lock file does not name it yet.
+pub async fn locate(
+    name: &str,
+    program: &ProviderProgram,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<ProviderOrigin, Diagnostic> {
+    let source = program.source.as_ref().map(|(text, span)| address(text, *span)).transpose()?;
+    let named = source.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some((path, span)) = &program.path {
+        let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
+        return Ok(origin(named, String::new(), &file, String::new()));
+    }
+    let Some((address, span)) = source.zip(program.source.as_ref().map(|(_, span)| *span)) else {
+        return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
+    };
+    if is_attached(&address, environment)? {
+        return Ok(origin(named, String::new(), Path::new(""), String::new()));
+    }
+    let installation = installation(environment, directory).map_err(|error| wrong(&error, span))?;
+    let lock = Lock::read(&directory.join(LOCK_FILE)).map_err(|error| wrong(&error, span))?;
+    let locked = lock.providers.get(&named).cloned();
+    let overridden = address.aliases().iter().any(|alias| installation.settings.overrides.contains_key(alias));
+    if locked.is_none() && !overridden {
+        let problem = format!("the provider `{named}` is not installed: {LOCK_FILE} does not name it");
+        let hint = "`retrue providers install` finds a version that fits, checks it, and writes the file";
+        return Err(Diagnostic::error(codes::NOT_INSTALLED, problem).at(span).hint(hint));
+    }
+    let constraints = constraints(program)?;
+    let found =
+        installation.find(&Wanted { address, constraints, locked }).await.map_err(|error| wrong(&error, span))?;
+    Ok(origin_of(named, &found))
+}
+
+/// Resolves the programs of providers anew, and writes the lock file. What is locked already stays as long
+/// as it fits, unless `upgrade`.
+///
+/// # Errors
+/// One cannot be had; then the lock file is as it was.
+pub async fn install(
+    programs: &[(&str, &ProviderProgram)],
+    directory: &Path,
+    environment: &Environment,
+    upgrade: bool,
+) -> Result<Vec<Found>, Vec<Diagnostic>> {
+    let path = directory.join(LOCK_FILE);
+    let plain = |error: InstallError| vec![Diagnostic::error(codes::NOT_INSTALLED, error.to_string())];
+    let before = Lock::read(&path).map_err(plain)?;
+    let mut lock = Lock::default();
+    let installation = installation(environment, directory).map_err(plain)?;
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    for (name, program) in programs {
+        match one(name, program, directory, &installation, &before, upgrade).await {
+            Ok((one, locked)) => {
+                if let Some(locked) = locked {
+                    lock.providers.insert(one.source.clone(), locked);
+                }
+                if !found.contains(&one) {
+                    found.push(one);
+                }
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if lock != before {
+        lock.write(&path).map_err(plain)?;
+    }
+    Ok(found)
+}
+
+async fn one(
+    name: &str,
+    program: &ProviderProgram,
+    directory: &Path,
+    installation: &Installation,
+    before: &Lock,
+    upgrade: bool,
+) -> Result<(Found, Option<LockedProvider>), Diagnostic> {
+    if let Some((path, span)) = &program.path {
+        let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
+        let source = program.source.as_ref().map_or_else(|| path.clone(), |(source, _)| source.clone());
+        return Ok((Found { source, version: String::new(), program: file, changed: false }, None));
+    }
+    let Some((text, span)) = &program.source else {
+        return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
+    };
+    let address = address(text, *span)?;
+    let source = address.to_string();
+    let constraints = constraints(program)?;
+    let kept = before.providers.get(&source).filter(|_| !upgrade).cloned();
+    // What no longer fits is chosen anew.
+    let kept = kept.filter(|kept| kept.version.parse().is_ok_and(|version| constraints.allow(&version)));
+    let wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
+    let installed = installation.find(&wanted).await.map_err(|error| wrong(&error, *span))?;
+    let Installed { program: file, version, hashes } = installed;
+    let version = version.map(|version| version.to_string()).unwrap_or_default();
+    if version.is_empty() {
+        return Ok((Found { source, version, program: file, changed: false }, before.providers.get(text).cloned()));
+    }
+    let mut locked = LockedProvider {
+        version: version.clone(),
+        constraints: constraints.to_string(),
+        hashes: hashes.into_iter().collect(),
+    };
+    if let Some(kept) = kept {
+        locked.hashes.extend(kept.hashes);
+    }
+    let changed = before.providers.get(&source) != Some(&locked);
+    Ok((Found { source, version, program: file, changed }, Some(locked)))
+}
+
+/// A provider that somebody else runs, by `TF_REATTACH_PROVIDERS`.
+pub(super) fn attached(origin: &ProviderOrigin, environment: &Environment) -> Result<Option<Attached>, Diagnostic> {
+    let Ok(address) = origin.source.parse::<ProviderAddress>() else { return Ok(None) };
+    Ok(all_attached(environment)?.remove(&address))
+}
+
+fn is_attached(address: &ProviderAddress, environment: &Environment) -> Result<bool, Diagnostic> {
+    let all = all_attached(environment)?;
+    Ok(address.aliases().iter().any(|alias| all.contains_key(alias)))
+}
+
+fn all_attached(environment: &Environment) -> Result<BTreeMap<ProviderAddress, Attached>, Diagnostic> {
+    match text(environment, "TF_REATTACH_PROVIDERS") {
+        None => Ok(BTreeMap::new()),
+        Some(value) => install::attached(&value).map_err(|error| {
+            Diagnostic::error(codes::NOT_INSTALLED, format!("TF_REATTACH_PROVIDERS cannot be read: {error}"))
+                .hint("it is what a provider prints that is run by a debugger")
+        }),
+    }
+}
+
+fn text(environment: &Environment, name: &str) -> Option<String> {
+    environment
+        .get(OsStr::new(name))
+        .and_then(|value| value.to_str())
+        .filter(|value| !value.is_empty())
+        .map(str::to_owned)
+}
+
+fn installation(environment: &Environment, directory: &Path) -> Result<Installation, InstallError> {
+    let mut settings = Settings::read(&|name| text(environment, name))?;
+    // What the settings say relative to where one stands means the stack.
+    for (method, _) in &mut settings.methods {
+        if let install::Method::Filesystem(path) = method {
+            *path = directory.join(&*path);
+        }
+    }
+    Ok(Installation::new(settings, cache(environment)))
+}
+
+/// Where providers are kept: in the user's cache.
+fn cache(environment: &Environment) -> PathBuf {
+    let base = text(environment, "XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| text(environment, "HOME").map(|home| Path::new(&home).join(".cache")))
+        .unwrap_or_else(std::env::temp_dir);
+    base.join("retrue/providers")
+}
+
+/// The program at a path: the file itself, or the one in a directory that looks like a provider.
+fn given(path: &Path, name: &str) -> Result<PathBuf, InstallError> {
+    if path.is_dir() { install::program_in(path, name) } else { Ok(path.to_owned()) }
+}
+
+fn address(text: &str, span: Span) -> Result<ProviderAddress, Diagnostic> {
+    text.parse().map_err(|error: InstallError| wrong(&error, span))
+}
+
+fn constraints(program: &ProviderProgram) -> Result<install::Constraints, Diagnostic> {
+    match &program.version {
+        None => Ok(install::Constraints::default()),
+        Some((text, span)) => text.parse().map_err(|error: InstallError| wrong(&error, *span)),
+    }
+}
+
+fn origin(source: String, version: String, program: &Path, hash: String) -> ProviderOrigin {
+    ProviderOrigin { source, version, program: program.display().to_string(), hash }
+}
+
+fn origin_of(source: String, found: &Installed) -> ProviderOrigin {
+    let version = found.version.as_ref().map(ToString::to_string).unwrap_or_default();
+    let hash = found.hashes.iter().map(ToString::to_string).find(|hash| hash.starts_with("h1:"));
+    origin(source, version, &found.program, hash.unwrap_or_default())
+}
+
+fn wrong(error: &InstallError, span: Span) -> Diagnostic {
+    Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(
+        "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
+         .terraformrc names",
+    )
+}

@@ -1,0 +1,152 @@
+//! Real providers, and a server that stands for AWS; where they are absent, tests say so and are left out.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{Environment, wait_for};
+
+/// Where `providers/terraform/tests/fetch` puts things.
+fn cache() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    variable("RETRUE_TEST_CACHE").unwrap_or_else(|| {
+        let home = || variable("HOME").unwrap_or_default().join(".cache");
+        variable("XDG_CACHE_HOME").unwrap_or_else(home).join("retrue-tests")
+    })
+}
+
+/// A file of the cache; `None`, and loudly, when it is not there.
+pub(crate) fn there(test: &str, file: &str) -> Option<PathBuf> {
+    let path = cache().join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("SKIPPED: {test}: {} is not there; providers/terraform/tests/fetch brings it", path.display());
+    None
+}
+
+/// A mirror with the null provider, unpacked, and with that of AWS, packed; the settings of Terraform name it.
+pub(crate) fn mirror(test: &str, place: &mut Environment) -> Option<PathBuf> {
+    let null = there(test, "bin/terraform-provider-null_v2.1.2_x4")?;
+    let mirror = place.root().join("mirror");
+    let unpacked = mirror.join("registry.terraform.io/hashicorp/null/2.1.2/linux_amd64");
+    fs_err::create_dir_all(&unpacked).unwrap();
+    fs_err::copy(&null, unpacked.join("terraform-provider-null_v2.1.2_x4")).unwrap();
+    if let Some(aws) = there(test, "downloads/terraform-provider-aws_3.39.0_linux_amd64.zip") {
+        let packed = mirror.join("registry.terraform.io/hashicorp/aws");
+        fs_err::create_dir_all(&packed).unwrap();
+        link(&aws, &packed.join("terraform-provider-aws_3.39.0_linux_amd64.zip"));
+    }
+    let settings = place.root().join("terraformrc");
+    let text = format!(
+        "provider_installation {{\n  filesystem_mirror {{\n    path = \"{}\"\n    include = [\"*/*/*\"]\n  }}\n}}\n",
+        mirror.display()
+    );
+    fs_err::write(&settings, text).unwrap();
+    place.set("TF_CLI_CONFIG_FILE", settings.to_str().unwrap());
+    Some(mirror)
+}
+
+fn link(from: &Path, to: &Path) {
+    if fs_err::hard_link(from, to).is_err() {
+        fs_err::copy(from, to).unwrap();
+    }
+}
+
+/// A server that stands for AWS. It ends with the value.
+pub(crate) struct Aws {
+    process: Child,
+    port: u16,
+}
+
+impl Aws {
+    /// Starts one; `None`, and loudly, when there is none.
+    pub(crate) fn start(test: &str) -> Option<Aws> {
+        let program = there(test, "tools/bin/moto_server")?;
+        there(test, "downloads/terraform-provider-aws_3.39.0_linux_amd64.zip")?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Aws { process, port };
+        wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).ok());
+        // What is there by default is made at the first call.
+        server.text("/?Action=DescribeVpcs&Version=2016-11-15");
+        Some(server)
+    }
+
+    /// The configuration of the provider that uses it.
+    pub(crate) fn provider(&self) -> String {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let endpoints: String =
+            ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"].map(|name| format!("{name} = \"{url}\"\n")).concat();
+        format!(
+            r#"
+[provider.aws]
+source = "hashicorp/aws"
+version = "~> 3.39"
+region = "us-east-1"
+access_key = "test"
+secret_key = "planted-secret-key"
+s3_force_path_style = true
+skip_credentials_validation = true
+skip_metadata_api_check = true
+skip_requesting_account_id = true
+skip_get_ec2_platforms = true
+skip_region_validation = true
+
+[provider.aws.endpoints]
+{endpoints}"#
+        )
+    }
+
+    /// What the server holds: kinds and ids, sorted.
+    pub(crate) fn truth(&self) -> Vec<String> {
+        let python = cache().join("tools/bin/python");
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let output = Command::new(python).args(["-c", LIST, &url]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// The answer to a call, with its head.
+    fn text(&self, path: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let credential = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/ec2/aws4_request";
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let head = format!("Host: 127.0.0.1\r\nAuthorization: {credential}, SignedHeaders=host, Signature=0");
+        write!(stream, "GET {path} HTTP/1.0\r\n{head}\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+/// Lists what there is, as a client of AWS sees it.
+const LIST: &str = r#"
+import sys, boto3
+def client(service):
+    return boto3.client(service, region_name="us-east-1", endpoint_url=sys.argv[1],
+                        aws_access_key_id="test", aws_secret_access_key="test")
+ec2 = client("ec2")
+found = [("vpc", v["VpcId"]) for v in ec2.describe_vpcs()["Vpcs"]]
+found += [("subnet", s["SubnetId"]) for s in ec2.describe_subnets()["Subnets"]]
+found += [("group", g["GroupId"]) for g in ec2.describe_security_groups()["SecurityGroups"]]
+found += [("queue", q) for q in client("sqs").list_queues().get("QueueUrls", [])]
+found += [("bucket", b["Name"]) for b in client("s3").list_buckets()["Buckets"]]
+found += [("table", t) for t in client("dynamodb").list_tables()["TableNames"]]
+found += [("role", r["RoleName"]) for r in client("iam").list_roles()["Roles"]]
+found += [("parameter", p["Name"]) for p in client("ssm").describe_parameters()["Parameters"]]
+for kind, name in sorted(found):
+    print(kind, name)
+"#;
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
