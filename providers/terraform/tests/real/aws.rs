@@ -44,8 +44,10 @@ impl Server {
         }
         Server { address: format!("http://127.0.0.1:{port}"), child }
     }
+}
 
-    pub fn stop(&mut self) {
+impl Drop for Server {
+    fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -65,9 +67,7 @@ fn server() -> Option<String> {
 }
 
 pub fn stop_server() {
-    if let Some(mut server) = PROCESS.lock().unwrap().take() {
-        server.stop();
-    }
+    drop(PROCESS.lock().unwrap().take());
 }
 
 pub fn settings(endpoint: &str) -> Json {

@@ -209,7 +209,7 @@ pub fn the_same_as_terraform() {
     }
     let (Some(program), Some(_)) = (there(name, aws::FILE), there(name, "tools/bin/moto_server")) else { return };
     // A world for each: the server does not forget all of what is deleted.
-    let (mut server, mut other) = (aws::Server::start(), aws::Server::start());
+    let (server, other) = (aws::Server::start(), aws::Server::start());
     let (settings, other_settings) = (aws::settings(&server.address), aws::settings(&other.address));
     let directory = tempfile::Builder::new().prefix("beside-").tempdir_in(cache()).unwrap();
     let mirror = directory.path().join("mirror/registry.terraform.io/hashicorp/aws/3.39.0/linux_amd64");
@@ -236,8 +236,6 @@ pub fn the_same_as_terraform() {
             compare(&format!("{number} {} step {step}", case.type_name), theirs, ours, &mut wrong);
         }
     }
-    server.stop();
-    other.stop();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
