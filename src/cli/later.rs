@@ -11,10 +11,6 @@ pub struct Later {
 
 /// All of them. Each ends in one error, and does nothing.
 pub const LATER: &[Later] = &[
-    Later {
-        verb: "import",
-        instead: "declare it as it is: what exists under the same identity is adopted by `retrue apply`",
-    },
     Later { verb: "migrate", instead: "write the stack by hand; `retrue init` gives a start" },
     Later {
         verb: "runs review",

@@ -7,6 +7,7 @@ mod advice;
 pub mod codes;
 mod compensation;
 mod failure;
+mod importing;
 pub mod look;
 mod observer;
 mod options;

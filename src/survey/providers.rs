@@ -16,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
+use crate::saga::ProviderRef;
 use crate::span::Span;
 use crate::survey::calls::within;
 use crate::survey::scope::{BlockScope, Known};
@@ -32,6 +33,19 @@ pub struct Configured {
     pub schema: Arc<ProviderSchema>,
     /// What it was configured with.
     pub instance: ProviderInstance,
+}
+
+impl Configured {
+    /// How objects that it makes name it, under the name of the instance.
+    pub fn recorded_as(&self, instance: &str) -> ProviderRef {
+        let program = self.instance.origin.as_ref();
+        ProviderRef {
+            provider: self.instance.provider.to_string(),
+            version: program.map_or(env!("CARGO_PKG_VERSION"), |program| program.version.as_str()).to_owned(),
+            hash: program.map(|program| program.hash.clone()).unwrap_or_default(),
+            instance: instance.to_owned(),
+        }
+    }
 }
 
 /// All configured providers by the name of the instance.

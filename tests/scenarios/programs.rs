@@ -176,3 +176,29 @@ fn a_stack_in_the_cloud_is_made_changed_and_unwound_and_no_secret_rests_in_the_c
         }
     }
 }
+
+#[test]
+fn what_exists_is_imported_by_its_id_and_has_one_owner() {
+    let test = "what_exists_is_imported_by_its_id_and_has_one_owner";
+    let Some(aws) = Aws::start(test) else { return };
+    let queue = "[resource.aws_sqs_queue.jobs]\nname = \"jobs\"\n";
+    let mut place = Environment::with(&format!("{}{queue}", aws.provider()));
+    if mirror(test, &mut place).is_none() {
+        return;
+    }
+    place.run(&["providers", "install"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    let state = place.run(&["state", "list", "--json"]).ends(0).json();
+    let id = state[0]["id"].as_str().unwrap().to_owned();
+    let made = aws.truth();
+    place.run(&["import", "aws_sqs_queue.jobs", &id]).ends(1).tells("RT0615", &["state rm"]);
+    place.run(&["state", "rm", "aws_sqs_queue.jobs"]).ends(0);
+    place.run(&["import", "aws_sqs_queue.none", &id]).ends(1).tells_plainly("RT0611");
+    place.run(&["import", "aws_sqs_queue.jobs", &format!("{id}-not")]).ends(1).tells_plainly("RT0413");
+    let shown = place.run(&["import", "aws_sqs_queue.jobs", &id]).ends(0);
+    assert_eq!(shown.stdout, "aws_sqs_queue.jobs: imported\n");
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.write("retrue.toml", stack(&format!("{}{queue}{}", aws.provider(), queue.replace(".jobs]", ".twin]"))));
+    place.run(&["import", "aws_sqs_queue.twin", &id]).ends(1).tells("RT0409", &["state mv"]);
+    assert_eq!(aws.truth(), made);
+}

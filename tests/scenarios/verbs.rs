@@ -79,6 +79,8 @@ const EXERCISED: &[(&str, &str, &str)] = &[
     ("runs note", "RUN", "notes_and_closed_runs"),
     ("runs note", "TEXT", "notes_and_closed_runs"),
     ("runs accept", "RUN", "notes_and_closed_runs"),
+    ("import", "ADDR", "what_exists_is_imported_by_its_id_and_has_one_owner"),
+    ("import", "ID", "what_exists_is_imported_by_its_id_and_has_one_owner"),
     ("providers install", "", "programs_of_providers_are_found_locked_and_checked"),
     ("providers install", "--upgrade", "programs_of_providers_are_found_locked_and_checked"),
     ("providers list", "", "types_and_their_documentation"),

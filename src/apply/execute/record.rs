@@ -10,8 +10,7 @@ use crate::rest::{RestingValue, Seal};
 use crate::saga::journal::Entry;
 use crate::saga::object::RestingImage;
 use crate::saga::{
-    Event, ImageEvent, ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject, StepBegin, StepEnd,
-    StoredImage,
+    Event, ImageEvent, ObjectStatus, Origin, RecordedObject, RestingObject, StepBegin, StepEnd, StoredImage,
 };
 use crate::store::Write;
 
@@ -146,8 +145,6 @@ impl Executor<'_> {
             Some(recorded) if ready.config.is_null() => recorded.config.clone(),
             _ => ready.config.clone(),
         };
-        let program = ready.configured.instance.origin.as_ref();
-        let version = program.map_or(env!("CARGO_PKG_VERSION"), |program| program.version.as_str());
         RecordedObject {
             status: ObjectStatus::Ok,
             attributes: ready.planned.clone(),
@@ -155,12 +152,7 @@ impl Executor<'_> {
             private: recorded.map(|recorded| recorded.private.clone()).unwrap_or_default(),
             identity: recorded.and_then(|recorded| recorded.identity.clone()),
             schema_version: step.schema_version,
-            provider: ProviderRef {
-                provider: ready.configured.instance.provider.to_string(),
-                version: version.to_owned(),
-                hash: program.map(|program| program.hash.clone()).unwrap_or_default(),
-                instance: step.provider.to_string(),
-            },
+            provider: ready.configured.recorded_as(&step.provider),
             provenance: step.provenance.clone(),
             dependencies: step.dependencies.clone(),
             generation: step.generation,

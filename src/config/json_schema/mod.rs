@@ -97,14 +97,24 @@ fn blocks(
 /// `[provider.NAME]`: under the name of a provider what it takes; under any other name `type` is needed.
 fn providers(schemas: &Schemas) -> Json {
     let names: Vec<&str> = schemas.iter().map(|(name, _)| name).collect();
-    let kind = json!({ "type": "string", "enum": names, "description": "Which provider it configures." });
-    let further = Map::from_iter([("type".to_owned(), kind.clone())]);
+    let kind = json!({ "type": "string", "examples": names, "description": "Which provider it configures." });
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let further = Map::from_iter([
+        ("type".to_owned(), kind.clone()),
+        ("source".to_owned(), text("The address of one of Terraform's providers: `hashicorp/aws`.")),
+        ("version".to_owned(), text("The versions that will do: `~> 3.39`.")),
+        ("path".to_owned(), text("The program itself, relative to the stack.")),
+    ]);
     let mut properties = Map::new();
     for (name, schema) in schemas.iter() {
         let block: &Block = &schema.provider.block;
         properties.insert(name.to_owned(), types::table(block, &further));
     }
-    let other = json!({ "type": "object", "properties": { "type": kind }, "required": ["type"] });
+    let other = json!({
+        "type": "object",
+        "properties": further,
+        "anyOf": [{ "required": ["type"] }, { "required": ["source"] }, { "required": ["path"] }],
+    });
     json!({ "type": "object", "properties": properties, "additionalProperties": other })
 }
 
