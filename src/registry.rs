@@ -5,7 +5,7 @@ mod programs;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use retrue_provider_api::{Provider, ProviderResult};
 use retrue_provider_terraform::{Launch, Terraform};
@@ -75,7 +75,19 @@ pub fn make(
         }
     };
     let address = if origin.source.is_empty() { name.to_owned() } else { origin.source.clone() };
-    Ok(Terraform::launch(Launch { address, ..launch.within(directory) }))
+    let terraform = Arc::new(Terraform::new(Launch { address, ..launch.within(directory) }));
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&terraform));
+    Ok(terraform)
+}
+
+/// What was made of programs. They are held until the end, which asks them to end by themselves.
+static STARTED: Mutex<Vec<Arc<Terraform>>> = Mutex::new(Vec::new());
+
+/// Asks every program that still runs to end, and waits until it did. What does not is killed when this
+/// process ends, as it is when that happens in any other way.
+pub async fn shut_down() {
+    let started = std::mem::take(&mut *STARTED.lock().unwrap_or_else(PoisonError::into_inner));
+    futures::future::join_all(started.iter().map(|terraform| terraform.shut_down())).await;
 }
 
 /// The schemas of all built-in providers.

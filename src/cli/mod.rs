@@ -71,7 +71,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         .build()
     {
         Ok(runtime) => {
-            let ending = runtime.block_on(dispatch(&session, verb));
+            let ending = runtime.block_on(async {
+                let ending = dispatch(&session, verb).await;
+                crate::registry::shut_down().await;
+                ending
+            });
             // Whatever still waits (for an answer that nobody gave) is not waited for.
             runtime.shutdown_background();
             ending
