@@ -1,6 +1,6 @@
 //! Each change in full: attributes, reasons, what forces what.
 
-use retrue_provider_api::{Path, Value};
+use retrue_provider_api::{Path, Type, Value};
 
 use super::{MANY, Screen, paint, sign};
 use crate::cli::render::difference::{Difference, differences, shown_at};
@@ -91,10 +91,17 @@ fn body(screen: &mut Screen, change: &Change) {
     }
 }
 
+/// Whether a value is worth a line: nothing, or no blocks of a kind, is not.
+fn says_something(value: &Value) -> bool {
+    let of_blocks = |kind: Type| matches!(kind, Type::List(of) | Type::Set(of) if matches!(*of, Type::Object(..)));
+    let none = value.as_items().is_some_and(<[Value]>::is_empty) && of_blocks(value.kind());
+    !value.is_null() && !(none && value.marks().is_empty())
+}
+
 /// All attributes that are set.
 fn listed(value: &Value, columns: usize) -> Vec<String> {
     let Some(attributes) = value.as_entries().filter(|_| veil(value).is_none()) else { return vec![inline(value)] };
-    let set: Vec<_> = attributes.iter().filter(|(_, value)| !value.is_null()).collect();
+    let set: Vec<_> = attributes.iter().filter(|(_, value)| says_something(value)).collect();
     let padding = set.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(columns / 3);
     set.into_iter().flat_map(|(name, value)| named(name, padding, value, columns)).collect()
 }
@@ -102,7 +109,7 @@ fn listed(value: &Value, columns: usize) -> Vec<String> {
 /// All attributes that are set, one line each: what goes is only to be recognised.
 fn briefly(value: &Value, columns: usize) -> Vec<String> {
     let Some(attributes) = value.as_entries().filter(|_| veil(value).is_none()) else { return Vec::new() };
-    let set: Vec<_> = attributes.iter().filter(|(_, value)| !value.is_null()).collect();
+    let set: Vec<_> = attributes.iter().filter(|(_, value)| says_something(value)).collect();
     let padding = set.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(columns / 3);
     let line = |name: &str, value: &Value| {
         let text = format!("{name:padding$} = {}", shown_at(&Path::root(), value));
