@@ -9,7 +9,7 @@ use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
 use crate::engine::workspace::store_failure;
-use crate::engine::{Failure, Session};
+use crate::engine::{Failure, FailureKind, Session};
 use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
 use crate::saga::object::Renames;
@@ -60,6 +60,15 @@ impl Session {
             .collect();
         if sources.is_empty() {
             return Err(not_recorded(from, &state));
+        }
+        // Doubt stays with the address that it is about: what was moved away from it would not wait.
+        if let Some(doubt) = self.open_doubt().await?.into_iter().find(|doubt| sources.contains(&doubt.address)) {
+            let problem = format!("`{}` cannot be moved: it is in doubt what became of it", doubt.address);
+            return Err(Failure::one(
+                Diagnostic::error(codes::IN_DOUBT, problem)
+                    .hint("`retrue apply` looks; what it cannot tell, `retrue resolve ADDR` takes from you"),
+            )
+            .kind(FailureKind::NeedsPerson));
         }
         let mut entries = Vec::new();
         let mut moved: Vec<(Address, Address)> = Vec::new();
@@ -125,21 +134,27 @@ impl Session {
         Ok(moved)
     }
 
-    /// Drops what is recorded; nothing outside changes. Without a key, all instances of a block.
-    pub async fn state_rm(&self, address: &Address) -> Result<Vec<Address>, Failure> {
+    /// Drops what is recorded, all of it in one run or nothing; nothing outside changes. An address
+    /// without a key stands for all instances of a block.
+    pub async fn state_rm(&self, addresses: &[Address]) -> Result<Vec<Address>, Failure> {
         let state = self.state().await?;
-        let meant: Vec<Address> = state
-            .addresses
-            .iter()
-            .filter(|(known, entry)| {
+        let mut meant: BTreeSet<Address> = BTreeSet::new();
+        let mut missing = Vec::new();
+        for address in addresses {
+            let found = state.addresses.iter().filter(|(known, entry)| {
                 let same = *known == address || (address.key.is_none() && known.block == address.block);
                 same && (entry.current.is_some() || !entry.deposed.is_empty())
-            })
-            .map(|(known, _)| known.clone())
-            .collect();
-        if meant.is_empty() {
-            return Err(not_recorded(address, &state));
+            });
+            let found: Vec<Address> = found.map(|(known, _)| known.clone()).collect();
+            if found.is_empty() {
+                missing.extend(not_recorded(address, &state).diagnostics);
+            }
+            meant.extend(found);
         }
+        if !missing.is_empty() {
+            return Err(Failure::many(missing, Default::default()));
+        }
+        let meant: Vec<Address> = meant.into_iter().collect();
         let mut entries = Vec::new();
         for known in &meant {
             let Some(entry) = state.addresses.get(known) else { continue };

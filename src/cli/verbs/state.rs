@@ -110,10 +110,7 @@ async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Endin
             }
         }
         Verb::Rm(arguments) => {
-            let mut removed = Vec::new();
-            for address in &arguments.addresses {
-                removed.extend(store.state_rm(address).await?);
-            }
+            let removed = store.state_rm(&arguments.addresses).await?;
             if json {
                 return session.document(&removed);
             }
