@@ -28,7 +28,7 @@ pub use reconciling::reconcile;
 pub use recovery::recover;
 pub use resolving::Answer;
 pub use session::{Applied, Session, find_run};
-pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, load, schemas, store_directory, validate, workspace};
+pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, checked_workspace, load, schemas, store_directory, validate, workspace};
 
 #[cfg(test)]
 mod tests;
