@@ -14,6 +14,7 @@ mod planning;
 mod reconciling;
 mod recovery;
 mod resolving;
+mod restoring;
 mod session;
 mod surgery;
 mod workspace;

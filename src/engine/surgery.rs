@@ -8,14 +8,13 @@ use crate::address::{Address, BlockAddress, Mode};
 use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
-use crate::engine::workspace::store_failure;
 use crate::engine::{Failure, FailureKind, Session};
 use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
 use crate::saga::object::Renames;
 use crate::saga::state::{generation_key, object_key};
 use crate::saga::{Event, State, codes};
-use crate::store::{Export, Write};
+use crate::store::Write;
 
 fn not_recorded(address: &Address, state: &State) -> Failure {
     let known: Vec<String> = state.current().map(|(address, _)| address.to_string()).collect();
@@ -173,32 +172,6 @@ impl Session {
         }
         self.surgery(entries).await?;
         Ok(meant)
-    }
-
-    /// Puts an exported state in the place of what is recorded. Runs stay as they are.
-    pub async fn state_restore(&self, document: &Json) -> Result<usize, Failure> {
-        let mut export = Export::from_document(document).map_err(store_failure)?;
-        let current = self.store.state().await.map_err(store_failure)?;
-        // Runs and counters of generations are history: they are not taken back.
-        export.state.retain(|key, _| !key.starts_with("run/"));
-        for (key, value) in &current {
-            if key.starts_with("run/") {
-                export.state.insert(key.clone(), value.clone());
-            } else if key.starts_with("generation/") {
-                let now = value.as_u64().unwrap_or(0);
-                let restored = export.state.get(key).and_then(Json::as_u64).unwrap_or(0);
-                export.state.insert(key.clone(), Json::from(now.max(restored)));
-            }
-        }
-        State::read(&export.state)
-            .map_err(|error| Failure::one(Diagnostic::error(codes::RESTORE, error.to_string())))?;
-        let writes = export.writes(&current);
-        let changed = writes.len();
-        if changed > 0 {
-            let event = Event::Recorded { what: "an exported state was restored".into(), object: None };
-            self.surgery(vec![Entry { address: None, step: None, event, writes }]).await?;
-        }
-        Ok(changed)
     }
 
     /// Adds a person's remark to a run.
