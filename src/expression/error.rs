@@ -109,8 +109,8 @@ impl From<EvalError> for Diagnostic {
 /// The name that `name` was probably meant to be; the first of several that are equally near.
 pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let limit = match name.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=3 => 1,
+        4..=8 => 2,
         _ => 3,
     };
     known

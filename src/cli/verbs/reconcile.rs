@@ -141,7 +141,7 @@ async fn changing(
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
-        let run = told(session, &report, &planned, accept(session, store, &report, &planned, arguments).await)?;
+        let run = told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)?;
         let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
         end(session, run.as_deref(), &after, &planned)?;
         return Ok(standing(&after, &doubtful));
@@ -185,8 +185,7 @@ async fn changing(
 async fn accept(
     session: &Session,
     store: &engine::Session,
-    report: &Report,
-    planned: &Planned,
+    (workspace, report, planned): (&Workspace, &Report, &Planned),
     arguments: &Arguments,
 ) -> Result<Option<String>, Failure> {
     let wanted: BTreeSet<Address> = arguments.accept.iter().cloned().collect();
@@ -198,7 +197,7 @@ async fn accept(
         }
     }
     let wanted = (!arguments.accept_all).then_some(&wanted);
-    let (run, accepted) = store.accept_drift(report, wanted).await?;
+    let (run, accepted) = store.accept_drift(report, &workspace.stack.moved, wanted).await?;
     if session.console.settings().json {
         for address in &accepted {
             session.document(&json::drift::accepted(&session.now(), run.as_deref(), address))?;
