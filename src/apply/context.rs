@@ -49,7 +49,9 @@ impl<'a> Caller<'a> {
 
     /// Tells the observer.
     pub fn tell(&self, kind: RunEventKind) {
-        self.observer.event(&RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind });
+        let event = RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind };
+        event.log();
+        self.observer.event(&event);
     }
 
     /// The marker of an object.

@@ -7,6 +7,7 @@ mod advice;
 pub mod codes;
 mod compensation;
 mod failure;
+mod logging;
 pub mod look;
 mod observer;
 mod options;
@@ -29,7 +30,9 @@ pub use reconciling::reconcile;
 pub use recovery::recover;
 pub use resolving::Answer;
 pub use session::{Applied, Session, find_run};
-pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, checked_workspace, load, schemas, store_directory, validate, workspace};
+pub use workspace::{
+    DEFAULT_ENVIRONMENT, Workspace, checked_workspace, load, schemas, store_directory, validate, workspace,
+};
 
 #[cfg(test)]
 mod tests;

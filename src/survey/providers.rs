@@ -16,6 +16,7 @@ use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, codes}
 use crate::registry;
 use crate::span::Span;
 use crate::survey::scope::{BlockScope, Known};
+use crate::survey::traced::Traced;
 
 /// A configured provider, ready for use.
 #[derive(Clone)]
@@ -99,7 +100,7 @@ async fn open(name: &str, span: Option<Span>) -> Result<(Arc<dyn Provider>, Arc<
             .maybe_at(span)
             .hint(format!("the providers are {}", known.join(", "))));
     };
-    let provider = (built_in.make)();
+    let provider = Traced::wrap(name, (built_in.make)());
     let schema = provider.schema().await.map_err(|error| refused(name, &error.to_string(), span))?;
     Ok((provider, schema))
 }
