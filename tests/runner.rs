@@ -13,16 +13,17 @@ mod scenarios {
     mod crash_cloud;
     mod elsewhere;
     mod input;
+    mod logs;
     mod looking;
     mod machine;
     mod options;
-    mod pending;
     mod planning;
     mod promises_back;
     mod promises_doubt;
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
+    mod promises_secret;
     mod providers;
     mod reconciling;
     mod reports;

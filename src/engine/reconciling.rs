@@ -91,9 +91,8 @@ impl Session {
                 continue;
             }
             // A rename that no apply has carried out yet: it is recorded under the address that it had.
-            let before = |(known, _): &(&Address, _)| {
-                Records::renamed(known, moved).is_some_and(|now| now == drift.address)
-            };
+            let before =
+                |(known, _): &(&Address, _)| Records::renamed(known, moved).is_some_and(|now| now == drift.address);
             let here = state.current().find(|(known, _)| **known == drift.address);
             let Some((known, resting)) = here.or_else(|| state.current().find(before)) else { continue };
             let key = object_key(known, &ObjectKey::Current);

@@ -72,8 +72,7 @@ impl Session {
             let lineage = record.lineage.clone().unwrap_or_else(|| export.lineage.clone());
             let elsewhere = (lineage != self.lineage()).then_some(lineage);
             let write = put_run(&RunRecord { lineage: elsewhere, ..record }).map_err(|e| journal_stop(&e.into()))?;
-            let mut records: Vec<Record> =
-                bodies.into_iter().map(|body| Record { body, writes: Vec::new() }).collect();
+            let mut records: Vec<Record> = bodies.into_iter().map(|body| Record { body, writes: Vec::new() }).collect();
             if let Some(last) = records.last_mut() {
                 last.writes.push(write);
             }

@@ -120,3 +120,16 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .min()
         .map(|(_, candidate)| candidate)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn what_is_far_from_a_name_is_not_offered() {
+        let known = ["tostring", "content", "name", "format"];
+        for (name, near) in [("nothing", None), ("conten", Some("content")), ("nmae", Some("name")), ("to", None)] {
+            assert_eq!(nearest(name, known), near, "{name}");
+        }
+    }
+}

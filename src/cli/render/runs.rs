@@ -132,15 +132,15 @@ pub(crate) fn events(events: &[Journaled], detail: Detail) -> String {
     let padded = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text)));
     for event in events {
         let (word, address) = (event.event.word(), address(event).unwrap_or_default());
-        let line = format!(
-            "{}  {word}{}  {}{}  {}",
-            dim(&event.time),
-            padded(word, words),
-            bold(&address),
-            padded(&address, addresses),
-            visible(&about(&event.event))
-        );
-        screen.line(line.trim_end());
+        let more = visible(&about(&event.event));
+        let mut line = format!("{}  {word}", dim(&event.time));
+        if !(address.is_empty() && more.is_empty()) {
+            line.push_str(&format!("{}  {}", padded(word, words), bold(&address)));
+        }
+        if !more.is_empty() {
+            line.push_str(&format!("{}  {more}", padded(&address, addresses)));
+        }
+        screen.line(&line);
     }
     screen.finish()
 }

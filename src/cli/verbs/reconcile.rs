@@ -141,7 +141,8 @@ async fn changing(
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
-        let run = told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)?;
+        let run =
+            told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)?;
         let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
         end(session, run.as_deref(), &after, &planned)?;
         return Ok(standing(&after, &doubtful));
