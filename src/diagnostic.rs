@@ -1,5 +1,6 @@
 //! What a person is told: a stable code, a place, one line and a hint.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -123,6 +124,8 @@ pub struct Source {
     pub path: PathBuf,
     /// Its text.
     pub text: Arc<str>,
+    /// The parts that no screen may show, sorted: secrets that are written out.
+    pub hidden: Vec<Range<usize>>,
 }
 
 /// A place as people count: lines and columns from 1.
@@ -140,8 +143,17 @@ impl Sources {
     /// Adds a file and returns its id.
     pub fn add(&mut self, path: PathBuf, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
-        self.0.push(Source { path, text: text.into() });
+        self.0.push(Source { path, text: text.into(), hidden: Vec::new() });
         id
+    }
+
+    /// Keeps a part of a file from being shown.
+    pub fn hide(&mut self, span: Span) {
+        let Some(source) = usize::try_from(span.file.0).ok().and_then(|at| self.0.get_mut(at)) else { return };
+        let length = source.text.len();
+        let offset = |at: u32| usize::try_from(at).unwrap_or(usize::MAX).min(length);
+        source.hidden.push(offset(span.start)..offset(span.end));
+        source.hidden.sort_by_key(|part| (part.start, part.end));
     }
 
     /// A file by its id.

@@ -13,10 +13,10 @@ mod scenarios {
     mod crash_cloud;
     mod elsewhere;
     mod input;
+    mod logs;
     mod looking;
     mod machine;
     mod options;
-    mod pending;
     mod planning;
     mod programs;
     mod promises_back;
@@ -24,6 +24,7 @@ mod scenarios {
     mod promises_guard;
     mod promises_plan;
     mod promises_run;
+    mod promises_secret;
     mod providers;
     mod reconciling;
     mod reports;

@@ -26,8 +26,8 @@ pub struct Caller<'a> {
     pub cancellation: &'a Cancellation,
     /// Who is told.
     pub observer: &'a dyn Observer,
-    /// The lineage of the store.
-    pub lineage: &'a str,
+    /// The lineage of the store, or of the one in which the run was started.
+    pub lineage: String,
     /// The environment.
     pub environment: &'a str,
 }
@@ -40,21 +40,24 @@ impl<'a> Caller<'a> {
         cancellation: &'a Cancellation,
         observer: &'a dyn Observer,
         environment: &'a str,
-        lineage: &'a str,
+        lineage: &str,
     ) -> Self {
         let blobs = journal.store().blobs();
+        let lineage = journal.record().lineage.unwrap_or_else(|| lineage.to_owned());
         Caller { journal, seal, blobs, cancellation, observer, lineage, environment }
     }
 
     /// Tells the observer.
     pub fn tell(&self, kind: RunEventKind) {
-        self.observer.event(&RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind });
+        let event = RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind };
+        event.log();
+        self.observer.event(&event);
     }
 
     /// The marker of an object.
     pub fn marker(&self, address: &Address, object: &ObjectKey, generation: u64) -> Marker {
         Marker {
-            lineage: self.lineage.to_owned(),
+            lineage: self.lineage.clone(),
             environment: self.environment.to_owned(),
             generation,
             object: object.to_string(),
@@ -82,7 +85,7 @@ impl<'a> Caller<'a> {
     pub fn idempotency_key(&self, work: &Work<'_>) -> String {
         let mut bytes = Vec::new();
         for part in [
-            self.lineage,
+            &self.lineage,
             self.environment,
             &work.address.to_string(),
             &work.object.to_string(),

@@ -50,7 +50,7 @@ pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending 
             loaded = engine::load(&options).ok();
             None
         }
-        None => Some(engine::workspace(&options)?),
+        None => Some(engine::checked_workspace(&options).await?),
     };
     let stack = workspace.as_ref().map(|workspace| &workspace.stack).or(loaded.as_ref());
     let store = session.open(&options, request.verb, stack).await?;

@@ -44,4 +44,12 @@ impl Stack {
             None => name,
         }
     }
+
+    /// Whether a block picks a provider that is neither declared nor the one that its type begins with.
+    pub(super) fn picks_nobody(&self, block: &ResourceBlock) -> bool {
+        let Some((name, _)) = &block.provider else { return false };
+        let rest = block.address.type_name.strip_prefix(name.as_ref());
+        let of_type = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'));
+        !of_type && !self.providers.contains_key(name)
+    }
 }

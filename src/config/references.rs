@@ -108,10 +108,7 @@ impl<'c> Checker<'c> {
     }
 
     fn provider(&mut self, name: &str, span: Span, block: &ResourceBlock) {
-        let type_name = &block.address.type_name;
-        let is_default =
-            type_name.as_ref() == name || type_name.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
-        if is_default || self.stack.providers.contains_key(name) {
+        if !self.stack.picks_nobody(block) {
             return;
         }
         let known = self.stack.providers.keys().map(AsRef::as_ref);

@@ -54,16 +54,39 @@ impl Look {
         self.reader.sealer()
     }
 
-    /// The whole state as one document, secrets sealed.
+    /// The whole state as one document, secrets sealed. The journals of runs that left something in
+    /// doubt, or have something in flight, are part of it: restored elsewhere, it is in doubt there.
     pub fn export(&self) -> Result<Json, Failure> {
-        self.reader.export().map_err(store_failure)
+        let mut journals = BTreeMap::new();
+        for (run, record) in &self.state.runs {
+            if record.accepted {
+                continue;
+            }
+            let Some((bodies, history)) = self.bodies(run)? else { continue };
+            if history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none() {
+                continue;
+            }
+            for of in history.undos.iter().map(|undo| &undo.of) {
+                if let Some((bodies, _)) = self.bodies(of)? {
+                    journals.insert(of.clone(), bodies);
+                }
+            }
+            journals.insert(run.clone(), bodies);
+        }
+        // The state comes last: what ended since the journals were read is in it, and merely looked at again.
+        self.reader.export(journals).map_err(store_failure)
+    }
+
+    /// The records of a run as they are written, and what they amount to.
+    fn bodies(&self, run: &str) -> Result<Option<(Vec<Json>, RunHistory)>, Failure> {
+        let records = self.reader.run(run).map_err(store_failure)?;
+        let bodies: Vec<Json> = records.into_iter().map(|record| record.body).collect();
+        Ok(read_history(&bodies)?.map(|history| (bodies, history)))
     }
 
     /// What is written about a run; `None` when there is no such run.
     pub fn journal(&self, run: &str) -> Result<Option<RunHistory>, Failure> {
-        let records = self.reader.run(run).map_err(store_failure)?;
-        let bodies: Vec<Json> = records.into_iter().map(|record| record.body).collect();
-        read_history(&bodies)
+        Ok(self.bodies(run)?.map(|(_, history)| history))
     }
 
     /// What earlier runs left in doubt. While somebody holds the lock, steps are in flight, not in

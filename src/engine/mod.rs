@@ -8,6 +8,7 @@ pub mod codes;
 mod compensation;
 mod failure;
 mod importing;
+mod logging;
 pub mod look;
 mod observer;
 mod options;
@@ -15,6 +16,7 @@ mod planning;
 mod reconciling;
 mod recovery;
 mod resolving;
+mod restoring;
 mod session;
 mod surgery;
 mod workspace;
@@ -29,7 +31,9 @@ pub use reconciling::reconcile;
 pub use recovery::recover;
 pub use resolving::Answer;
 pub use session::{Applied, Session, find_run};
-pub use workspace::{DEFAULT_ENVIRONMENT, Workspace, install, load, schemas, store_directory, validate, workspace};
+pub use workspace::{
+    DEFAULT_ENVIRONMENT, Workspace, checked_workspace, install, load, schemas, store_directory, validate, workspace,
+};
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::address::Address;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::look::look;
-use crate::engine::workspace::{Workspace, key_source, workspace};
+use crate::engine::workspace::{Workspace, all_mistakes, checked_workspace, key_source, workspace};
 use crate::engine::{Cancellation, Failure, Options, PlanOptions, codes};
 use crate::expression::{Expression, evaluate};
 use crate::plan::{self, InDoubt, Plan, PlanKind};
@@ -31,6 +32,16 @@ pub struct Planned {
     pub in_true: usize,
     /// For how long runs are kept open for unwinding.
     pub keep: Duration,
+}
+
+impl Planned {
+    /// Whether a person can write an attribute of a resource, rather than only read it.
+    pub fn settable(&self, address: &Address, path: &retrue_provider_api::Path) -> bool {
+        let Some(name) = path.first_attribute() else { return true };
+        let mut types =
+            self.providers.iter().filter_map(|(_, configured)| configured.schema.resources.get(address.type_name()));
+        types.next().and_then(|schema| schema.block.attributes.get(name)).is_none_or(|attribute| attribute.settable())
+    }
 }
 
 /// What a plan is made from.
@@ -85,7 +96,11 @@ pub(super) async fn make(
             let keep = workspace.stack.settings.keep;
             Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true, keep })
         }
-        Err(diagnostics) => Err(all_mistakes(options, workspace, diagnostics).await),
+        Err(found) => {
+            // A survey stops where it can get no further; a person wants all mistakes at once.
+            let all = all_mistakes(options, &workspace.stack, found).await;
+            Err(Failure::many(all, workspace.sources.clone()))
+        }
     }
 }
 
@@ -109,22 +124,6 @@ pub(super) async fn until_cancelled<T>(
     read.filter(|_| !cancellation.is_cancelled()).ok_or_else(Failure::cancelled)
 }
 
-/// What is wrong, with everything that could be known without planning: a survey stops where it can
-/// get no further, and a person wants all mistakes at once.
-async fn all_mistakes(options: &Options, workspace: &Workspace, found: Vec<Diagnostic>) -> Failure {
-    let (schemas, problems) = super::schemas(options, &workspace.stack).await;
-    if !problems.is_empty() {
-        return Failure::many(found, workspace.sources.clone());
-    }
-    let mut all: Vec<Diagnostic> =
-        crate::config::check(&workspace.stack, &schemas).into_iter().filter(Diagnostic::is_error).collect();
-    let places: std::collections::BTreeSet<_> =
-        all.iter().filter_map(|told| told.labels.first()).map(|label| label.span).collect();
-    let elsewhere = |told: &Diagnostic| told.labels.first().is_none_or(|label| !places.contains(&label.span));
-    all.extend(found.into_iter().filter(elsewhere));
-    Failure::many(all, workspace.sources.clone())
-}
-
 /// The kind of plan that the options ask for.
 pub(super) fn kind_of(planning: &PlanOptions) -> PlanKind {
     if planning.destroy { PlanKind::Destroy } else { PlanKind::Apply }
@@ -139,7 +138,7 @@ pub async fn plan(
     keep: bool,
     cancellation: &Cancellation,
 ) -> Result<(Planned, Option<Vec<u8>>), Failure> {
-    let workspace = workspace(options)?;
+    let workspace = checked_workspace(options).await?;
     let mut looked = look(options, Some(&workspace.stack))?;
     if looked.is_none() && keep {
         let session = super::Session::open(options, "plan", Some(&workspace.stack)).await?;

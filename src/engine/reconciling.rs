@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::Address;
+use crate::config::Moved;
 use crate::diagnostic::Diagnostic;
 use crate::engine::look::look;
 use crate::engine::planning::{Basis, Planned, make};
@@ -16,7 +17,7 @@ use crate::saga::journal::{Entry, Journal};
 use crate::saga::state::object_key;
 use crate::saga::{Counts, Event, RestingObject, RunKind, RunStarted, RunState, State, codes};
 use crate::store::{Sealer, Write};
-use crate::survey::Calls;
+use crate::survey::{Calls, Records};
 
 /// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
 pub async fn reconcile(
@@ -78,6 +79,7 @@ impl Session {
     pub async fn accept_drift(
         &self,
         report: &Report,
+        moved: &[Moved],
         wanted: Option<&BTreeSet<Address>>,
     ) -> Result<(Option<String>, Vec<Address>), Failure> {
         let state = self.state().await?;
@@ -88,8 +90,12 @@ impl Session {
             {
                 continue;
             }
-            let key = object_key(&drift.address, &ObjectKey::Current);
-            let Some(resting) = state.object(&drift.address, &ObjectKey::Current) else { continue };
+            // A rename that no apply has carried out yet: it is recorded under the address that it had.
+            let before =
+                |(known, _): &(&Address, _)| Records::renamed(known, moved).is_some_and(|now| now == drift.address);
+            let here = state.current().find(|(known, _)| **known == drift.address);
+            let Some((known, resting)) = here.or_else(|| state.current().find(before)) else { continue };
+            let key = object_key(known, &ObjectKey::Current);
             let (object, write) = if drift.status == DriftStatus::Missing {
                 (None, Write::Delete { key })
             } else {
@@ -106,7 +112,7 @@ impl Session {
                 (Some(Box::new(resting)), Write::Put { key, value })
             };
             entries.push(Entry {
-                address: Some(drift.address.clone()),
+                address: Some(known.clone()),
                 step: None,
                 event: Event::Recorded { what: "what was found was accepted".into(), object },
                 writes: vec![write],

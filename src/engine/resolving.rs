@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// What is in doubt, without a look at the world.
-    async fn open_doubt(&self) -> Result<Vec<InDoubt>, Failure> {
+    pub async fn open_doubt(&self) -> Result<Vec<InDoubt>, Failure> {
         let state = self.state().await?;
         let mut found = Vec::new();
         for (run, record) in &state.runs {

@@ -58,6 +58,7 @@ impl Session {
             .map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?
             .map_err(store_failure)?;
         let notices = opened.notices();
+        tracing::info!(lineage = opened.lineage(), environment = %options.environment, verb = what, "store opened");
         let options = Options { directory: options.root(), ..options.clone() };
         Ok(Session { store: Arc::new(opened), clock: Arc::new(SystemClock), options, notices })
     }

@@ -8,14 +8,13 @@ use crate::address::{Address, BlockAddress, Mode};
 use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
-use crate::engine::workspace::store_failure;
-use crate::engine::{Failure, Session};
+use crate::engine::{Failure, FailureKind, Session};
 use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
 use crate::saga::object::Renames;
 use crate::saga::state::{generation_key, object_key};
 use crate::saga::{Event, State, codes};
-use crate::store::{Export, Write};
+use crate::store::Write;
 
 fn not_recorded(address: &Address, state: &State) -> Failure {
     let known: Vec<String> = state.current().map(|(address, _)| address.to_string()).collect();
@@ -60,6 +59,15 @@ impl Session {
             .collect();
         if sources.is_empty() {
             return Err(not_recorded(from, &state));
+        }
+        // Doubt stays with the address that it is about: what was moved away from it would not wait.
+        if let Some(doubt) = self.open_doubt().await?.into_iter().find(|doubt| sources.contains(&doubt.address)) {
+            let problem = format!("`{}` cannot be moved: it is in doubt what became of it", doubt.address);
+            return Err(Failure::one(
+                Diagnostic::error(codes::IN_DOUBT, problem)
+                    .hint("`retrue apply` looks; what it cannot tell, `retrue resolve ADDR` takes from you"),
+            )
+            .kind(FailureKind::NeedsPerson));
         }
         let mut entries = Vec::new();
         let mut moved: Vec<(Address, Address)> = Vec::new();
@@ -125,21 +133,27 @@ impl Session {
         Ok(moved)
     }
 
-    /// Drops what is recorded; nothing outside changes. Without a key, all instances of a block.
-    pub async fn state_rm(&self, address: &Address) -> Result<Vec<Address>, Failure> {
+    /// Drops what is recorded, all of it in one run or nothing; nothing outside changes. An address
+    /// without a key stands for all instances of a block.
+    pub async fn state_rm(&self, addresses: &[Address]) -> Result<Vec<Address>, Failure> {
         let state = self.state().await?;
-        let meant: Vec<Address> = state
-            .addresses
-            .iter()
-            .filter(|(known, entry)| {
+        let mut meant: BTreeSet<Address> = BTreeSet::new();
+        let mut missing = Vec::new();
+        for address in addresses {
+            let found = state.addresses.iter().filter(|(known, entry)| {
                 let same = *known == address || (address.key.is_none() && known.block == address.block);
                 same && (entry.current.is_some() || !entry.deposed.is_empty())
-            })
-            .map(|(known, _)| known.clone())
-            .collect();
-        if meant.is_empty() {
-            return Err(not_recorded(address, &state));
+            });
+            let found: Vec<Address> = found.map(|(known, _)| known.clone()).collect();
+            if found.is_empty() {
+                missing.extend(not_recorded(address, &state).diagnostics);
+            }
+            meant.extend(found);
         }
+        if !missing.is_empty() {
+            return Err(Failure::many(missing, Default::default()));
+        }
+        let meant: Vec<Address> = meant.into_iter().collect();
         let mut entries = Vec::new();
         for known in &meant {
             let Some(entry) = state.addresses.get(known) else { continue };
@@ -158,32 +172,6 @@ impl Session {
         }
         self.surgery(entries).await?;
         Ok(meant)
-    }
-
-    /// Puts an exported state in the place of what is recorded. Runs stay as they are.
-    pub async fn state_restore(&self, document: &Json) -> Result<usize, Failure> {
-        let mut export = Export::from_document(document).map_err(store_failure)?;
-        let current = self.store.state().await.map_err(store_failure)?;
-        // Runs and counters of generations are history: they are not taken back.
-        export.state.retain(|key, _| !key.starts_with("run/"));
-        for (key, value) in &current {
-            if key.starts_with("run/") {
-                export.state.insert(key.clone(), value.clone());
-            } else if key.starts_with("generation/") {
-                let now = value.as_u64().unwrap_or(0);
-                let restored = export.state.get(key).and_then(Json::as_u64).unwrap_or(0);
-                export.state.insert(key.clone(), Json::from(now.max(restored)));
-            }
-        }
-        State::read(&export.state)
-            .map_err(|error| Failure::one(Diagnostic::error(codes::RESTORE, error.to_string())))?;
-        let writes = export.writes(&current);
-        let changed = writes.len();
-        if changed > 0 {
-            let event = Event::Recorded { what: "an exported state was restored".into(), object: None };
-            self.surgery(vec![Entry { address: None, step: None, event, writes }]).await?;
-        }
-        Ok(changed)
     }
 
     /// Adds a person's remark to a run.

@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::{Failure, FailureKind, Options};
 use crate::plan::codes;
 use crate::registry::BUILT_IN;
+use crate::span::Span;
 use crate::store::{Holder, KeySource, StoreError};
 use crate::survey::calls::within;
 use crate::survey::told;
@@ -36,16 +37,60 @@ pub fn load(options: &Options) -> Result<Stack, Failure> {
     config::load(&options.directory).map_err(|failed| Failure::many(failed.diagnostics, failed.sources))
 }
 
+/// Loads the stack and gives its variables their values. Where something is wrong, all that can be known
+/// without the world is reported with it: a person wants all mistakes at once.
+pub async fn checked_workspace(options: &Options) -> Result<Workspace, Failure> {
+    let stack = checked(options).await?;
+    let mut sources = stack.sources.clone();
+    match config::resolve_variables(&stack, &inputs(options), &mut sources) {
+        Ok(variables) => Ok(Workspace { stack, variables, sources }),
+        Err(found) => Err(Failure::many(all_mistakes(options, &stack, found).await, sources)),
+    }
+}
+
+/// Loads the stack; where it is wrong, with what else is.
+async fn checked(options: &Options) -> Result<Stack, Failure> {
+    check_environment(options)?;
+    let failed = match config::load(&options.directory) {
+        Ok(stack) => return Ok(stack),
+        Err(failed) => failed,
+    };
+    let found = match &failed.stack {
+        Some(stack) => all_mistakes(options, stack, failed.diagnostics).await,
+        None => failed.diagnostics,
+    };
+    Err(Failure::many(found, failed.sources))
+}
+
+/// What was found, and what a check against the schemas finds elsewhere.
+pub(super) async fn all_mistakes(options: &Options, stack: &Stack, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let (schemas, problems) = schemas(options, stack).await;
+    if !problems.is_empty() {
+        return found;
+    }
+    let places: Vec<Span> = found.iter().filter_map(|told| told.labels.first()).map(|label| label.span).collect();
+    let told = |span: Span| {
+        let overlap = |place: &Span| place.file == span.file && place.start < span.end && span.start < place.end;
+        places.iter().any(|place| *place == span || overlap(place))
+    };
+    let checked = config::check(stack, &schemas).into_iter().filter(Diagnostic::is_error);
+    found.extend(checked.filter(|mistake| mistake.labels.first().is_none_or(|label| !told(label.span))));
+    found
+}
+
+fn inputs(options: &Options) -> Inputs {
+    Inputs {
+        var_files: options.var_files.clone(),
+        vars: options.vars.clone(),
+        environment: options.process_environment.clone(),
+    }
+}
+
 /// Loads the stack and gives its variables their values.
 pub fn workspace(options: &Options) -> Result<Workspace, Failure> {
     let stack = load(options)?;
     let mut sources = stack.sources.clone();
-    let inputs = Inputs {
-        var_files: options.var_files.clone(),
-        vars: options.vars.clone(),
-        environment: options.process_environment.clone(),
-    };
-    match config::resolve_variables(&stack, &inputs, &mut sources) {
+    match config::resolve_variables(&stack, &inputs(options), &mut sources) {
         Ok(variables) => Ok(Workspace { stack, variables, sources }),
         Err(diagnostics) => Err(Failure::many(diagnostics, sources)),
     }
@@ -131,7 +176,7 @@ const SCHEMA_WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Checks all that can be known without the world and the environment. Returns what is no error.
 pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), Failure> {
-    let stack = load(options)?;
+    let stack = checked(options).await?;
     let (providers, problems) = providers_of(options, &stack).await;
     if !problems.is_empty() {
         return Err(Failure::many(problems, stack.sources));

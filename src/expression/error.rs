@@ -109,8 +109,8 @@ impl From<EvalError> for Diagnostic {
 /// The name that `name` was probably meant to be; the first of several that are equally near.
 pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let limit = match name.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=3 => 1,
+        4..=8 => 2,
         _ => 3,
     };
     known
@@ -119,4 +119,17 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn what_is_far_from_a_name_is_not_offered() {
+        let known = ["tostring", "content", "name", "format"];
+        for (name, near) in [("nothing", None), ("conten", Some("content")), ("nmae", Some("name")), ("to", None)] {
+            assert_eq!(nearest(name, known), near, "{name}");
+        }
+    }
 }

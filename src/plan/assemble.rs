@@ -338,7 +338,9 @@ pub fn find_pivot(steps: &[Step], groups: &[Vec<usize>]) -> Option<Pivot> {
     let mut pivots = steps.iter().zip(&waited_for).enumerate().filter(|(_, (_, waited))| **waited);
     pivots.find_map(|(index, (step, _))| {
         let reason = step.reversibility.reason()?.to_owned();
-        let behind = resting_on(index, steps, groups);
+        let mut behind = resting_on(index, steps, groups);
+        // Its own replacement is no other thing.
+        behind.retain(|address| *address != step.id.address);
         Some(Pivot { address: step.id.address.clone(), step: index, reason, behind })
     })
 }

@@ -76,6 +76,16 @@ fn few_dependencies_are_named_one_by_one() {
 }
 
 #[test]
+fn a_pivot_is_not_behind_itself() {
+    let address = block("a").instance(None);
+    let mut replaced = chain(address.clone(), StepEffect::Delete, &[]);
+    replaced.steps[0].reversibility = Reversibility::Lossy("rows are gone".into());
+    replaced.steps.extend(chain(address.clone(), StepEffect::Create, &[]).steps);
+    let pivot = assemble(vec![replaced], Deletes::Last).unwrap().pivot.unwrap();
+    assert_eq!((pivot.address, pivot.behind), (address, Vec::new()));
+}
+
+#[test]
 fn the_pivot_is_the_first_that_others_rest_on() {
     let lossy = |mut chain: Chain| {
         chain.steps[0].reversibility = Reversibility::Lossy("new id".into());

@@ -88,6 +88,7 @@ impl Journal {
             compensates: started.compensates.clone(),
             interrupted: false,
             accepted: false,
+            lineage: None,
         };
         let journal =
             Journal { store, clock, run, machine: Mutex::new(Machine::new()), record: Mutex::new(record.clone()) };

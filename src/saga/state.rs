@@ -57,6 +57,10 @@ pub struct RunRecord {
     /// Whether it is closed for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted: bool,
+    /// The lineage of the store in which it was started, where that was another one: what it made carries
+    /// markers of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<String>,
 }
 
 /// Everything that is recorded.

@@ -16,16 +16,22 @@ pub struct Export {
     pub lineage: String,
     /// The state.
     pub state: BTreeMap<String, Value>,
+    /// The bodies of the records of runs that are not over with, by run.
+    pub journals: BTreeMap<String, Vec<Value>>,
 }
 
 impl Export {
-    /// The document: `format`, `lineage`, `state`.
+    /// The document: `format`, `lineage`, `state`, and `journals` where there are any.
     pub fn to_document(&self) -> Value {
         let state: Map<String, Value> = self.state.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let mut document = Map::new();
         document.insert("format".to_owned(), FORMAT.into());
         document.insert("lineage".to_owned(), self.lineage.clone().into());
         document.insert("state".to_owned(), state.into());
+        if !self.journals.is_empty() {
+            let journals = self.journals.iter().map(|(run, bodies)| (run.clone(), bodies.clone().into()));
+            document.insert("journals".to_owned(), journals.collect::<Map<String, Value>>().into());
+        }
         document.into()
     }
 
@@ -39,9 +45,19 @@ impl Export {
         }
         let lineage = document.get("lineage").and_then(Value::as_str).ok_or_else(|| refused("it has no `lineage`"))?;
         let state = document.get("state").and_then(Value::as_object).ok_or_else(|| refused("it has no `state`"))?;
+        let journals = match document.get("journals").map(Value::as_object) {
+            None => BTreeMap::new(),
+            Some(Some(journals)) => journals
+                .iter()
+                .map(|(run, bodies)| Some((run.clone(), bodies.as_array()?.clone())))
+                .collect::<Option<_>>()
+                .ok_or_else(|| refused("its `journals` are no lists of records"))?,
+            Some(None) => return Err(refused("its `journals` are no table")),
+        };
         Ok(Export {
             lineage: lineage.to_owned(),
             state: state.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            journals,
         })
     }
 

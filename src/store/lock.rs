@@ -104,6 +104,7 @@ impl Lock {
     /// `None` when the directory of the file is not there (any more).
     pub(super) fn take(path: &Path, owner: &Owner) -> StoreResult<Option<Lock>> {
         let started = Instant::now();
+        let mut waits = false;
         loop {
             let file = match open(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -123,6 +124,10 @@ impl Lock {
                     let named = holder.filter(|holder| holder.is_alive() != Some(false));
                     if named.is_some() || started.elapsed() > PATIENCE {
                         return Err(StoreError::Locked(Box::new(named.unwrap_or_else(Owner::unknown))));
+                    }
+                    if !waits {
+                        waits = true;
+                        tracing::info!(lock = %path.display(), "waiting for the lock: its owner is ending");
                     }
                 }
             }

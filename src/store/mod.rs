@@ -160,7 +160,8 @@ pub trait Store: Send + Sync {
 
     /// The whole state as one document.
     async fn export(&self) -> StoreResult<Value> {
-        Ok(Export { lineage: self.lineage().to_owned(), state: self.state().await? }.to_document())
+        Ok(Export { lineage: self.lineage().to_owned(), state: self.state().await?, journals: BTreeMap::new() }
+            .to_document())
     }
 
     /// Ends all writing and gives the lock back. Closing twice succeeds.

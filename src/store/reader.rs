@@ -133,9 +133,9 @@ impl Reader {
         self.objects.sealer()
     }
 
-    /// The whole state as one document.
-    pub fn export(&self) -> StoreResult<Value> {
-        Ok(Export { lineage: self.format.lineage.clone(), state: self.state()? }.to_document())
+    /// The whole state as one document, with the journals of these runs.
+    pub fn export(&self, journals: BTreeMap<String, Vec<Value>>) -> StoreResult<Value> {
+        Ok(Export { lineage: self.format.lineage.clone(), state: self.state()?, journals }.to_document())
     }
 }
 

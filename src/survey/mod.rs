@@ -17,6 +17,7 @@ mod recorded;
 pub mod refresh;
 mod scope;
 mod targets;
+mod traced;
 mod walk;
 
 pub use calls::Calls;

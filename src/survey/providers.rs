@@ -20,6 +20,7 @@ use crate::saga::ProviderRef;
 use crate::span::Span;
 use crate::survey::calls::within;
 use crate::survey::scope::{BlockScope, Known};
+use crate::survey::traced::Traced;
 
 /// How long a provider may take to start, to tell its types, and to be configured.
 const OPENING_WITHIN: Duration = Duration::from_secs(120);
@@ -122,6 +123,7 @@ async fn open(
     span: Option<Span>,
 ) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
     let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
+    let provider = Traced::wrap(name, provider);
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
     let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
     Ok((provider, schema))

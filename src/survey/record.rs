@@ -62,6 +62,11 @@ impl Records {
         Ok(records)
     }
 
+    /// The address that the renames give to another one, whether anything is recorded there or not.
+    pub fn renamed(address: &Address, moved: &[Moved]) -> Option<Address> {
+        Renames::new(moved).end(address).map(|(_, now)| now)
+    }
+
     fn rename(&mut self, renames: &Renames<'_>) {
         if renames.is_empty() {
             return;

@@ -250,6 +250,8 @@ fn steady(text: &str, root: &Path) -> String {
         (r"\b[0-9a-f]{64}\b", "[HASH]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r#""duration_ms":\d+"#, r#""duration_ms":"[MS]""#),
+        (r"\bduration_ms=\d+", "duration_ms=[MS]"),
+        (r"\bstep=(\S+)/[0-9a-f]{12}\b", "step=$1/[PLAN]"),
         (r"\b\d+(\.\d+)?(ms|s)\b", "[DURATION]"),
         (r"\b(pid|process) \d+", "$1 [PID]"),
         (r"\b(uid \d+|[\w.-]+)@[\w.-]+", "[WHO]"),

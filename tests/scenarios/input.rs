@@ -216,3 +216,14 @@ fn a_plan_file_that_was_edited() {
     place.write("p", text);
     place.run(&["apply", "p", "--yes"]).ends(0);
 }
+
+#[test]
+fn mistakes_of_all_kinds_are_told_at_once() {
+    let place = Environment::with(
+        "[resource.local_file.f]\npath = \"${local.no}\"\nconten = \"x\"\n\n[resource.local_file.g]\npath = \"g\"\ncontent = \"${nothing(1)}\"\n\n[outptu.a]\nvalue = 1\n",
+    );
+    let shown = place.run(&["validate"]).ends(1);
+    for code in ["RT0110", "RT0131", "RT0151", "RT0206"] {
+        assert!(shown.stderr.contains(code), "{code}: {}", shown.screen());
+    }
+}

@@ -265,3 +265,12 @@ fn apply_in_json() {
     }
     assert_eq!(events[events.len() - 1]["state"], "failed_permanent");
 }
+
+#[test]
+fn what_a_destroy_restores_is_shown() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"ours\"\n");
+    place.write("f", "as it was found");
+    place.run(&["apply", "--yes"]).ends(0);
+    let shown = place.run(&["plan", "--destroy"]).ends(0);
+    assert!(shown.stdout.contains("\"ours\" -> \"as it was found\""), "{}", shown.screen());
+}

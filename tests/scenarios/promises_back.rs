@@ -240,3 +240,49 @@ fn promise_5_deletes_make_room_where_the_stack_asks_for_it() {
     place.run(&["apply", "--yes", "--parallelism", "1"]).ends(0);
     assert_eq!(place.recorded(), ["testcloud_bucket.two"]);
 }
+
+#[test]
+fn promise_4_what_was_taken_back_needs_no_further_plan_although_an_id_is_new() {
+    let server = Server::start().unwrap();
+    let blocks = |cidr: &str| {
+        stack(&format!(
+            "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_network.n]\nname = \"n\"\ncidr = \"{cidr}\"\n\n[resource.testcloud_instance.i]\nimage = \"debian-13\"\nsize = \"small\"\nnetwork_id = \"${{testcloud_network.n.id}}\"\n\n[resource.testcloud_instance.i.lifecycle]\nreplace_triggered_by = [\"testcloud_network.n\"]\n",
+            server.url()
+        ))
+    };
+    let place = Environment::with_stack(&blocks("10.0.0.0/16"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", blocks("10.1.0.0/16"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["compensate", "--yes", "--past", "testcloud_network.n", "--past", "testcloud_instance.i"]).ends(0);
+    place.write("retrue.toml", blocks("10.0.0.0/16"));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
+fn promise_4_an_output_follows_an_id_that_is_new_and_the_plan_says_so() {
+    let server = Server::start().unwrap();
+    let provider = format!("[provider.testcloud]\nurl = \"{}\"\n", server.url());
+    let network = "\n[resource.testcloud_network.n]\nname = \"n\"\ncidr = \"10.0.0.0/16\"\n";
+    let output = "\n[output.id]\nvalue = \"${testcloud_network.n.id}\"\n";
+    let place = Environment::with(&format!("{provider}{network}{output}"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let old = place.run(&["output", "id", "--json"]).ends(0).json();
+    place.write("retrue.toml", stack(&provider));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    let new = server.cloud().truth()[0].id.clone();
+    assert_ne!(old, json!(new));
+    place.write("retrue.toml", stack(&format!("{provider}{network}{output}")));
+    // The output was taken back to what it was; that it follows is a change of its own, and is shown.
+    let shown = place.run(&["plan", "--detailed-exitcode"]).ends(2);
+    let follows = format!("{old} -> \"{new}\"");
+    assert!(
+        shown.stdout.contains("only records and outputs change") && shown.stdout.contains(&follows),
+        "{}",
+        shown.screen()
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.run(&["output", "id", "--json"]).ends(0).json(), json!(new));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}

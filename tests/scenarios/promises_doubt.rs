@@ -131,3 +131,105 @@ fn step_in_doubt_and_undo_in_json() {
     let nothing = place.run(&["compensate", "--yes", "--json"]).ends(0).json_lines();
     assert_eq!((nothing.len(), &nothing[0]["event"]), (1, &json!("run_finished")));
 }
+
+#[test]
+fn promise_3_a_compensation_does_not_make_doubt_go_away() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_token.t]\nscope = \"deploy\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    server.cloud().clear_faults();
+    place.run(&["compensate", "--yes"]).ends(4);
+    // Nobody answered yet.
+    assert_eq!(place.run(&["plan", "--json"]).ends(0).json()["in_doubt"][0]["address"], "testcloud_token.t");
+    place.run(&["apply", "--yes"]).ends(4);
+    assert_eq!(server.cloud().truth().len(), 1, "never a second time while in doubt");
+    let id = server.cloud().truth()[0].id.clone();
+    place.run(&["resolve", "testcloud_token.t", "--id", &id]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert!(server.cloud().truth().is_empty());
+}
+
+#[test]
+fn promise_3_a_move_takes_doubt_along() {
+    let server = Server::start().unwrap();
+    let blocks = |name: &str, moved: &str| {
+        stack(&format!(
+            "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_token.{name}]\nscope = \"deploy\"\n{moved}",
+            server.url()
+        ))
+    };
+    let place = Environment::with_stack(&blocks("t", ""));
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    server.cloud().clear_faults();
+    let moved = "\n[[moved]]\nfrom = \"testcloud_token.t\"\nto = \"testcloud_token.u\"\n";
+    place.write("retrue.toml", blocks("u", moved));
+    place.run(&["apply", "--yes"]).ends(4);
+    assert_eq!(server.cloud().truth().len(), 1, "never a second time while in doubt");
+}
+
+#[test]
+fn promise_3_an_export_takes_doubt_along() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_token.t]\nscope = \"deploy\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    server.cloud().clear_faults();
+    place.write("../export.json", &place.run(&["state", "export"]).ends(0).stdout);
+    fs_err::remove_dir_all(place.path(".retrue")).unwrap();
+    // Either it comes along, or the restore says that there was some.
+    if place.run(&["state", "restore", "../export.json"]).code == 0 {
+        place.run(&["apply", "--yes"]).ends(4);
+        assert_eq!(server.cloud().truth().len(), 1, "never a second time while in doubt");
+    }
+}
+
+#[test]
+fn promise_3_a_restored_doubt_is_settled_by_the_marks_of_where_it_began() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_instance.i]\nimage = \"debian-13\"\nsize = \"small\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "instances", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    server.cloud().clear_faults();
+    place.write("../export.json", &place.run(&["state", "export"]).ends(0).stdout);
+    fs_err::remove_dir_all(place.path(".retrue")).unwrap();
+    let shown = place.run(&["state", "restore", "../export.json"]).ends(0);
+    assert!(shown.stderr.contains("in doubt what became of testcloud_instance.i"), "{}", shown.screen());
+    // It is found by the mark that it was made with, and recorded.
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((server.cloud().truth().len(), place.recorded()), (1, vec!["testcloud_instance.i".to_owned()]));
+    // Restored once more, what was settled since stays settled.
+    place.run(&["state", "restore", "../export.json"]).ends(0);
+    assert_eq!(place.recorded(), ["testcloud_instance.i"]);
+    place.run(&["destroy", "--yes"]).ends(0);
+    assert!(server.cloud().truth().is_empty());
+}
+
+#[test]
+fn promise_3_what_is_in_doubt_is_told_and_not_moved_away() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_token.t]\nscope = \"deploy\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    server.cloud().clear_faults();
+    let shown = place.run(&["plan"]).ends(0);
+    assert!(shown.stdout.contains("nothing else to do, but something is in doubt"), "{}", shown.screen());
+    // What it is recorded as, if it is, stays where the answer will go.
+    place
+        .run(&["state", "mv", "testcloud_token.t", "testcloud_token.u"])
+        .ends(1)
+        .tells("RT0611", &["testcloud_token.t"]);
+}

@@ -265,3 +265,22 @@ fn promise_7_kept_plans_are_the_same_byte_for_byte() {
     place.run(&["plan", "-o", "q", "--parallelism", "1"]).ends(0);
     assert_eq!(place.read("p"), place.read("q"));
 }
+
+#[test]
+fn promise_1_a_new_file_of_the_stack_makes_a_plan_stale() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.write("more.retrue.toml", "[resource.local_file.g]\npath = \"g\"\ncontent = \"x\"\n");
+    place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["more.retrue.toml"]);
+}
+
+#[test]
+fn promise_1_data_that_changed_makes_a_plan_stale() {
+    let place = Environment::with(
+        "[data.local_file.d]\npath = \"in\"\n\n[resource.local_file.f]\npath = \"f\"\ncontent = \"${data.local_file.d.content}\"\n",
+    );
+    place.write("in", "a");
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.write("in", "b");
+    place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["data.local_file.d"]);
+}

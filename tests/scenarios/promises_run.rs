@@ -189,3 +189,45 @@ fn promise_10_every_wait_has_an_end() {
     assert!([1, 4].contains(&shown.code), "{}", shown.screen());
     assert!(shown.all().contains("local_command.c"), "{}", shown.screen());
 }
+
+#[test]
+fn promise_3_a_person_can_say_that_a_command_was_carried_out() {
+    let place = Environment::with(
+        "[resource.local_command.slow]\ncreate = \"echo ran >> ledger; test ! -e wait || exec sleep 1000\"\ndelete = \"rm ledger\"\n",
+    );
+    place.write("wait", "");
+    let mut child = place.command(&["apply", "--yes"]).spawn().unwrap();
+    wait_for("the command", || place.path("ledger").exists().then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    place.run(&["resolve", "local_command.slow", "--applied"]).ends(0);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.tree().names(), ["retrue.toml", "wait"]);
+}
+
+#[test]
+fn promise_3_a_person_can_say_that_an_update_by_a_command_was_carried_out() {
+    let block = |inputs: &str| {
+        stack(&format!(
+            "[resource.local_command.c]\ninputs = \"{inputs}\"\ncreate = \"echo $RETRUE_INPUTS > f\"\nupdate = \"echo $RETRUE_INPUTS > f; test ! -e wait || exec sleep 1000\"\nread = \"cat f || exit 44\"\ndelete = \"rm f\"\n"
+        ))
+    };
+    let place = Environment::with_stack(&block("old"));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", block("new"));
+    place.write("wait", "");
+    let mut child = place.command(&["apply", "--yes"]).spawn().unwrap();
+    wait_for("the update", || place.read("f").contains("new").then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs_err::remove_file(place.path("wait")).unwrap();
+    // What `read` shows is no longer what it showed before: at the least a person can say so.
+    if place.run(&["apply", "--yes"]).code == 4 {
+        place.run(&["resolve", "local_command.c", "--applied"]).ends(0);
+        place.run(&["apply", "--yes"]).ends(0);
+    }
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.read("f"), "\"old\"\n");
+}

@@ -153,3 +153,41 @@ fn every_looks_again_and_again_until_it_is_told_to_stop() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     place.run(&["reconcile", "--every", "1s", "--fix"]).ends(1).tells("RT0803", &["--yes"]);
 }
+
+#[test]
+fn reconcile_reports_what_cannot_be_read_beside_the_rest() {
+    let place = Environment::with(
+        "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\n[resource.local_command.c]\ncreate = \"touch t\"\nread = \"test ! -e broken || exit 1; test -e t || exit 44\"\ndelete = \"rm t\"\n",
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("broken", "");
+    let report = place.run(&["reconcile", "--json"]).json_lines();
+    let last = &report[report.len() - 1];
+    assert_eq!((&last["in_true"], &last["unreadable"]), (&json!(1), &json!(1)), "{last}");
+}
+
+#[test]
+fn accept_tells_nothing_to_write_that_cannot_be_written() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("f", "by hand");
+    let shown = place.run(&["reconcile", "--accept", "local_file.f"]);
+    assert!(
+        shown.stdout.contains("content = \"by hand\"") && !shown.stdout.contains("sha256 = "),
+        "{}",
+        shown.screen()
+    );
+}
+
+#[test]
+fn drift_is_accepted_before_a_rename_is_applied() {
+    let block = |name: &str| format!("[resource.local_file.{name}]\npath = \"f\"\ncontent = \"x\"\n");
+    let place = Environment::with(&block("f"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let moved = "\n[[moved]]\nfrom = \"local_file.f\"\nto = \"local_file.g\"\n";
+    place.write("retrue.toml", stack(&(block("g") + moved)));
+    place.write("f", "by hand");
+    place.run(&["reconcile", "--accept", "local_file.g"]).ends(0);
+    assert_eq!(place.recorded(), ["local_file.f"], "the rename itself is for an apply");
+    place.run(&["reconcile"]).ends(0);
+}

@@ -192,3 +192,36 @@ fn a_rename_with_moved_keeps_the_thing_and_without_is_refused() {
     assert_eq!(place.recorded(), ["local_command.new", "local_directory.new"]);
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }
+
+/// Interrupts a verb twice while a command that only reads runs, and returns how it ended.
+fn interrupted_while_it_reads(place: &Environment, arguments: &[&str]) -> Option<i32> {
+    let mut child = place.command(arguments).spawn().unwrap();
+    wait_for("the command", || place.path("running").exists().then_some(()));
+    // Twice, but each is seen: the second is sent when the first had its answer.
+    for words in ["once more cancels it", "cancelling"] {
+        signal(&child, Signal::INT);
+        says(&mut child, words);
+    }
+    let ended = wait_for("the end", || child.try_wait().unwrap());
+    fs_err::remove_file(place.path("running")).unwrap();
+    ended.code()
+}
+
+#[test]
+fn a_signal_while_planning_is_a_cancellation() {
+    let place = Environment::with(
+        "[data.local_command.slow]\ncommand = \"touch running; exec sleep 1000\"\n\n[resource.local_file.f]\npath = \"f\"\ncontent = \"${data.local_command.slow.stdout}\"\n",
+    );
+    assert_eq!(interrupted_while_it_reads(&place, &["apply", "--yes"]), Some(130));
+}
+
+#[test]
+fn reconcile_can_be_cancelled_while_it_reads() {
+    let place = Environment::with(
+        "[resource.local_command.c]\ncreate = \"touch thing\"\nread = \"test ! -e wait || { touch running; exec sleep 1000; }; test -e thing || exit 44\"\ndelete = \"rm thing\"\n",
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("wait", "");
+    assert_eq!(interrupted_while_it_reads(&place, &["reconcile"]), Some(130));
+    assert_eq!(interrupted_while_it_reads(&place, &["reconcile", "--fix", "--yes"]), Some(130));
+}

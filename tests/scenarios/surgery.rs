@@ -185,3 +185,27 @@ fn answers_about_what_is_in_doubt() {
     place.run(&["resolve", "testcloud_token.t", "--applied"]).ends(1).tells("RT0613", &["testcloud_token.t"]);
     place.run(&["resolve", "testcloud_token.no", "--absent"]).ends(1).tells("RT0613", &["testcloud_token.no"]);
 }
+
+#[test]
+fn mv_refuses_another_type() {
+    let place = Environment::with("[resource.retrue_data.d]\ninput = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["state", "mv", "retrue_data.d", "local_file.d"]).ends(1);
+    assert_eq!(place.recorded(), ["retrue_data.d"]);
+}
+
+#[test]
+fn rm_of_several_is_all_or_nothing() {
+    let place = Environment::with("[resource.retrue_data.d]\ninput = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["state", "rm", "retrue_data.d", "retrue_data.no"]).ends(1).tells("RT0611", &["retrue_data.no"]);
+    assert_eq!(place.recorded(), ["retrue_data.d"]);
+}
+
+#[test]
+fn what_is_listed_has_the_identity_of_its_type() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    let id = place.run(&["state", "list", "--json"]).ends(0).json()[0]["id"].clone();
+    assert!(id.as_str().is_some_and(|id| id.ends_with('f')), "{id}");
+}

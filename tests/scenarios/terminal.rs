@@ -3,9 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use crate::environment::{Environment, Shown};
+use crate::environment::{Environment, Shown, wait_for};
 
-const STACK: &str = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\n[resource.local_command.c]\ncreate = \"until test -e go; do sleep 0.01; done\"\ndelete = \"true\"\n";
+const STACK: &str = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\n[resource.local_command.c]\ncreate = \"touch running; until test -e go; do sleep 0.01; done\"\ndelete = \"true\"\n";
 
 /// The program with a terminal of its own, which `script` (part of every Debian) lends it.
 fn on_a_terminal(place: &Environment, arguments: &[&str]) -> Child {
@@ -84,6 +84,8 @@ fn an_interrupt_while_it_works_lets_what_runs_finish() {
     until(&mut child, "local_file.f");
     // The bar of what runs, with what it does.
     until(&mut child, "local_command.c");
+    // The plan names it, too: only from here on it runs.
+    wait_for("the command", || place.path("running").exists().then_some(()));
     types(&mut child, "\u{3}");
     until(&mut child, "once more cancels it");
     place.write("go", "");

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
 
-use crate::environment::Environment;
 use crate::environment::tree::Tree;
+use crate::environment::{Environment, stack};
 
 const STACK: &str = r#"
 [stack]
@@ -235,4 +235,30 @@ fn a_new_release_is_taken_back_to_the_old_one() {
     assert!(!place.path("releases/1.0.0").exists());
     place.run(&["compensate", "--yes"]).ends(0);
     Tree::of(&place.work()).is(&first, "after the newer release was taken back");
+}
+
+#[test]
+fn through_the_first_run_past_a_fix_of_what_somebody_drifted() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    let before = place.tree();
+    place.run(&["apply", "--yes"]).ends(0);
+    let first = place.runs()[0].clone();
+    place.write("f", "by hand");
+    place.run(&["reconcile", "--fix", "--yes"]).ends(0);
+    place.run(&["compensate", "--through", &first, "--yes"]).ends(0);
+    place.tree().is(&before, "all the way back");
+}
+
+#[test]
+fn compensate_passes_over_a_run_that_had_no_effect() {
+    let file = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n";
+    let place = Environment::with(file);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write(
+        "retrue.toml",
+        stack(&format!("{file}\n[resource.local_command.bad]\ncreate = \"exit 3\"\ndelete = \"true\"\n")),
+    );
+    place.run(&["apply", "--yes"]).ends(1);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.tree().names(), ["retrue.toml"]);
 }

@@ -161,7 +161,11 @@ pub(crate) async fn output(
 }
 
 fn failed(action: &str, status: i32, finished: &Finished) -> ProviderError {
-    with_stderr(ProviderError::new(Category::Unknown, action, ended_with(action, status, finished)), finished)
+    let error = ProviderError::new(Category::Unknown, action, ended_with(action, status, finished));
+    // The last line is in the message already.
+    let (before, last) = finished.stderr.trim_end().rsplit_once('\n').unwrap_or(("", &finished.stderr));
+    let rest = if last.trim().chars().count() > MOST_CHARACTERS { finished.stderr.as_str() } else { before };
+    if rest.trim().is_empty() { error } else { error.with("stderr", rest) }
 }
 
 /// One line, with the last that the command had to say: on standard error, or else, as many tools do, on

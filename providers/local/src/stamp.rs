@@ -49,6 +49,11 @@ impl Stamp {
         self.extended.iter().filter_map(|(name, value)| Some((name.clone(), STANDARD.decode(value).ok()?))).collect()
     }
 
+    /// When it was last written: seconds since 1970 and nanoseconds.
+    pub(crate) fn time(&self) -> (i64, u32) {
+        self.modified
+    }
+
     /// When it was last written.
     pub(crate) fn modified(&self) -> SystemTime {
         let (seconds, nanoseconds) = self.modified;

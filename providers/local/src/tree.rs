@@ -195,9 +195,21 @@ fn unpack(packed: &mut impl Read, target: &Path, header: &Header) -> io::Result<
             let access = header.stamp.access();
             // As for every link: its owner decides nothing.
             let _ = std::os::unix::fs::lchown(target, access.user, access.group);
+            stamp_link(target, &header.stamp)?;
         }
     }
     Ok(false)
+}
+
+/// Gives a link itself its time, not what it leads to.
+fn stamp_link(target: &Path, stamp: &Stamp) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+    let (tv_sec, nanoseconds) = stamp.time();
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec, tv_nsec: nanoseconds.into() },
+    };
+    Ok(utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 fn finish(target: &Path, stamp: &Stamp) -> io::Result<()> {

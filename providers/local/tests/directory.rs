@@ -21,7 +21,7 @@ fn text(text: &str) -> Value {
 }
 
 /// Mode, user, group, time, and bytes or target.
-type Sight = (u32, u32, u32, i64, Vec<u8>);
+type Sight = (u32, u32, u32, (i64, i64), Vec<u8>);
 
 /// Everything that there is to see in a directory.
 fn picture(directory: &Path) -> BTreeMap<Vec<u8>, Sight> {
@@ -37,7 +37,7 @@ fn picture(directory: &Path) -> BTreeMap<Vec<u8>, Sight> {
             } else {
                 Vec::new()
             };
-            let time = if metadata.is_symlink() { 0 } else { metadata.mtime() };
+            let time = (metadata.mtime(), metadata.mtime_nsec());
             let key = entry.path().as_os_str().as_bytes().to_vec();
             (key, (metadata.mode(), metadata.uid(), metadata.gid(), time, content))
         })

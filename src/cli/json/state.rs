@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::value::Shown;
 use crate::address::Address;
 use crate::cli::render::state::marked;
+use crate::config::Schemas;
 use crate::rest::RestingValue;
 use crate::saga::{Counts, ObjectStatus, RestingObject, RunKind, RunRecord, RunState, State};
 
@@ -84,22 +85,29 @@ fn objects(state: &State) -> impl Iterator<Item = (&Address, Option<&str>, &Rest
 }
 
 /// `state list --json`.
-pub(crate) fn list(state: &State) -> Vec<WireEntry<'_>> {
+pub(crate) fn list<'a>(state: &'a State, schemas: &Schemas) -> Vec<WireEntry<'a>> {
     objects(state)
         .map(|(address, deposed, object)| WireEntry {
             address,
             kind: address.type_name(),
             provider: &object.provider().instance,
-            id: id(object),
+            id: id(address, object, schemas),
             run_id: object.run(),
             deposed,
         })
         .collect()
 }
 
-/// The attribute `id`, where there is one and it is no secret.
-pub(crate) fn id(object: &RestingObject) -> Option<String> {
-    object.attributes().value.0.get("id").and_then(|id| id.as_str()).map(str::to_owned)
+/// What tells an object of a type from the others: the attribute `id`, else what the schema calls its
+/// identity; `None` where there is neither, or it is secret.
+pub(crate) fn id(address: &Address, object: &RestingObject, schemas: &Schemas) -> Option<String> {
+    let text = |name: &str| object.attributes().value.0.get(name).and_then(|id| id.as_str()).map(str::to_owned);
+    let identity = || {
+        let schema = schemas.iter().find_map(|(_, schema)| schema.resources.get(address.type_name()))?;
+        let names = schema.block.attributes.iter().filter(|(_, attribute)| attribute.identity);
+        names.map(|(name, _)| text(name)).collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty())
+    };
+    text("id").or_else(|| Some(identity()?.join("/")))
 }
 
 /// The objects of one address, or all.

@@ -1,9 +1,12 @@
 //! Diagnostics with the lines that they are about.
 
+mod veiled;
+
 use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
+use self::veiled::Veiled;
 use super::text::{bold, visible_lines, wrap};
 use crate::diagnostic::{Diagnostic, Label, Severity, Source, Sources};
 use crate::span::FileId;
@@ -175,14 +178,14 @@ fn excerpt<'a>(source: &'a Source, spots: &[Spot<'a>]) -> Option<Element<'a>> {
         }
         end = next;
     }
-    let shown = text.get(start..end)?;
+    let veiled = Veiled::new(source, start..end)?;
     let annotations = spots.iter().map(|spot| {
         let kind = if spot.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let annotation = kind.span(spot.bytes.start - start..spot.bytes.end - start);
+        let annotation = kind.span(veiled.within(&spot.bytes));
         if spot.label.text.is_empty() { annotation } else { annotation.label(spot.label.text.as_str()) }
     });
     let snippet: Snippet<'a, Annotation<'a>> =
-        Snippet::source(shown).path(path).line_start(line_start).fold(false).annotations(annotations);
+        Snippet::source(veiled.text.clone()).path(path).line_start(line_start).fold(false).annotations(annotations);
     Some(snippet.into())
 }
 

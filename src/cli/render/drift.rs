@@ -91,7 +91,13 @@ fn third_side(path: &Path, drift: &Drift) -> Option<String> {
 }
 
 /// What was taken for the record, and what the TOML should say so that the next apply agrees.
-pub(crate) fn accepted<'a>(drift: impl Iterator<Item = &'a Drift>, detail: Detail) -> String {
+///
+/// `settable` says whether an attribute of an instance can be written: what the provider works out cannot.
+pub(crate) fn accepted<'a>(
+    drift: impl Iterator<Item = &'a Drift>,
+    settable: &dyn Fn(&Drift, &Path) -> bool,
+    detail: Detail,
+) -> String {
     let mut screen = Screen::new(detail);
     let mut none = true;
     for drift in drift {
@@ -104,7 +110,8 @@ pub(crate) fn accepted<'a>(drift: impl Iterator<Item = &'a Drift>, detail: Detai
             continue;
         }
         screen.line(&format!("{}  accepted", bold(&address)));
-        let mut lines: Vec<String> = drift.attributes.iter().filter_map(|path| assignment(path, drift)).collect();
+        let writable = drift.attributes.iter().filter(|path| settable(drift, path));
+        let mut lines: Vec<String> = writable.filter_map(|path| assignment(path, drift)).collect();
         lines.dedup();
         if !lines.is_empty() {
             screen.line(&dim("    so that the next apply agrees, write in its block:"));
@@ -211,7 +218,11 @@ mod tests {
             observed,
             error: None,
         };
-        let screen = crate::cli::console::plain(&accepted(std::iter::once(&drift), Detail { width: 100, all: false }));
+        let screen = crate::cli::console::plain(&accepted(
+            std::iter::once(&drift),
+            &|_, _| true,
+            Detail { width: 100, all: false },
+        ));
         let lines: String =
             screen.lines().filter_map(|line| Some(line.strip_prefix("    ")?.to_owned() + "\n")).skip(1).collect();
         let read: toml::Table = lines.parse().unwrap_or_else(|error| panic!("{error}\n{lines}"));

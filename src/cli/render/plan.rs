@@ -38,6 +38,9 @@ pub(crate) fn headline(plan: &Plan) -> String {
         "default" => visible(&plan.stack),
         environment => format!("{} ({})", visible(&plan.stack), visible(environment)),
     };
+    if plan.is_empty() && !plan.in_doubt.is_empty() {
+        return format!("{}: nothing else to do, but something is in doubt.", bold(&name));
+    }
     if plan.is_empty() {
         return match plan.kind {
             PlanKind::Apply => format!("{}: nothing to do, the world is as declared.", bold(&name)),

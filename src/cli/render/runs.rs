@@ -2,7 +2,7 @@
 
 use super::plan::{Detail, Screen};
 use super::table::table;
-use super::text::{bold, count, dim, green, red, visible, yellow};
+use super::text::{bold, count, dim, green, red, visible, width, yellow};
 use crate::saga::history::{RunHistory, StepHistory};
 use crate::saga::{Counts, Event, Journaled, RunRecord, RunState, StepStatus, UndoStatus};
 
@@ -125,11 +125,22 @@ pub(crate) fn state(state: RunState) -> String {
 /// The journal of a run, one event a line.
 pub(crate) fn events(events: &[Journaled], detail: Detail) -> String {
     let mut screen = Screen::new(detail);
+    let address = |event: &Journaled| event.address.as_ref().map(|address| visible(&address.to_string()));
+    let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or_default();
+    let words = widest(&mut events.iter().map(|event| width(event.event.word())));
+    let addresses = widest(&mut events.iter().filter_map(address).map(|address| width(&address)));
+    let padded = |text: &str, to: usize| " ".repeat(to.saturating_sub(width(text)));
     for event in events {
-        let address = event.address.as_ref().map(|address| visible(&address.to_string())).unwrap_or_default();
-        let more = about(&event.event);
-        let line = format!("{}  {:<20} {}  {}", dim(&event.time), event.event.word(), bold(&address), visible(&more));
-        screen.line(line.trim_end());
+        let (word, address) = (event.event.word(), address(event).unwrap_or_default());
+        let more = visible(&about(&event.event));
+        let mut line = format!("{}  {word}", dim(&event.time));
+        if !(address.is_empty() && more.is_empty()) {
+            line.push_str(&format!("{}  {}", padded(word, words), bold(&address)));
+        }
+        if !more.is_empty() {
+            line.push_str(&format!("{}  {more}", padded(&address, addresses)));
+        }
+        screen.line(&line);
     }
     screen.finish()
 }

@@ -48,8 +48,11 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
             Some(output) => session
                 .console
                 .hint(&format!("\nhint: `retrue apply {}` does just this\n", typed(&output.to_string_lossy()))),
-            None if !plan.is_empty() => session.console.hint("\nhint: `retrue apply` plans again, asks, and does it\n"),
-            None => {}
+            None if plan.is_empty() => {}
+            None if arguments.destroy => {
+                session.console.hint("\nhint: `retrue destroy` plans again, asks, and does it\n")
+            }
+            None => session.console.hint("\nhint: `retrue apply` plans again, asks, and does it\n"),
         }
     }
     Ok(match arguments.detailed_exitcode {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
+use retrue_provider_api::Path;
 
 use crate::address::Address;
 use crate::cli::codes;
@@ -14,7 +15,7 @@ use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Options, Planned, Workspace};
-use crate::plan::InDoubt;
+use crate::plan::{Drift, InDoubt};
 use crate::reconcile::Report;
 
 /// Compare the world with what is recorded and desired
@@ -72,7 +73,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
 
 async fn once(session: &Session, arguments: &Arguments) -> Ending {
     let options = session.options();
-    let workspace = engine::workspace(&options)?;
+    let workspace = engine::checked_workspace(&options).await?;
     if arguments.fix || arguments.accept_all || !arguments.accept.is_empty() {
         let store = session.open(&options, "reconcile", Some(&workspace.stack)).await?;
         let ending = changing(session, &store, &options, &workspace, arguments).await;
@@ -140,7 +141,8 @@ async fn changing(
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
-        let run = told(session, &report, &planned, accept(session, store, &report, arguments).await)?;
+        let run =
+            told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)?;
         let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
         end(session, run.as_deref(), &after, &planned)?;
         return Ok(standing(&after, &doubtful));
@@ -184,7 +186,7 @@ async fn changing(
 async fn accept(
     session: &Session,
     store: &engine::Session,
-    report: &Report,
+    (workspace, report, planned): (&Workspace, &Report, &Planned),
     arguments: &Arguments,
 ) -> Result<Option<String>, Failure> {
     let wanted: BTreeSet<Address> = arguments.accept.iter().cloned().collect();
@@ -196,14 +198,15 @@ async fn accept(
         }
     }
     let wanted = (!arguments.accept_all).then_some(&wanted);
-    let (run, accepted) = store.accept_drift(report, wanted).await?;
+    let (run, accepted) = store.accept_drift(report, &workspace.stack.moved, wanted).await?;
     if session.console.settings().json {
         for address in &accepted {
             session.document(&json::drift::accepted(&session.now(), run.as_deref(), address))?;
         }
     } else {
         let drift = report.drift.iter().filter(|drift| accepted.contains(&drift.address));
-        session.console.data(&render::drift::accepted(drift, session.detail()));
+        let settable = |drift: &Drift, path: &Path| planned.settable(&drift.address, path);
+        session.console.data(&render::drift::accepted(drift, &settable, session.detail()));
     }
     Ok(run)
 }

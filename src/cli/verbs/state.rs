@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     Rm(Remove),
     /// Write the state and all runs to standard output, secrets sealed
     Export(Export),
-    /// Make the state of an export the state, where there is none
+    /// Put the state of an export in the place of what is recorded; runs stay as they are
     Restore(Restore),
     /// Mend a damaged store from its mirror
     Recover(Recover),
@@ -74,7 +74,7 @@ pub(crate) struct Recover {}
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     let verb = match verb {
-        Verb::List(_) => return list(session),
+        Verb::List(_) => return list(session).await,
         Verb::Export(_) => return export(session),
         Verb::Recover(_) => return recover(session).await,
         changing => changing,
@@ -110,10 +110,7 @@ async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Endin
             }
         }
         Verb::Rm(arguments) => {
-            let mut removed = Vec::new();
-            for address in &arguments.addresses {
-                removed.extend(store.state_rm(address).await?);
-            }
+            let removed = store.state_rm(&arguments.addresses).await?;
             if json {
                 return session.document(&removed);
             }
@@ -128,6 +125,12 @@ async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Endin
                     .hint("`retrue state export` writes a state that can be restored")
             })?;
             let changed = store.state_restore(&document).await?;
+            let doubtful: Vec<String> =
+                store.open_doubt().await?.into_iter().map(|doubt| doubt.address.to_string()).collect();
+            if !doubtful.is_empty() {
+                let names = visible(&doubtful.join(", "));
+                console.hint(&format!("note: it is in doubt what became of {names}; `retrue apply` looks first\n"));
+            }
             if json {
                 return session.document(&serde_json::json!({ "changed": changed }));
             }
@@ -159,13 +162,15 @@ pub(super) fn no_state(message: &str) -> Failure {
         .into()
 }
 
-fn list(session: &Session) -> Ending {
+async fn list(session: &Session) -> Ending {
     let looked = session.look()?;
     let nothing = crate::saga::State::default();
     let state = looked.as_ref().map_or(&nothing, |look| &look.state);
     let console = &session.console;
+    // What has an `id` needs no schema; what is named by its identity is built in.
+    let schemas = crate::registry::schemas().await.unwrap_or_default();
     if console.settings().json {
-        return session.document(&json::state::list(state));
+        return session.document(&json::state::list(state, &schemas));
     }
     let mut rows = Vec::new();
     for (address, entry) in &state.addresses {
@@ -174,7 +179,7 @@ fn list(session: &Session) -> Ending {
         for (remark, object) in current.chain(deposed) {
             rows.push(vec![
                 visible(&format!("{address}{remark}")),
-                visible(&json::state::id(object).unwrap_or_else(|| "-".to_owned())),
+                visible(&json::state::id(address, object, &schemas).unwrap_or_else(|| "-".to_owned())),
                 visible(&object.provider().instance),
             ]);
         }

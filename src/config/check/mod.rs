@@ -167,7 +167,10 @@ impl<'s> Checker<'s, '_> {
         let schema = match self.schemas.of_block(self.stack, block) {
             Ok(schema) => Some(schema),
             Err(diagnostic) => {
-                self.found.push(*diagnostic);
+                // That the provider is not declared was said when the stack was loaded.
+                if !self.stack.picks_nobody(block) {
+                    self.found.push(*diagnostic);
+                }
                 None
             }
         };

@@ -40,6 +40,9 @@ pub struct Failed {
     pub sources: Sources,
     /// What is wrong, sorted by place; at least one error.
     pub diagnostics: Vec<Diagnostic>,
+    /// What could be made of it all the same, where every file could be read and parsed: what is wrong
+    /// in it is unknown, so that the rest can be checked.
+    pub stack: Option<Box<Stack>>,
 }
 
 /// Reads the stack in a directory and checks everything that needs no schema: syntax, keys, names,
@@ -65,13 +68,19 @@ pub fn load_texts<'t>(directory: &Path, texts: impl IntoIterator<Item = (&'t str
 
 fn finish(
     directory: &Path,
-    sources: Sources,
+    mut sources: Sources,
     files: &[FileId],
     mut diagnostics: Vec<Diagnostic>,
 ) -> Result<Stack, Failed> {
     let unread = !diagnostics.is_empty();
     let loaded = with_deep_stack(|| {
-        let mut loader = Loader { stack: Stack::default(), whole: !unread, diagnostics: Vec::new(), stack_table: None };
+        let mut loader = Loader {
+            stack: Stack::default(),
+            whole: !unread,
+            diagnostics: Vec::new(),
+            stack_table: None,
+            secrets: Vec::new(),
+        };
         loader.stack.directory = absolute_directory(directory);
         for file in files {
             if let Some(source) = sources.get(*file) {
@@ -80,21 +89,22 @@ fn finish(
         }
         loader.finish(files.first().copied())
     });
-    let mut stack = match loaded {
-        Ok((stack, found)) => {
-            diagnostics.extend(found);
-            stack
+    let (mut stack, whole) = match loaded {
+        Ok(loader) => {
+            diagnostics.extend(loader.diagnostics);
+            loader.secrets.into_iter().for_each(|span| sources.hide(span));
+            (loader.stack, loader.whole)
         }
         Err(error) => {
             diagnostics.push(error.into());
-            Stack::default()
+            (Stack::default(), false)
         }
     };
     sort(&mut diagnostics);
+    stack.sources = sources.clone();
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(Failed { sources, diagnostics });
+        return Err(Failed { sources, diagnostics, stack: whole.then(|| Box::new(stack)) });
     }
-    stack.sources = sources;
     stack.warnings = diagnostics;
     Ok(stack)
 }
@@ -107,6 +117,8 @@ struct Loader {
     diagnostics: Vec<Diagnostic>,
     /// The place of `[stack]`, once seen.
     stack_table: Option<Span>,
+    /// Where secrets are written, so that no line shows them.
+    secrets: Vec<Span>,
 }
 
 impl Loader {
@@ -114,12 +126,18 @@ impl Loader {
         match parse(file, text, &mut self.diagnostics) {
             Some(Parsed { root, broken }) => {
                 self.whole &= broken.is_empty();
+                if !broken.is_empty() {
+                    self.secrets.extend(likely_secrets(file, text));
+                }
                 let mut diagnostics = std::mem::take(&mut self.diagnostics);
                 let mut reader = Reader { file, text, broken: &broken, diagnostics: &mut diagnostics };
                 self.root(&mut reader, &root);
                 self.diagnostics = diagnostics;
             }
-            None => self.whole = false,
+            None => {
+                self.whole = false;
+                self.secrets.extend(likely_secrets(file, text));
+            }
         }
     }
 
@@ -144,7 +162,7 @@ impl Loader {
     }
 
     /// The checks that look at everything, and the name.
-    fn finish(mut self, main: Option<FileId>) -> (Stack, Vec<Diagnostic>) {
+    fn finish(mut self, main: Option<FileId>) -> Self {
         if self.whole {
             if self.stack_table.is_none() {
                 self.diagnostics.push(
@@ -159,8 +177,36 @@ impl Loader {
         if self.stack.name.is_empty() {
             self.stack.name = directory_name(&self.stack.directory).into();
         }
-        (self.stack, self.diagnostics)
+        self
     }
+}
+
+/// Where a file that is broken seems to hold secrets: the defaults of variables that are called sensitive.
+/// What is no TOML is not told apart better than line by line.
+fn likely_secrets(file: FileId, text: &str) -> Vec<Span> {
+    let mut found = Vec::new();
+    let (mut defaults, mut sensitive, mut variable) = (Vec::new(), false, false);
+    let mut start = 0;
+    for line in text.split_inclusive('\n').chain(["["]) {
+        let written = line.trim();
+        let key = written.split(['=', ' ', '\t']).next().unwrap_or_default();
+        if written.starts_with('[') {
+            let ended = std::mem::take(&mut defaults);
+            if sensitive && variable {
+                found.extend(ended);
+            }
+            sensitive = false;
+            variable = written.trim_start_matches(['[', ' ']).starts_with("variable");
+        } else if key == "sensitive" {
+            sensitive = true;
+        } else if key == "default"
+            && let Some(sign) = line.find('=')
+        {
+            defaults.push(Span::new(file, start + sign + 1..start + line.trim_end().len()));
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// The name of a directory, for a stack that has none.

@@ -30,6 +30,7 @@ impl Loader {
             from: None,
             validations: Vec::new(),
         };
+        let mut default = None;
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "type" => {
@@ -38,7 +39,10 @@ impl Loader {
                     }
                     variable.typed = true;
                 }
-                "default" => variable.default = Some(reader.expression(item)),
+                "default" => {
+                    default = Some(reader.item_span(item));
+                    variable.default = Some(reader.expression(item));
+                }
                 "nullable" => variable.nullable = reader.bool(key, item).unwrap_or(true),
                 "sensitive" => variable.sensitive = reader.bool(key, item).unwrap_or(true),
                 "description" => variable.description = reader.text(key, item).map(Arc::from),
@@ -46,6 +50,9 @@ impl Loader {
                 "validation" => variable.validations = reader.conditions(key, item),
                 _ => reader.unknown_key(key, "of a variable", VARIABLE_KEYS, &[]),
             }
+        }
+        if variable.sensitive {
+            self.secrets.extend(default);
         }
         insert(&mut self.stack.variables, name, variable, |variable| variable.span, "the variable", reader);
     }

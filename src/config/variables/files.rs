@@ -10,6 +10,7 @@ use crate::config::files::read_text;
 use crate::config::load::Reader;
 use crate::config::parse::{Parsed, parse};
 use crate::diagnostic::{Diagnostic, Sources};
+use crate::span::Span;
 
 impl Resolver<'_> {
     pub(super) fn read_file(&mut self, path: &Path, sources: &mut Sources, given: &mut Given) {
@@ -25,6 +26,10 @@ impl Resolver<'_> {
         let mut diagnostics = Vec::new();
         if let Some(Parsed { root, broken }) = parse(file, &text, &mut diagnostics) {
             for (key, item) in &root {
+                let declared = self.stack.variables.get(key.get_ref().as_ref());
+                if declared.is_some_and(|variable| variable.sensitive) {
+                    sources.hide(Span::new(file, item.span()));
+                }
                 if broken.iter().any(|region| region.contains(&key.span().start)) {
                     continue;
                 }

@@ -221,7 +221,7 @@ async fn a_move_is_followed_back() {
 async fn what_was_moved_or_dropped_by_hand_is_not_taken_for_undone() {
     let stage = Stage::new("[resource.local_file.a]\npath = \"a\"\ncontent = \"x\"\n");
     stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
-    with_session(&stage, async |session| session.state_rm(&"local_file.a".parse().unwrap()).await.map(drop))
+    with_session(&stage, async |session| session.state_rm(&["local_file.a".parse().unwrap()]).await.map(drop))
         .await
         .unwrap();
     let report = unwind(&stage, CompensateOptions::default()).await;

@@ -220,7 +220,7 @@ async fn a_whole_state_is_restored_in_one_record() {
         store.append("run", (0..100).map(|m| put(&format!("k{}", n * 100 + m), n)).collect()).await.unwrap();
     }
     let document = store.export().await.unwrap();
-    assert_eq!(document, place.reader().export().unwrap());
+    assert_eq!(document, place.reader().export(Default::default()).unwrap());
     drop(store);
     let other = Place::new();
     let store = other.open();

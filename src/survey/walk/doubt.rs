@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::address::{Address, BlockAddress};
+use crate::config::Moved;
 use crate::graph::Graph;
 use crate::plan::InDoubt;
 use crate::survey::record::Records;
@@ -21,18 +22,15 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
-    pub(super) fn new(in_doubt: &[InDoubt], graph: &Graph, records: &Records) -> Self {
+    pub(super) fn new(in_doubt: &[InDoubt], graph: &Graph, records: &Records, moved: &[Moved]) -> Self {
         let mut doubt = Doubt::default();
         if in_doubt.is_empty() {
             return doubt;
         }
         doubt.addresses = in_doubt.iter().map(|doubt| doubt.address.clone()).collect();
-        let moved = records
-            .0
-            .iter()
-            .filter(|(_, entry)| entry.moved_from.as_ref().is_some_and(|from| doubt.addresses.contains(from)));
-        let moved: Vec<Address> = moved.map(|(address, _)| address.clone()).collect();
-        doubt.addresses.extend(moved);
+        // What is in doubt may not be recorded yet: doubt follows a rename all the same.
+        let renamed = in_doubt.iter().filter_map(|doubt| Records::renamed(&doubt.address, moved));
+        doubt.addresses.extend(renamed);
         let of = |block: &BlockAddress| -> Vec<BlockAddress> {
             let instances = records.0.range(block.instance(None)..).take_while(|(address, _)| address.block == *block);
             let recorded = instances.flat_map(|(_, entry)| entry.objects()).flat_map(|object| &object.dependencies);

@@ -113,7 +113,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let mut walk = Walk {
         forced_first: create_first(stack, &graph),
         used_attributes: used_attributes(stack),
-        doubt: Doubt::new(&request.in_doubt, &graph, &records),
+        doubt: Doubt::new(&request.in_doubt, &graph, &records, &stack.moved),
         graph: &graph,
         records: &records,
         worlds,

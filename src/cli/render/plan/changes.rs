@@ -28,7 +28,8 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     for action in ORDER {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
         for (position, change) in changes.iter().enumerate() {
-            let brief = short && matches!(action, Action::Create | Action::Delete | Action::Forget | Action::Read);
+            let listed = matches!(action, Action::Create | Action::Delete | Action::Forget | Action::Read);
+            let brief = short && listed && !(*action == Action::Forget && restores(change));
             if change.action == Action::NoOp && change.moved_from.is_none() {
                 continue;
             }
@@ -82,6 +83,7 @@ fn body(screen: &mut Screen, change: &Change) {
     let columns = screen.detail.width.saturating_sub(4).max(16);
     let lines = match change.action {
         Action::Create | Action::Read => listed(&change.after, columns),
+        Action::Forget if restores(change) => differing(change, columns),
         Action::Delete | Action::Forget => briefly(&change.before, columns),
         Action::Replace if change.before.is_null() => listed(&change.after, columns),
         _ => differing(change, columns),
@@ -96,6 +98,11 @@ fn says_something(value: &Value) -> bool {
     let of_blocks = |kind: Type| matches!(kind, Type::List(of) | Type::Set(of) if matches!(*of, Type::Object(..)));
     let none = value.as_items().is_some_and(<[Value]>::is_empty) && of_blocks(value.kind());
     !value.is_null() && !(none && value.marks().is_empty())
+}
+
+/// Whether what is forgotten becomes again what it was when it was adopted.
+fn restores(change: &Change) -> bool {
+    !change.after.is_null() && plain(&change.after) != plain(&change.before)
 }
 
 /// All attributes that are set.

@@ -75,7 +75,8 @@ fn pivot(screen: &mut Screen, plan: &Plan) {
     let Some(pivot) = &plan.pivot else { return };
     heading(screen, "The point of no return:");
     let rest = match pivot.behind.as_slice() {
-        [] => "Nothing else rests on it.".to_owned(),
+        [] => "Its replacement rests on it: if that fails, the run halts instead of unwinding what is before it."
+            .to_owned(),
         behind => format!(
             "{} on it: {}. If one of them fails, the run halts instead of unwinding what is before it.",
             if behind.len() == 1 { "1 other rests".to_owned() } else { format!("{} others rest", behind.len()) },
