@@ -13,6 +13,7 @@ mod scenarios {
     mod crash_cloud;
     mod elsewhere;
     mod input;
+    mod killed;
     mod looking;
     mod machine;
     mod options;

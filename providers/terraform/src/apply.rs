@@ -84,13 +84,7 @@ impl Terraform {
     }
 
     /// Works out what is sent: for what is brought back, a plan of its own.
-    async fn prepare(
-        &self,
-        loaded: &Loaded,
-        kind: &Kind,
-        context: &Context,
-        change: &Change,
-    ) -> ProviderResult<Ready> {
+    async fn prepare(&self, loaded: &Loaded, kind: &Kind, context: &Context, change: &Change) -> ProviderResult<Ready> {
         let operation = word(change.effect);
         let prior = shape(kind.block(), &change.prior);
         let identity = Self::identity_message(loaded, &change.type_name, change.identity.as_ref());
@@ -314,7 +308,10 @@ fn like(change: &Change) -> &Value {
 /// What is probably there when nobody knows: what was planned for a create, what was before for the others.
 fn best_known(kind: &Kind, change: &Change, ready: &Ready) -> Option<Box<Applied>> {
     let (state, private) = match change.effect {
-        Effect::Create => (known(unmarked(kind.block(), ready.planned.clone(), like(change))).0, Private(ready.planned_private.clone())),
+        Effect::Create => (
+            known(unmarked(kind.block(), ready.planned.clone(), like(change))).0,
+            Private(ready.planned_private.clone()),
+        ),
         Effect::Update | Effect::Delete => (ready.prior.clone(), change.prior_private.clone()),
     };
     Some(Box::new(Applied { state, private, identity: change.identity.clone(), warnings: Vec::new() }))

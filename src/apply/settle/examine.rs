@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use retrue_provider_api::{Capability, FindRequest, Findable, Found, Observed, ReadRequest, TypeSchema, Unfinished, Value};
+use retrue_provider_api::{
+    Capability, FindRequest, Findable, Found, Observed, ReadRequest, TypeSchema, Unfinished, Value,
+};
 
 use crate::apply::context::{Call, Caller};
 use crate::apply::execute::compare::differing_known;
