@@ -76,9 +76,8 @@ impl Terraform {
             }
         }
         let Some(import) = &recipe.import else { return Ok(answers) };
-        if let Some(answer) = answers.first() {
-            more.push(("id", answer));
-        }
+        let parts: Vec<(String, &str)> = answers.first().map(|answer| parts(answer)).unwrap_or_default();
+        more.extend(parts.iter().map(|(name, part)| (name.as_str(), *part)));
         Ok(vec![recipe.fill(import, config, &more).ok_or_else(&cannot)?])
     }
 
@@ -96,6 +95,12 @@ impl Terraform {
             _ => state,
         })
     }
+}
+
+/// An answer and its parts between colons, by the names that they have in templates.
+fn parts(answer: &str) -> Vec<(String, &str)> {
+    let parts = answer.split(':').enumerate().map(|(index, part)| (format!("id.{index}"), part));
+    parts.chain([("id".to_owned(), answer)]).collect()
 }
 
 /// Whether an error says one of these.
