@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::environment::Environment;
 use crate::environment::peers::{Aws, Thing, mirror};
 use crate::environment::proxy::Proxy;
+use crate::environment::{Environment, stack};
 
 const STACK: &str = r#"
 [resource.aws_vpc.main]
@@ -84,9 +84,14 @@ impl World {
         let _ = fs_err::remove_dir_all(self.place.path(".retrue"));
     }
 
-    /// Applies, and is killed when the `n`-th write is done. Returns what that was.
+    /// Applies, and is killed so.
     fn killed_at(&self, n: usize) -> String {
-        let child = self.place.command(&["apply", "--yes"]).spawn().unwrap();
+        self.killed(&["apply", "--yes"], n)
+    }
+
+    /// Is killed when the `n`-th write is done. Returns what that was.
+    fn killed(&self, arguments: &[&str], n: usize) -> String {
+        let child = self.place.command(arguments).spawn().unwrap();
         self.proxy.kill_at(n, child.id());
         let shown = self.place.shown(child.wait_with_output().unwrap());
         assert_eq!(shown.code, 128 + 9, "write {n}: it was to be killed: {}", shown.screen());
@@ -199,5 +204,83 @@ fn a_kill_after_any_write_loses_nothing_and_makes_nothing_twice() {
         let _ = writeln!(table, "{n:>3}  {write:<34} {orphans:>7} {duplicates:>10} | {left}");
     }
     println!("killed after a write, of {writes}:\n{table}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What is made again by an undo: things that are found by a marker, and things with names.
+const REMADE: &str = r#"
+[resource.aws_vpc.main]
+cidr_block = "10.0.0.0/16"
+tags = { Name = "main" }
+
+[resource.aws_subnet.a]
+vpc_id = "${aws_vpc.main.id}"
+cidr_block = "10.0.1.0/24"
+
+[resource.aws_s3_bucket.logs]
+bucket = "retrue-killed"
+versioning = { enabled = true }
+tags = { of = "logs" }
+
+[resource.aws_sqs_queue.jobs]
+name = "jobs"
+tags = { of = "${aws_vpc.main.id}" }
+"#;
+
+const UNWIND: [&str; 10] = [
+    "compensate",
+    "--yes",
+    "--past",
+    "aws_vpc.main",
+    "--past",
+    "aws_subnet.a",
+    "--past",
+    "aws_s3_bucket.logs",
+    "--past",
+    "aws_sqs_queue.jobs",
+];
+
+#[test]
+fn a_kill_after_any_write_of_an_undo_that_makes_things_again_makes_nothing_twice() {
+    let test = "a_kill_after_any_write_of_an_undo_that_makes_things_again_makes_nothing_twice";
+    let Some(world) = World::start(test) else { return };
+    let provider = Aws::provider_at(world.proxy.port());
+    let all = stack(&format!("{provider}{REMADE}"));
+    let deleted = || {
+        world.reset();
+        world.place.write("retrue.toml", &all);
+        world.place.run(&["apply", "--yes"]).ends(0);
+        world.place.run(&["runs", "accept", &world.place.runs()[0]]).ends(0);
+        let before = world.aws.things();
+        world.place.write("retrue.toml", stack(&provider));
+        world.place.run(&["apply", "--yes"]).ends(0);
+        world.proxy.let_be();
+        before
+    };
+    let before = deleted();
+    let shown = world.place.run(&UNWIND).ends(0);
+    let writes = world.proxy.writes();
+    let again = world.aws.things();
+    assert_eq!(described(&again), described(&before), "{}", shown.screen());
+    let mut wrong = Vec::new();
+    for n in chosen(writes) {
+        let before = deleted();
+        let write = world.killed(&UNWIND, n);
+        let mut shown = world.place.run(&UNWIND);
+        if shown.code == 4 {
+            shown = world.place.run(&UNWIND);
+        }
+        let found = world.aws.things();
+        println!("unwinding, {n} of {writes}, {write}: ends {}, {:?}", shown.code, too_much(&before, &found));
+        if shown.code != 0 || described(&found) != described(&before) {
+            wrong.push(format!("{n} {write}: {found:#?}\n{}", shown.screen()));
+            continue;
+        }
+        world.place.write("retrue.toml", &all);
+        let plan = world.place.run(&["plan", "--detailed-exitcode"]);
+        if plan.code != 0 {
+            wrong.push(format!("{n} {write}, planned again: {}", plan.screen()));
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -173,7 +173,10 @@ mod tests {
         let named = config(Value::from("p"));
         assert_eq!(policy.findable(&named), Findable::ByIdentity);
         let template = policy.import.as_deref().unwrap();
-        assert_eq!(policy.fill(template, &named, &[("id.1", "aws"), ("id.4", "1")]).as_deref(), Some("arn:aws:iam::1:policy/p"));
+        assert_eq!(
+            policy.fill(template, &named, &[("id.1", "aws"), ("id.4", "1")]).as_deref(),
+            Some("arn:aws:iam::1:policy/p")
+        );
         let unknown = config(Value::unknown(Type::String));
         assert!(policy.identity_of(&unknown).is_some_and(|identity| !identity.is_wholly_known()));
         assert_eq!(policy.findable(&config(Value::null(Type::String))), Findable::No);
