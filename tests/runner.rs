@@ -13,6 +13,7 @@ mod scenarios {
     mod crash_cloud;
     mod elsewhere;
     mod input;
+    mod killed;
     mod logs;
     mod looking;
     mod machine;

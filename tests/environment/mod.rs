@@ -2,6 +2,7 @@
 //! terminal, no colours. The output is the same every time.
 
 pub(crate) mod peers;
+pub(crate) mod proxy;
 pub(crate) mod tree;
 
 use std::fmt::Write as _;

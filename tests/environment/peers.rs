@@ -80,7 +80,24 @@ impl Aws {
 
     /// The configuration of the provider that uses it.
     pub(crate) fn provider(&self) -> String {
-        let url = format!("http://127.0.0.1:{}", self.port);
+        Self::provider_at(self.port)
+    }
+
+    /// The port that it listens at.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes it as new.
+    pub(crate) fn reset(&self) {
+        let answer = self.request("POST", "/moto-api/reset");
+        assert!(answer.contains(" 200 "), "{answer}");
+        self.text("/?Action=DescribeVpcs&Version=2016-11-15");
+    }
+
+    /// The configuration of a provider that finds it at another port.
+    pub(crate) fn provider_at(port: u16) -> String {
+        let url = format!("http://127.0.0.1:{port}");
         let endpoints: String =
             ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"].map(|name| format!("{name} = \"{url}\"\n")).concat();
         format!(
@@ -112,18 +129,109 @@ skip_region_validation = true
         String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
+    /// What the server holds, in full.
+    pub(crate) fn things(&self) -> Vec<Thing> {
+        let python = cache().join("tools/bin/python");
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let output = Command::new(python).args(["-c", DESCRIBE, &url]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .map(|line| {
+                let mut fields = line.split('\t').map(str::to_owned);
+                let mut next = || fields.next().unwrap();
+                Thing { id: next(), is_default: next() == "True", is_marked: next() == "True", what: next() }
+            })
+            .collect()
+    }
+
     /// The answer to a call, with its head.
     fn text(&self, path: &str) -> String {
+        self.request("GET", path)
+    }
+
+    fn request(&self, method: &str, path: &str) -> String {
         use std::io::{Read as _, Write as _};
         let credential = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/ec2/aws4_request";
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!("Host: 127.0.0.1\r\nAuthorization: {credential}, SignedHeaders=host, Signature=0");
-        write!(stream, "GET {path} HTTP/1.0\r\n{head}\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.0\r\n{head}\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         text
     }
 }
+
+/// Something that the server holds.
+#[derive(Debug)]
+pub(crate) struct Thing {
+    pub(crate) id: String,
+    /// It is made by the cloud itself, together with something else.
+    pub(crate) is_default: bool,
+    /// It carries a marker.
+    pub(crate) is_marked: bool,
+    /// All about it that the cloud did not choose, but for the marker.
+    pub(crate) what: String,
+}
+
+/// The same in full: an id, whether the cloud made it by itself, whether it has a marker, and all about it.
+const DESCRIBE: &str = r#"
+import sys, json, boto3
+def client(service):
+    return boto3.client(service, region_name="us-east-1", endpoint_url=sys.argv[1],
+                        aws_access_key_id="test", aws_secret_access_key="test")
+def show(id, kind, name, about, tags, default=False):
+    if isinstance(tags, list):
+        tags = {t["Key"]: t["Value"] for t in tags}
+    marked = tags.pop("retrue:object", None) is not None
+    about = {"about": about, "tags": tags}
+    text = json.dumps(about, sort_keys=True, default=str)
+    for vpc, cidr in networks.items():
+        text = text.replace(vpc, cidr)
+    out.append((id, str(default), str(marked), f"{kind} {name} {text}"))
+out, networks = [], {}
+ec2, sqs, s3, db, iam, ssm = [client(s) for s in ("ec2", "sqs", "s3", "dynamodb", "iam", "ssm")]
+vpcs = ec2.describe_vpcs()["Vpcs"]
+networks = {v["VpcId"]: v["CidrBlock"] for v in vpcs}
+for v in vpcs:
+    dns = [ec2.describe_vpc_attribute(VpcId=v["VpcId"], Attribute=a)[a[0].upper() + a[1:]]["Value"]
+           for a in ("enableDnsSupport", "enableDnsHostnames")]
+    show(v["VpcId"], "vpc", v["CidrBlock"], [v["IsDefault"], v["InstanceTenancy"], dns], v.get("Tags", []), v["IsDefault"])
+for s in ec2.describe_subnets()["Subnets"]:
+    about = [s["VpcId"], s["MapPublicIpOnLaunch"], s["AssignIpv6AddressOnCreation"]]
+    show(s["SubnetId"], "subnet", s["CidrBlock"], about, s.get("Tags", []), s["DefaultForAz"])
+for g in ec2.describe_security_groups()["SecurityGroups"]:
+    def rules(way):
+        return sorted(json.dumps({k: r.get(k) for k in ("IpProtocol", "FromPort", "ToPort", "IpRanges", "Ipv6Ranges")},
+                                 sort_keys=True) for r in g[way])
+    about = [g["VpcId"], g["Description"], rules("IpPermissions"), rules("IpPermissionsEgress")]
+    show(g["GroupId"], "group", g["GroupName"], about, g.get("Tags", []), g["GroupName"] == "default")
+for q in sqs.list_queues().get("QueueUrls", []):
+    a = sqs.get_queue_attributes(QueueUrl=q, AttributeNames=["All"])["Attributes"]
+    about = {k: a[k] for k in a if "Timestamp" not in k}
+    show(q, "queue", q.rsplit("/")[-1], about, sqs.list_queue_tags(QueueUrl=q).get("Tags", {}))
+for b in s3.list_buckets()["Buckets"]:
+    n = b["Name"]
+    try:
+        tags = s3.get_bucket_tagging(Bucket=n)["TagSet"]
+    except Exception:
+        tags = []
+    show(n, "bucket", n, s3.get_bucket_versioning(Bucket=n).get("Status"), tags)
+for t in db.list_tables()["TableNames"]:
+    d = db.describe_table(TableName=t)["Table"]
+    about = [d["KeySchema"], d["AttributeDefinitions"], d.get("BillingModeSummary", {}).get("BillingMode")]
+    show(t, "table", t, about, db.list_tags_of_resource(ResourceArn=d["TableArn"])["Tags"])
+for r in iam.list_roles()["Roles"]:
+    n = r["RoleName"]
+    about = [r["Path"], r["AssumeRolePolicyDocument"], r["MaxSessionDuration"]]
+    show(n, "role", n, about, iam.list_role_tags(RoleName=n)["Tags"])
+for p in ssm.describe_parameters()["Parameters"]:
+    v = ssm.get_parameter(Name=p["Name"])["Parameter"]
+    tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=p["Name"])["TagList"]
+    show(p["Name"], "parameter", p["Name"], [v["Type"], v["Value"], v["Version"]], tags)
+for line in sorted(out, key=lambda line: line[3]):
+    print("\t".join(line))
+"#;
 
 /// Lists what there is, as a client of AWS sees it.
 const LIST: &str = r#"

@@ -193,6 +193,9 @@ fn what_exists_is_imported_by_its_id_and_has_one_owner() {
     let made = aws.truth();
     place.run(&["import", "aws_sqs_queue.jobs", &id]).ends(1).tells("RT0615", &["state rm"]);
     place.run(&["state", "rm", "aws_sqs_queue.jobs"]).ends(0);
+    // It is found by its name, and shown as what it is.
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    assert_eq!((plan["summary"]["adopt"].as_u64(), plan["summary"]["create"].as_u64()), (Some(1), Some(0)), "{plan:#}");
     place.run(&["import", "aws_sqs_queue.none", &id]).ends(1).tells_plainly("RT0611");
     place.run(&["import", "aws_sqs_queue.jobs", &format!("{id}-not")]).ends(1).tells_plainly("RT0413");
     let shown = place.run(&["import", "aws_sqs_queue.jobs", &id]).ends(0);

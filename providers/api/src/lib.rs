@@ -24,7 +24,9 @@ mod wire;
 pub use conversion::{ConversionError, convert, is_convertible};
 pub use error::{Category, ProviderDiagnostic, ProviderError};
 pub use number::{Number, NumberError, PRECISION};
-pub use object::{BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits};
+pub use object::{
+    BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits, Unfinished,
+};
 pub use path::{Path, PathStep};
 pub use proposed::proposed_state;
 pub use provider::{

@@ -165,11 +165,25 @@ pub enum Findable {
     No,
 }
 
+/// What becomes of an object whose create was interrupted, and that was found again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Where it differs from what was planned, it is tainted: the next apply makes it anew.
+    #[default]
+    Replaced,
+    /// Where it differs from what was planned, the next apply makes the rest by an update.
+    Updated,
+    /// It cannot be seen whether all was done: it is tainted in any case.
+    AlwaysReplaced,
+}
+
 /// What a type, with a given configuration, can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
     /// How `find` looks for it.
     pub findable: Findable,
+    /// What becomes of what an interrupted create left.
+    pub unfinished: Unfinished,
     /// `read` tells what is really there. Otherwise it only repeats what was recorded, drift cannot
     /// be seen and doubt cannot be settled.
     pub observes: bool,
@@ -218,6 +232,7 @@ impl Default for Capability {
     fn default() -> Self {
         Capability {
             findable: Findable::ByIdentity,
+            unfinished: Unfinished::Replaced,
             observes: true,
             reads_back: false,
             updates: true,

@@ -10,8 +10,10 @@ use crate::check::result_mistakes;
 use crate::classification::leaves_doubt;
 use crate::codec::{decode, encode, nothing};
 use crate::diagnostic::{error_of, warnings};
+use crate::marker::unmarked;
 use crate::process::{CallError, Connection};
 use crate::provider::{Terraform, null};
+use crate::recipes::recipe;
 use crate::restore::configuration_of;
 use crate::schema::{Kind, Loaded};
 use crate::shape::shape;
@@ -34,7 +36,7 @@ impl Terraform {
         let sent = async {
             self.client.configured(word(change.effect)).await?;
             let (loaded, kind) = self.resource(word(change.effect), &change.type_name).await?;
-            let ready = self.prepare(&loaded, &kind, &change).await?;
+            let ready = self.prepare(&loaded, &kind, context, &change).await?;
             let message = self.message(&kind, &change, &ready)?;
             let connection = self.client.connection().await?;
             record(context, &connection).await?;
@@ -59,10 +61,10 @@ impl Terraform {
             () = context.cancellation.cancelled() => {
                 // A request to stop was not enough: what still runs must not go on behind our back.
                 connection.kill();
-                return self.in_doubt(&change, &ready, "cancelled while it ran");
+                return self.in_doubt(&kind, &change, &ready, "cancelled while it ran");
             }
             () = tokio::time::sleep_until(context.deadline.into()) => {
-                return self.in_doubt(&change, &ready, "the provider did not answer in time");
+                return self.in_doubt(&kind, &change, &ready, "the provider did not answer in time");
             }
         };
         match answer {
@@ -76,13 +78,13 @@ impl Terraform {
             Err(error) => {
                 let error =
                     ProviderError { operation: word(change.effect).into(), ..self.client.failed(Method::Apply, error) };
-                Outcome::Unknown { error, best_known: best_known(&change, &ready) }
+                Outcome::Unknown { error, best_known: best_known(&kind, &change, &ready) }
             }
         }
     }
 
     /// Works out what is sent: for what is brought back, a plan of its own.
-    async fn prepare(&self, loaded: &Loaded, kind: &Kind, change: &Change) -> ProviderResult<Ready> {
+    async fn prepare(&self, loaded: &Loaded, kind: &Kind, context: &Context, change: &Change) -> ProviderResult<Ready> {
         let operation = word(change.effect);
         let prior = shape(kind.block(), &change.prior);
         let identity = Self::identity_message(loaded, &change.type_name, change.identity.as_ref());
@@ -95,6 +97,7 @@ impl Terraform {
         }
         if let Some(image) = &change.restore {
             let config = configuration_of(kind.block(), &change.config, &image.state, &change.prior);
+            let config = marked(kind, context, change, &config).unwrap_or(config);
             let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
             let planned = self
                 .ask_plan(&change.type_name, kind, &config, &prior, &proposed, &change.prior_private)
@@ -120,7 +123,43 @@ impl Terraform {
         }
         let planned = shape(kind.block(), &change.planned);
         let planned = crate::write_only::without_write_only(kind.block(), &planned);
+        if let Some(config) = marked(kind, context, change, &config) {
+            return self.prepare_marked(kind, change, prior, config, planned, identity).await;
+        }
         Ok(Ready { prior, config, planned, planned_private: change.planned_private.0.clone(), identity })
+    }
+
+    /// A create whose configuration has the marker is planned with it: what the provider plans, and its bytes, must
+    /// fit. But for the marker it must be what was planned before.
+    async fn prepare_marked(
+        &self,
+        kind: &Kind,
+        change: &Change,
+        prior: Value,
+        config: Value,
+        before: Value,
+        identity: Option<wire::IdentityData>,
+    ) -> ProviderResult<Ready> {
+        let operation = word(change.effect);
+        let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
+        let planned = self
+            .ask_plan(&change.type_name, kind, &config, &prior, &proposed, &change.prior_private)
+            .await
+            .map_err(|error| ProviderError { operation: operation.into(), ..error })?;
+        let bare = unmarked(kind.block(), planned.state.clone(), &before);
+        if let Some(first) = result_mistakes(&before, &bare).into_iter().next() {
+            if !self.is_legacy(&change.type_name, kind) {
+                return Err(first.into_error(&self.client, operation));
+            }
+            tracing::debug!(change.type_name, "tolerated: {first}");
+        }
+        Ok(Ready {
+            prior,
+            config,
+            planned: planned.state,
+            planned_private: planned.private,
+            identity: planned.identity.or(identity),
+        })
     }
 
     fn message(&self, kind: &Kind, change: &Change, ready: &Ready) -> ProviderResult<wire::ApplyRequest> {
@@ -154,10 +193,10 @@ impl Terraform {
         self.note_legacy(&change.type_name, answer.legacy);
         let error = error_of(operation, &answer.diagnostics, &[&ready.config]);
         let state = match decode(answer.state.as_ref(), &kind.wire) {
-            Ok(state) => shape(kind.block(), &state),
+            Ok(state) => unmarked(kind.block(), shape(kind.block(), &state), like(change)),
             Err(unreadable) => {
                 let error = error.unwrap_or_else(|| self.client.unreadable(operation, unreadable));
-                return Outcome::Unknown { error, best_known: best_known(change, ready) };
+                return Outcome::Unknown { error, best_known: best_known(kind, change, ready) };
             }
         };
         let (state, left_unknown) = known(state);
@@ -185,7 +224,7 @@ impl Terraform {
             (Effect::Delete | Effect::Update, true, Some(error)) => Outcome::Partial { applied: before(), error },
             // The provider's own request may have got through where no answer to it came.
             (Effect::Create, true, Some(error)) if leaves_doubt(&error.message) => {
-                Outcome::Unknown { error, best_known: best_known(change, ready) }
+                Outcome::Unknown { error, best_known: best_known(kind, change, ready) }
             }
             (Effect::Create, true, Some(error)) => Outcome::NotApplied(error),
             (Effect::Create | Effect::Update, true, None) => {
@@ -194,11 +233,12 @@ impl Terraform {
                     operation,
                     "it says that the object is not there, and gives no error",
                 );
-                Outcome::Unknown { error, best_known: best_known(change, ready) }
+                Outcome::Unknown { error, best_known: best_known(kind, change, ready) }
             }
             (_, false, Some(error)) => Outcome::Partial { applied: applied(state, &answer.private), error },
             (Effect::Create | Effect::Update, false, None) => {
-                let mut mistakes = result_mistakes(&ready.planned, &state);
+                let planned = unmarked(kind.block(), ready.planned.clone(), like(change));
+                let mut mistakes = result_mistakes(&planned, &state);
                 if answer.legacy {
                     mistakes.iter().for_each(|mistake| tracing::debug!(change.type_name, "tolerated: {mistake}"));
                     mistakes.clear();
@@ -233,9 +273,9 @@ impl Terraform {
         }
     }
 
-    fn in_doubt(&self, change: &Change, ready: &Ready, what: &str) -> Outcome {
+    fn in_doubt(&self, kind: &Kind, change: &Change, ready: &Ready, what: &str) -> Outcome {
         let error = self.client.error(Category::TimeOut, word(change.effect), what);
-        Outcome::Unknown { error: ProviderError { retry: false, ..error }, best_known: best_known(change, ready) }
+        Outcome::Unknown { error: ProviderError { retry: false, ..error }, best_known: best_known(kind, change, ready) }
     }
 }
 
@@ -254,10 +294,24 @@ async fn record(context: &Context, connection: &Connection) -> ProviderResult<()
     }
 }
 
+/// The configuration of a create with the marker in it, where the type takes one.
+fn marked(kind: &Kind, context: &Context, change: &Change, config: &Value) -> Option<Value> {
+    let recipe = recipe(&change.type_name).filter(|_| change.effect == Effect::Create)?;
+    crate::marker::marked(kind.block(), recipe.marker.as_deref()?, config, context.marker.as_ref()?)
+}
+
+/// What says whether no tags are null or an empty map.
+fn like(change: &Change) -> &Value {
+    &change.planned
+}
+
 /// What is probably there when nobody knows: what was planned for a create, what was before for the others.
-fn best_known(change: &Change, ready: &Ready) -> Option<Box<Applied>> {
+fn best_known(kind: &Kind, change: &Change, ready: &Ready) -> Option<Box<Applied>> {
     let (state, private) = match change.effect {
-        Effect::Create => (known(ready.planned.clone()).0, Private(ready.planned_private.clone())),
+        Effect::Create => (
+            known(unmarked(kind.block(), ready.planned.clone(), like(change))).0,
+            Private(ready.planned_private.clone()),
+        ),
         Effect::Update | Effect::Delete => (ready.prior.clone(), change.prior_private.clone()),
     };
     Some(Box::new(Applied { state, private, identity: change.identity.clone(), warnings: Vec::new() }))

@@ -5,6 +5,7 @@ use retrue_provider_api::{Category, DataRequest, ProviderResult, Value, convert}
 use crate::client::capabilities;
 use crate::codec::{decode, encode, nothing};
 use crate::diagnostic::refuse_errors;
+use crate::marker::unmarked_everywhere;
 use crate::provider::Terraform;
 use crate::schema::Parameter;
 use crate::shape::shape;
@@ -32,7 +33,7 @@ impl Terraform {
             let what = format!("it answers nothing for the data `{name}`, which is a mistake in it");
             return Err(self.client.error(Category::NotFound, "read_data", what));
         }
-        Ok(shape(kind.block(), &state))
+        Ok(unmarked_everywhere(shape(kind.block(), &state)))
     }
 
     /// Calls a function. Where an argument is unknown and the function does not want to see such, its result is

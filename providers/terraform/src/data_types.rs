@@ -12,7 +12,7 @@ pub(crate) fn holds_data(type_name: &str) -> bool {
         .any(|pattern| fits(pattern, type_name))
 }
 
-fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
     let Some(rest) = name.strip_prefix(before) else { return false };
     (0..=rest.len()).filter_map(|at| rest.get(at..)).any(|rest| fits(after, rest))

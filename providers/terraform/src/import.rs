@@ -14,6 +14,15 @@ use crate::wire::{Method, RawState};
 impl Terraform {
     /// An import yields stubs, which say nothing about whether there is such an object: each is read.
     pub(crate) async fn import_objects(&self, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
+        let imported = self.import_all(&request).await?;
+        if imported.is_empty() {
+            return Err(self.missing("import", &format!("no `{}` with the id `{}`", request.type_name, request.id)));
+        }
+        Ok(imported)
+    }
+
+    /// The same, with nothing where nothing is.
+    pub(crate) async fn import_all(&self, request: &ImportRequest) -> ProviderResult<Vec<Imported>> {
         self.client.configured("import").await?;
         let (loaded, _) = self.resource("import", &request.type_name).await?;
         let message = wire::ImportRequest {
@@ -37,9 +46,6 @@ impl Terraform {
             let identity = Self::identity_of(&loaded, &type_name, stub.identity.as_ref());
             let found = self.read_state(&type_name, &kind, &state, Private(stub.private), identity, None).await?;
             imported.extend(found.map(|object| Imported { type_name, object }));
-        }
-        if imported.is_empty() {
-            return Err(self.missing("import", &format!("no `{}` with the id `{}`", request.type_name, request.id)));
         }
         Ok(imported)
     }

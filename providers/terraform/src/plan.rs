@@ -10,6 +10,7 @@ use crate::client::capabilities;
 use crate::codec::{decode, encode, nothing};
 use crate::data_types::holds_data;
 use crate::diagnostic::{path_of, refuse_errors};
+use crate::marker::unmarked;
 use crate::provider::{Terraform, null};
 use crate::restore::configuration_of;
 use crate::schema::Kind;
@@ -55,7 +56,7 @@ impl Terraform {
             requires_replace: planned.requires_replace,
             deferred: planned.deferred,
             warnings: planned.warnings,
-            ..PlanResponse::of(planned.state)
+            ..PlanResponse::of(unmarked(kind.block(), planned.state, &proposed))
         };
         if response.planned.same(&prior) {
             // Without a change, providers return no bytes: those that are there stay.

@@ -9,12 +9,13 @@ use async_trait::async_trait;
 use retrue_provider_api::{
     Capability, Category, Change, ConfigureRequest, Context, DataRequest, FindRequest, Findable, Found, ImportRequest,
     Imported, Observed, Opened, Outcome, PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic,
-    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Type, ValidateRequest, Value,
+    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Type, Unfinished, ValidateRequest, Value,
 };
 
 use crate::client::Client;
 use crate::codec::{decode, encode};
 use crate::config::Launch;
+use crate::recipes::{Recipe, recipe};
 use crate::schema::{Kind, Loaded};
 use crate::wire::{Empty, IdentityData, Method, StopResponse};
 use crate::{data_types, time_limits};
@@ -135,8 +136,10 @@ impl Provider for Terraform {
     }
 
     fn capability(&self, type_name: &str, config: &Value) -> Capability {
+        let recipe = recipe(type_name);
         Capability {
-            findable: Findable::No,
+            findable: recipe.map_or(Findable::No, |recipe| recipe.findable(config)),
+            unfinished: recipe.map_or(Unfinished::Updated, Recipe::unfinished),
             observes: true,
             reads_back: true,
             updates: true,
@@ -144,18 +147,21 @@ impl Provider for Terraform {
             by_processes: self.client.launch().is_started(),
             checks_plans: true,
             holds_data: data_types::holds_data(type_name),
-            settles_within: Duration::ZERO,
+            settles_within: Duration::from_secs(recipe.map_or(0, |recipe| recipe.settles)),
             time_limits: time_limits::of(config),
         }
+    }
+
+    fn identity(&self, type_name: &str, config: &Value) -> Option<Value> {
+        recipe(type_name)?.identity_of(config)
     }
 
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
         within(context, "read", self.read_object(request)).await
     }
 
-    async fn find(&self, _context: &Context, request: FindRequest) -> ProviderResult<Found> {
-        let what = format!("objects of type `{}` cannot be looked for", request.type_name);
-        Err(self.client.error(Category::Validation, "find", what))
+    async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
+        within(context, "find", self.find_object(request)).await
     }
 
     async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {

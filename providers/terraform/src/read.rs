@@ -5,6 +5,7 @@ use retrue_provider_api::{Data, Observed, Private, ProviderResult, ReadRequest, 
 use crate::client::capabilities;
 use crate::codec::{CodecError, decode, encode, nothing, plain_json};
 use crate::diagnostic::refuse_errors;
+use crate::marker::unmarked;
 use crate::provider::Terraform;
 use crate::schema::Kind;
 use crate::shape::shape;
@@ -48,7 +49,8 @@ impl Terraform {
         if found.is_null() {
             return Ok(None);
         }
-        let mut found = shape(kind.block(), &found);
+        let like = recorded.unwrap_or(state);
+        let mut found = unmarked(kind.block(), shape(kind.block(), &found), like);
         if let Some(recorded) = recorded
             && self.is_legacy(type_name, kind)
         {
@@ -97,7 +99,7 @@ impl Terraform {
 
 /// What was found, with null and empty collections as they are recorded: the first SDK does not tell them
 /// apart, and a difference between them is none.
-fn as_recorded(recorded: &Value, found: &Value) -> Value {
+pub(crate) fn as_recorded(recorded: &Value, found: &Value) -> Value {
     match (recorded.data(), found.data()) {
         (Data::Null(_), _) if is_empty_collection(found) => recorded.clone(),
         (_, Data::Null(kind)) if is_empty_collection(recorded) && *kind != Type::Dynamic => recorded.clone(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use retrue_provider_api::{Capability, FindRequest, Findable, Found, Observed, ReadRequest, TypeSchema, Value};
+use retrue_provider_api::{
+    Capability, FindRequest, Findable, Found, Observed, ReadRequest, TypeSchema, Unfinished, Value,
+};
 
 use crate::apply::context::{Call, Caller};
 use crate::apply::execute::compare::differing_known;
@@ -184,12 +186,19 @@ async fn examine_create(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
         },
         Ok(Some(observed)) => {
             let differing = differing_known(&scene.schema.block, &scene.planned, &observed.state);
-            let (outcome, status, how) = if differing.is_empty() {
-                (ResolvedOutcome::Applied, ObjectStatus::Ok, "it was found, and is as planned".to_owned())
-            } else {
-                let names: Vec<String> = differing.iter().map(ToString::to_string).collect();
-                let how = format!("it was found unfinished: {} differ", names.join(", "));
-                (ResolvedOutcome::Partial, ObjectStatus::Tainted, how)
+            let names: Vec<String> = differing.iter().map(ToString::to_string).collect();
+            let (outcome, status, how) = match (scene.capability.unfinished, names.is_empty()) {
+                (Unfinished::AlwaysReplaced, _) => {
+                    let how = "it was found, and whether it is finished cannot be seen".to_owned();
+                    (ResolvedOutcome::Partial, ObjectStatus::Tainted, how)
+                }
+                (_, true) => (ResolvedOutcome::Applied, ObjectStatus::Ok, "it was found, and is as planned".to_owned()),
+                (left, false) => {
+                    let how = format!("it was found unfinished: {} differ", names.join(", "));
+                    let updated = left == Unfinished::Updated;
+                    let status = if updated { ObjectStatus::Ok } else { ObjectStatus::Tainted };
+                    (ResolvedOutcome::Partial, status, how)
+                }
             };
             Verdict::Settled { outcome, object: found_object(scene, observed, status), how }
         }

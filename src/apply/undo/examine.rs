@@ -1,6 +1,6 @@
 //! Finds out what came of an undo that nobody saw end.
 
-use retrue_provider_api::{Findable, Observed, Value};
+use retrue_provider_api::{Findable, Observed, Unfinished, Value};
 
 use crate::apply::patience::patiently;
 use crate::apply::undo::act::Done;
@@ -99,12 +99,14 @@ fn examine_found(
     observed: Observed,
 ) -> Examined {
     let whole = scene.differs(&image.state, &observed.state).is_empty();
-    if !whole && scene.capability.findable == Findable::ByIdentity {
+    // Where an update finishes what was interrupted, it was looked for before the create was sent, and was not there.
+    let ours = scene.capability.by_processes && scene.capability.unfinished == Unfinished::Updated;
+    if !whole && scene.capability.findable == Findable::ByIdentity && !ours {
         return Examined::NotUndone("something else with its identity is there".into());
     }
     let Done { object, lost, .. } = scene.found(prior, image, observed);
     match object {
-        // It carries our marker, so we made it.
+        // It carries our marker, or came after our look: we made it.
         Some(object) if !whole => {
             Examined::Unfinished(Box::new(RecordedObject { status: ObjectStatus::Tainted, ..object }))
         }

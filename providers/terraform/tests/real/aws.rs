@@ -71,7 +71,7 @@ pub fn stop_server() {
 }
 
 pub fn settings(endpoint: &str) -> Json {
-    let names = ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"];
+    let names = ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm", "sns", "kms", "ecr", "lambda", "cloudwatchlogs"];
     let endpoints: serde_json::Map<String, Json> = names.iter().map(|name| ((*name).into(), json!(endpoint))).collect();
     json!({
         "region": "us-east-1",
@@ -88,7 +88,7 @@ pub fn settings(endpoint: &str) -> Json {
     })
 }
 
-async fn world(test: &str) -> Option<World> {
+pub async fn world(test: &str) -> Option<World> {
     there(test, "tools/bin/moto_server")?;
     Some(World::new(launch(test)?, settings(&server()?)).await)
 }

@@ -8,6 +8,7 @@ mod example;
 mod misbehaving;
 mod null;
 mod pyvider;
+mod recipes;
 mod support;
 
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             errors_are_classified,
             undo_of_an_update_and_of_a_delete,
         ],
+        recipes: [what_has_a_name, what_carries_a_marker],
         beside: [the_same_as_terraform],
         example: [
             a_key_that_is_too_short,

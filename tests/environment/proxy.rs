@@ -1,0 +1,130 @@
+//! A proxy between a provider and the server that stands for AWS. It counts writes, and kills a process when one of
+//! them is done, before the answer is delivered.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What was seen, and what shall happen.
+#[derive(Default)]
+struct Watch {
+    writes: usize,
+    /// At which write to kill whom.
+    kill: Option<(usize, u32)>,
+    /// The write that it was killed at.
+    killed_at: String,
+}
+
+/// One proxy. It serves until the program ends.
+pub(crate) struct Proxy {
+    port: u16,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl Proxy {
+    /// Starts one before the server at a port.
+    pub(crate) fn start(server: u16) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let watch = Arc::new(Mutex::new(Watch::default()));
+        let shared = Arc::clone(&watch);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let watch = Arc::clone(&shared);
+                std::thread::spawn(move || while serve(&client, server, &watch).is_some() {});
+            }
+        });
+        Proxy { port, watch }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many writes there were since the last question.
+    pub(crate) fn writes(&self) -> usize {
+        std::mem::take(&mut self.watch.lock().unwrap().writes)
+    }
+
+    /// Kills a process when the `n`-th write from now on is done.
+    pub(crate) fn kill_at(&self, n: usize, pid: u32) {
+        let mut watch = self.watch.lock().unwrap();
+        (watch.writes, watch.kill) = (0, Some((n, pid)));
+    }
+
+    /// Kills nobody any more. Returns the write that it killed at.
+    pub(crate) fn let_be(&self) -> String {
+        let mut watch = self.watch.lock().unwrap();
+        watch.kill = None;
+        watch.writes = 0;
+        std::mem::take(&mut watch.killed_at)
+    }
+}
+
+/// One request and its answer; `None` when there is nothing more to come.
+fn serve(client: &TcpStream, server: u16, watch: &Mutex<Watch>) -> Option<()> {
+    let mut reader = BufReader::new(client);
+    let mut head = Vec::new();
+    loop {
+        let from = head.len();
+        if reader.read_until(b'\n', &mut head).ok()? == 0 {
+            return None;
+        }
+        if matches!(&head[from..], b"\r\n") {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let header = |name: &str| {
+        let mut lines = text.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    };
+    if header("expect").is_some() {
+        (&mut &*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
+    let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+
+    let mut upstream = TcpStream::connect(("127.0.0.1", server)).ok()?;
+    let own = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("expect")
+    };
+    let forwarded: String = text.trim_end().lines().filter(own).map(|line| format!("{line}\r\n")).collect();
+    upstream.write_all(format!("{forwarded}Connection: close\r\n\r\n").as_bytes()).ok()?;
+    upstream.write_all(&body).ok()?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer).ok()?;
+
+    if let Some(name) = write_of(&text, header("x-amz-target").as_deref(), &body) {
+        let mut watch = watch.lock().unwrap();
+        watch.writes += 1;
+        if let Some((_, pid)) = watch.kill.filter(|(n, _)| *n == watch.writes) {
+            let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+            assert!(killed.success());
+            watch.killed_at = name;
+            return None;
+        }
+    }
+    (&mut &*client).write_all(&answer).ok()?;
+    // The server closes after each answer, and has said so.
+    let _ = client.shutdown(Shutdown::Both);
+    None
+}
+
+/// What a request writes; `None` when it only reads.
+fn write_of(head: &str, target: Option<&str>, body: &[u8]) -> Option<String> {
+    let (method, path) = head.lines().next()?.split_once(' ')?;
+    let body = String::from_utf8_lossy(body);
+    let name = match target.and_then(|target| target.rsplit('.').next()) {
+        Some(name) => name.to_owned(),
+        None => match body.split('&').find_map(|field| field.strip_prefix("Action=")) {
+            Some(name) => name.to_owned(),
+            None if matches!(method, "GET" | "HEAD") => return None,
+            None => format!("{method} {}", path.split(' ').next().unwrap_or_default()),
+        },
+    };
+    let reads = ["Describe", "Get", "List", "Head", "BatchGet"].iter().any(|verb| name.starts_with(verb));
+    (!reads).then_some(name)
+}
