@@ -202,6 +202,9 @@ fn what_exists_is_imported_by_its_id_and_has_one_owner() {
     assert_eq!(shown.stdout, "aws_sqs_queue.jobs: imported\n");
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
     place.write("retrue.toml", stack(&format!("{}{queue}{}", aws.provider(), queue.replace(".jobs]", ".twin]"))));
-    place.run(&["import", "aws_sqs_queue.twin", &id]).ends(1).tells("RT0409", &["state mv"]);
+    place
+        .run(&["import", "aws_sqs_queue.twin", &id])
+        .ends(1)
+        .tells("RT0409", &["recorded as `aws_sqs_queue.jobs`", "moved"]);
     assert_eq!(aws.truth(), made);
 }

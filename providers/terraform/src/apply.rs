@@ -96,7 +96,10 @@ impl Terraform {
             return Ok(Ready { prior, config: null(), planned: null(), planned_private, identity });
         }
         if let Some(image) = &change.restore {
-            let config = configuration_of(kind.block(), &change.config, &image.state, &change.prior);
+            // What was made again and left unfinished is another object: what is computed is its own.
+            let same = change.prior.get("id") == image.state.get("id");
+            let now = if same { change.prior.clone() } else { null() };
+            let config = configuration_of(kind.block(), &change.config, &image.state, &now);
             let config = marked(kind, context, change, &config).unwrap_or(config);
             let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
             let planned = self
