@@ -41,6 +41,8 @@ fn programs_of_providers_are_found_locked_and_checked() {
         mirror.join("registry.terraform.io/hashicorp/null/2.1.2/linux_amd64/terraform-provider-null_v2.1.2_x4");
     let mut bytes = fs_err::read(&program).unwrap();
     bytes.push(0);
+    // What still ends is not written over.
+    fs_err::remove_file(&program).unwrap();
     fs_err::write(&program, bytes).unwrap();
     place.run(&["plan"]).ends(1).tells("RT0425", &["not the one that is locked"]);
 
