@@ -97,7 +97,7 @@ fn body(screen: &mut Screen, change: &Change) {
 fn says_something(value: &Value) -> bool {
     let of_blocks = |kind: Type| matches!(kind, Type::List(of) | Type::Set(of) if matches!(*of, Type::Object(..)));
     let none = value.as_items().is_some_and(<[Value]>::is_empty) && of_blocks(value.kind());
-    !value.is_null() && !(none && value.marks().is_empty())
+    !(value.is_null() || none && value.marks().is_empty())
 }
 
 /// Whether what is forgotten becomes again what it was when it was adopted.
