@@ -90,6 +90,8 @@ impl Breakage for OneAtATime {
         request: ReadRequest,
     ) -> ProviderResult<Option<Observed>> {
         let alone = self.0.fetch_add(1, Ordering::SeqCst) == 0;
+        // A read that never waits would be over before the next one begins.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let found = good.read(context, request).await;
         self.0.fetch_sub(1, Ordering::SeqCst);
         if alone { found } else { Ok(None) }
