@@ -191,6 +191,17 @@ fn expected(prepared: &Environment) -> (Expected, Vec<Passing>, Vec<Passing>) {
 }
 
 impl Expected {
+    /// From every point where an apply of `prepared` can end, it goes on, and it goes back.
+    fn on_or_back(&self, prepared: &Environment, applying: Vec<Passing>) {
+        each(&chosen(applying), |case, when| {
+            let place = prepared.copy();
+            abort(&place, &APPLY, case);
+            let other = place.copy();
+            self.goes_on(&place, when);
+            self.goes_back(&other, when);
+        });
+    }
+
     /// The next apply goes on: all is as desired, nothing was done twice, and all of it can go back.
     #[track_caller]
     fn goes_on(&self, place: &Environment, when: &str) {
@@ -220,13 +231,7 @@ fn a_changed_stack_goes_on_or_back_from_every_point() {
     let prepared = changing();
     let (expected, applying, _) = expected(&prepared);
     assert!(applying.iter().any(|(name, _)| name == "apply/effect/after"), "{applying:?}");
-    each(&chosen(applying), |case, when| {
-        let place = prepared.copy();
-        abort(&place, &APPLY, case);
-        let other = place.copy();
-        expected.goes_on(&place, when);
-        expected.goes_back(&other, when);
-    });
+    expected.on_or_back(&prepared, applying);
 }
 
 #[test]
@@ -234,13 +239,7 @@ fn a_first_apply_goes_on_or_back_from_every_point() {
     let prepared = fresh();
     let (expected, applying, _) = expected(&prepared);
     assert!(applying.iter().any(|(name, _)| name.starts_with("store.make")), "{applying:?}");
-    each(&chosen(applying), |case, when| {
-        let place = prepared.copy();
-        abort(&place, &APPLY, case);
-        let other = place.copy();
-        expected.goes_on(&place, when);
-        expected.goes_back(&other, when);
-    });
+    expected.on_or_back(&prepared, applying);
 }
 
 #[test]

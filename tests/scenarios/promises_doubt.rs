@@ -184,11 +184,9 @@ fn promise_3_an_export_takes_doubt_along() {
     server.cloud().clear_faults();
     place.write("../export.json", &place.run(&["state", "export"]).ends(0).stdout);
     fs_err::remove_dir_all(place.path(".retrue")).unwrap();
-    // Either it comes along, or the restore says that there was some.
-    if place.run(&["state", "restore", "../export.json"]).code == 0 {
-        place.run(&["apply", "--yes"]).ends(4);
-        assert_eq!(server.cloud().truth().len(), 1, "never a second time while in doubt");
-    }
+    place.run(&["state", "restore", "../export.json"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(4);
+    assert_eq!(server.cloud().truth().len(), 1, "never a second time while in doubt");
 }
 
 #[test]
