@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         many_at_once,
         what_goes_on_running_is_talked_to_and_ended,
         what_goes_on_running_ends_with_its_handle,
+        all_of_it_holds_in_a_container,
     );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -220,6 +221,26 @@ fn what_fails_leaves_nothing() {
     let finished = block_on(shell(&context, line, directory.path())).unwrap();
     assert_eq!(finished.ended, Ended::Exited(1));
     assert!(!process::still_running(&children.all()[0]));
+}
+
+/// In a namespace of process ids whose sessions are led from outside, as in a container.
+fn all_of_it_holds_in_a_container() {
+    let enter = || {
+        let mut enter = StdCommand::new("unshare");
+        enter.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        enter
+    };
+    if !enter().arg("true").output().is_ok_and(|tried| tried.status.success()) {
+        println!("SKIPPED: no namespace of process ids can be made here");
+        return;
+    }
+    let tests = enter()
+        .arg(std::env::current_exe().unwrap())
+        .args(["--skip", "all_of_it_holds_in_a_container"])
+        .env_remove(PARENT)
+        .output()
+        .unwrap();
+    assert!(tests.status.success(), "{}", String::from_utf8_lossy(&tests.stdout));
 }
 
 fn a_dropped_future_kills() {

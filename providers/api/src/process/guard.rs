@@ -259,7 +259,7 @@ fn end_what_is_left(spare_daemons: bool) {
     if matches!(reap(), Reaped::None) {
         return;
     }
-    let own = rustix::process::getsid(None).map(Pid::as_raw_pid).unwrap_or_default();
+    let own = table::session(getpid().as_raw_pid()).unwrap_or_default();
     kill_descendants(|process| !spare_daemons || process.session == own);
 }
 

@@ -84,6 +84,12 @@ pub(super) fn started(pid: i32) -> Option<u64> {
     Process::read(pid).map(|process| process.started)
 }
 
+/// The session that a process belongs to: 0 when its leader is outside our namespace of process ids, as in
+/// a container that was entered.
+pub(super) fn session(pid: i32) -> Option<i32> {
+    Process::read(pid).map(|process| process.session)
+}
+
 /// The guard, if it is still that one, and everything that belongs to it: what descends from it, and what
 /// carries its token though the guard is gone. Never we ourselves.
 pub(super) fn of(child: &ChildProcess) -> Vec<Process> {
