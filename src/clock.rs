@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Tells the time and makes ids.
 pub trait Clock: Send + Sync {
@@ -11,6 +12,13 @@ pub trait Clock: Send + Sync {
     fn seconds(&self) -> i64;
     /// An id for a run that sorts behind `newest`, whatever the clock of the machine did since.
     fn run_id(&self, newest: Option<&str>) -> String;
+}
+
+/// When something that may take so long must have ended, on the clock of the runtime: one that is paused, in a
+/// simulation, runs ahead of the machine's.
+pub fn deadline(limit: Duration) -> Instant {
+    let now = tokio::time::Instant::now();
+    now.checked_add(limit).unwrap_or(now).into_std()
 }
 
 /// The clock of the machine.

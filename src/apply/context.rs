@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
@@ -74,7 +74,7 @@ impl<'a> Caller<'a> {
             attempt: call.attempt,
             idempotency_key: call.idempotency_key.to_owned(),
             marker: call.marker,
-            deadline: Instant::now() + call.limit,
+            deadline: crate::clock::deadline(call.limit),
             cancellation: self.cancellation.hard.clone(),
             blobs: Arc::clone(&self.blobs),
             children: Arc::new(JournaledChildren::new(Arc::clone(&self.journal), call.address, call.id)),

@@ -6,7 +6,6 @@ pub mod context;
 mod execute;
 mod held;
 mod order;
-mod patience;
 pub mod run;
 mod schedule;
 mod scope;

@@ -1,8 +1,9 @@
 //! A person's answer for what is in doubt.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use retrue_provider_api::Value;
+use retrue_provider_api::{Category, ProviderError, Value};
 
 use crate::address::Address;
 use crate::apply::settle::{SettleError, remade, reopened, write_not_undone, write_undone, write_verdict};
@@ -16,6 +17,7 @@ use crate::saga::history::{StepHistory, UndoHistory};
 use crate::saga::{RecordedObject, ResolvedOutcome, RestingObject, State, codes};
 use crate::survey::Providers;
 use crate::survey::calls::within;
+use crate::survey::patiently;
 
 /// A person's answer for what is in doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,13 +226,19 @@ impl Session {
             .get(&object.provider.instance)
             .ok_or_else(|| problem(format!("there is no provider `{}`", object.provider.instance)))?;
         let calls = crate::survey::Calls::reading(tokio_util::sync::CancellationToken::new());
-        let limit = configured.provider.capability(address.type_name(), &object.config).time_limits.read;
-        let context = calls.context(address, limit);
-        let request =
-            retrue_provider_api::ImportRequest { type_name: address.type_name().to_owned(), id: id.to_owned() };
-        let found = within(limit, "import", configured.provider.import(&context, request))
-            .await
-            .map_err(|error| problem(format!("`{id}` cannot be read: {error}")))?;
+        let capability = configured.provider.capability(address.type_name(), &object.config);
+        let limit = capability.time_limits.read;
+        let look = || async {
+            let context = calls.context(address, limit);
+            let request =
+                retrue_provider_api::ImportRequest { type_name: address.type_name().to_owned(), id: id.to_owned() };
+            Ok::<_, Infallible>(within(limit, "import", configured.provider.import(&context, request)).await)
+        };
+        // What a person sees already, a read may not show yet.
+        let seen =
+            |found: &Result<_, ProviderError>| !found.as_ref().is_err_and(|error| error.category == Category::NotFound);
+        let Ok(found) = patiently(capability.settles_within, seen, look).await;
+        let found = found.map_err(|error| problem(format!("`{id}` cannot be read: {error}")))?;
         let imported = found
             .into_iter()
             .find(|imported| imported.type_name == address.type_name())

@@ -127,8 +127,10 @@ impl Session {
             }
             let Some(history) = self.history(run).await? else { continue };
             let nothing_open = history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none();
-            // A run that was in doubt, and is no more, is closed; one that waits for something else stays.
-            if record.state == RunState::NeedsReview && nothing_open && record.counts.unknown == 0 {
+            // A run that was in doubt, and is no more, is closed; one that waits for something else stays: for
+            // a person, or, where its own journal ended otherwise, for its unwinding.
+            let was_in_doubt = record.counts.unknown > 0 && history.machine.state() == Some(RunState::NeedsReview);
+            if record.state == RunState::NeedsReview && nothing_open && !was_in_doubt {
                 continue;
             }
             let mut undone = BTreeMap::new();

@@ -122,6 +122,11 @@ impl Journal {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many steps stand how, by all that is written.
+    pub fn counts(&self) -> Counts {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner).counts()
+    }
+
     /// Remembers that the run changed something.
     pub fn had_effect(&self) {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).effects = true;

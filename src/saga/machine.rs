@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::plan::StepId;
-use crate::saga::event::{Event, ResolvedOutcome, RunKind};
+use crate::saga::event::{Counts, Event, ResolvedOutcome, RunKind};
 
 /// The state of a run. No state means two things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -320,6 +320,30 @@ impl Machine {
     /// All steps that something is written about.
     pub fn steps(&self) -> impl Iterator<Item = (&StepId, StepStatus)> {
         self.steps.iter().map(|(step, status)| (step, *status))
+    }
+
+    /// How many steps, and how many undos, stand how.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for status in self.steps.values() {
+            match status {
+                StepStatus::Applied | StepStatus::Verified | StepStatus::Mismatched => counts.applied += 1,
+                StepStatus::Partial => counts.partial += 1,
+                StepStatus::NotApplied => counts.not_applied += 1,
+                StepStatus::Begun | StepStatus::Unknown => counts.unknown += 1,
+                StepStatus::Planned | StepStatus::Imaged => counts.skipped += 1,
+            }
+        }
+        for status in self.undos.values() {
+            match status {
+                UndoStatus::Undone => counts.undone += 1,
+                UndoStatus::Stuck => counts.stuck += 1,
+                UndoStatus::Begun => counts.unknown += 1,
+                UndoStatus::Skipped => counts.skipped += 1,
+                UndoStatus::Pending => {}
+            }
+        }
+        counts
     }
 
     /// All undos that something is written about: the run, the step, the status.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retrue_provider_api::{BlobId, Blobs, Category, ChildProcess, Children, Context, ProviderError, ProviderResult};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Calls {
             attempt: 1,
             idempotency_key: String::new(),
             marker: None,
-            deadline: Instant::now() + limit,
+            deadline: crate::clock::deadline(limit),
             cancellation: self.cancellation.clone(),
             blobs: Arc::clone(&self.blobs),
             children: Arc::clone(&self.children),

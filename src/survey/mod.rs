@@ -10,6 +10,7 @@ mod consult;
 mod expand;
 mod identity;
 pub mod locals;
+mod patience;
 pub mod pending;
 pub mod providers;
 mod record;
@@ -22,6 +23,7 @@ mod walk;
 
 pub use calls::Calls;
 pub use identity::identity;
+pub use patience::patiently;
 pub use providers::{Configured, Providers, told};
 pub use record::Records;
 pub use recorded::recorded_instances;

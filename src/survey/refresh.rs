@@ -11,6 +11,7 @@ use crate::plan::decide::World;
 use crate::rest::redacted;
 use crate::saga::RecordedObject;
 use crate::survey::calls::{Calls, within};
+use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 use crate::survey::record::Records;
 
@@ -91,9 +92,15 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
         }
         Some(_) => {}
     }
-    let limit = configured.provider.capability(type_name, &request.config).time_limits.read;
-    let context = calls.context(address, limit);
-    match within(limit, "read", configured.provider.read(&context, request)).await {
+    let capability = configured.provider.capability(type_name, &request.config);
+    let limit = capability.time_limits.read;
+    let look = || async {
+        let context = calls.context(address, limit);
+        within(limit, "read", configured.provider.read(&context, request.clone())).await
+    };
+    // What was made a moment ago may not show yet: it is gone when it is still not there after the time in
+    // which its type settles. Believed too early, it would be made a second time.
+    match patiently(capability.settles_within, Option::is_some, look).await {
         Ok(Some(observed)) => World::Present(Box::new(observed)),
         Ok(None) => World::Absent,
         Err(error) => {

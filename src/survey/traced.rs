@@ -24,7 +24,7 @@ struct Call<'c> {
     operation: &'static str,
     context: Option<&'c Context>,
     type_name: &'c str,
-    began: Instant,
+    began: tokio::time::Instant,
 }
 
 impl Traced {
@@ -34,7 +34,7 @@ impl Traced {
     }
 
     fn begin<'c>(&'c self, operation: &'static str, context: Option<&'c Context>, type_name: &'c str) -> Call<'c> {
-        Call { provider: &self.name, operation, context, type_name, began: Instant::now() }
+        Call { provider: &self.name, operation, context, type_name, began: tokio::time::Instant::now() }
     }
 
     async fn traced<'c, T>(

@@ -8,7 +8,7 @@ use retrue_provider_api::{
     Attribute, Block, Category, Path, ProviderDiagnostic, ProviderError, ProviderResult, Type, TypeSchema, Value,
 };
 
-use crate::transport::{HttpTransport, Transport};
+use crate::transport::{Transport, transport_to};
 
 /// How to reach a cloud, and how it behaves.
 #[derive(Clone)]
@@ -37,14 +37,14 @@ impl Config {
     pub(crate) fn from_value(config: &Value) -> ProviderResult<Option<Self>> {
         let Some(url) = config.get("url").filter(|url| url.is_known()) else { return Ok(None) };
         let Some(url) = url.as_str() else { return Err(wrong("url", "`url` must be set")) };
-        let transport = HttpTransport::new(url).map_err(|message| wrong("url", &message))?;
+        let transport = transport_to(url).map_err(|message| wrong("url", &message))?;
         let token = config.get("token").and_then(Value::as_str).map(str::to_owned);
         let settles_within = match config.get("settles_within").and_then(Value::as_number) {
             Some(seconds) => Duration::try_from_secs_f64(seconds.to_f64())
                 .map_err(|error| wrong("settles_within", &error.to_string()))?,
             None => Duration::ZERO,
         };
-        Ok(Some(Config { transport: Arc::new(transport), token, settles_within }))
+        Ok(Some(Config { transport, token, settles_within }))
     }
 }
 

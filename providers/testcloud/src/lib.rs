@@ -30,4 +30,4 @@ pub use admin::{Admin, AdminError};
 pub use config::Config;
 pub use provider::{TestCloud, provider};
 pub use server::Server;
-pub use transport::{DirectTransport, HttpTransport, SendError, Transport};
+pub use transport::{DirectTransport, HttpTransport, Near, SendError, Transport};

@@ -1,6 +1,7 @@
 //! How calls get to the cloud and answers back.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value as Json;
@@ -102,6 +103,42 @@ fn innermost(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+/// What this process reaches by name, without any network.
+static NEAR: Mutex<BTreeMap<String, Arc<dyn Transport>>> = Mutex::new(BTreeMap::new());
+
+/// Makes the provider of this process reach something as `direct:NAME`, for as long as this is held: a
+/// simulation owns what is between a provider and its cloud.
+#[derive(Debug)]
+pub struct Near(String);
+
+impl Near {
+    /// Gives a transport a name, which must be nobody else's.
+    pub fn new(name: &str, transport: Arc<dyn Transport>) -> Self {
+        NEAR.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), transport);
+        Near(name.to_owned())
+    }
+
+    /// The URL by which a configuration names it.
+    pub fn url(&self) -> String {
+        format!("{DIRECT}{}", self.0)
+    }
+}
+
+impl Drop for Near {
+    fn drop(&mut self) {
+        NEAR.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+const DIRECT: &str = "direct:";
+
+/// What carries calls to a URL: HTTP, or what this process itself gave that name.
+pub(crate) fn transport_to(url: &str) -> Result<Arc<dyn Transport>, String> {
+    let Some(name) = url.strip_prefix(DIRECT) else { return Ok(Arc::new(HttpTransport::new(url)?)) };
+    let near = NEAR.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    near.ok_or_else(|| format!("nothing in this process has the name `{name}`"))
 }
 
 /// Calls to a cloud in the same process, without any network.

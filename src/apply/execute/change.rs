@@ -1,11 +1,12 @@
 //! Steps that change something outside, and data that is read.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retrue_provider_api::{
     Applied, Category, Change, Effect, Image, Observed, Outcome, Path, Private, ProviderError, ReadRequest, Type,
     Value, canonical_bytes,
 };
+use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Work, failure};

@@ -7,9 +7,10 @@ mod prepare;
 mod record;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
+use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Call, Caller, failure, wait_after};

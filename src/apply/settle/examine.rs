@@ -8,13 +8,13 @@ use retrue_provider_api::{
 
 use crate::apply::context::{Call, Caller};
 use crate::apply::execute::compare::differing_known;
-use crate::apply::patience::patiently;
 use crate::plan::compare::differing_attributes;
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, StepEffect};
 use crate::saga::history::StepHistory;
 use crate::saga::{ObjectStatus, RecordedObject, ResolvedOutcome};
 use crate::survey::calls::within;
+use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 
 /// What a look at the world says about a step.

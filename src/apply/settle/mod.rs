@@ -23,8 +23,8 @@ use crate::saga::event::JournaledProvider;
 use crate::saga::history::{RunHistory, StepHistory, UndoHistory};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{
-    Counts, Event, RecordedObject, Resolution, ResolvedOutcome, RestingObject, RunRecord, RunState, State, StepFailure,
-    StepStatus, UndoEnd, UndoFailure, codes,
+    Event, RecordedObject, Resolution, ResolvedOutcome, RestingObject, RunRecord, RunState, State, StepFailure,
+    UndoEnd, UndoFailure, codes,
 };
 use crate::store::Write;
 use crate::survey::Providers;
@@ -156,18 +156,14 @@ pub async fn settle_run(
             });
         }
     }
-    close(caller, record, history, !left.is_empty()).await?;
+    close(caller, record, !left.is_empty()).await?;
     Ok(left)
 }
 
 /// Closes a run that was interrupted, or whose doubt is settled now.
-async fn close(
-    caller: &Caller<'_>,
-    record: &RunRecord,
-    history: &RunHistory,
-    in_doubt: bool,
-) -> Result<(), JournalError> {
-    let counts = count(history);
+async fn close(caller: &Caller<'_>, record: &RunRecord, in_doubt: bool) -> Result<(), JournalError> {
+    // Of what is written by now, the verdicts included.
+    let counts = caller.journal.counts();
     if !record.state.is_final() {
         caller.journal.was_interrupted();
     }
@@ -185,21 +181,6 @@ async fn close(
     }
     crash_point!("settle/close/before");
     caller.journal.finish(next, counts, Some("it was interrupted".into())).await
-}
-
-fn count(history: &RunHistory) -> Counts {
-    let mut counts = Counts::default();
-    for step in &history.steps {
-        match step.status {
-            StepStatus::Applied | StepStatus::Verified | StepStatus::Mismatched => counts.applied += 1,
-            StepStatus::Partial => counts.partial += 1,
-            StepStatus::NotApplied => counts.not_applied += 1,
-            StepStatus::Begun | StepStatus::Unknown => counts.unknown += 1,
-            StepStatus::Planned | StepStatus::Imaged => counts.skipped += 1,
-        }
-    }
-    counts.undone = history.undos.iter().filter(|undo| undo.end.is_some()).count();
-    counts
 }
 
 /// Writes down how the doubt about a step was settled.

@@ -13,6 +13,7 @@ use crate::apply::undo::record::{followed, lost, made_again, overlay, settable};
 use crate::apply::undo::scene::{Scene, stuck};
 use crate::saga::{ObjectStatus, RecordedObject, StepFailure, codes};
 use crate::survey::calls::within;
+use crate::survey::patiently;
 
 /// How much longer than its deadline a call may take before it is given up.
 const GRACE: Duration = Duration::from_secs(10);
@@ -121,12 +122,14 @@ impl Scene<'_> {
             expected: reader.map(|reader| Expected { reader: reader.clone(), state: None, lost: Vec::new() }),
         };
         let Some(reader) = self.now.as_ref().or(self.left.as_ref()) else { return Ok(gone(None)) };
-        let observed = match self.read(reader).await? {
+        let as_recorded =
+            |observed: &Observed| self.now.as_ref().is_none_or(|now| self.foreign(now, &observed.state).is_empty());
+        let observed = match self.read_settled(reader, as_recorded).await? {
             Some(observed) if self.capability.observes || self.now.is_some() => observed,
             _ => return Ok(gone(None)),
         };
         let Some(now) = &self.now else { return Err(self.unrecorded().into()) };
-        let differing = self.differs(&now.attributes.clone().unmark_deep().0, &observed.state);
+        let differing = self.foreign(now, &observed.state);
         let kept = || seen.iter().any(|seen| self.differs(seen, &observed.state).is_empty());
         if !differing.is_empty() && now.status == ObjectStatus::Ok && !kept() {
             return Err(self.changed_since(&differing).into());
@@ -151,7 +154,12 @@ impl Scene<'_> {
         let (Some(image), Some(reader)) = (&self.image, self.now.as_ref().or(self.prior.as_ref())) else {
             return Err(stuck(codes::RECORD, Category::Unknown, "there is no image to go back to").into());
         };
-        let Some(observed) = self.read(reader).await? else {
+        // What is as before already may only look so: the step was carried out, at least in part.
+        let settled = |observed: &Observed| {
+            let as_recorded = self.now.as_ref().is_none_or(|now| self.foreign(now, &observed.state).is_empty());
+            as_recorded && !self.differs(&image.state, &observed.state).is_empty()
+        };
+        let Some(observed) = self.read_settled(reader, settled).await? else {
             let what = format!("`{}` has disappeared since", self.step.id.address);
             return Err(stuck(codes::CHANGED_SINCE, Category::Conflict, what).into());
         };
@@ -174,9 +182,9 @@ impl Scene<'_> {
             return Ok(done(Vec::new()));
         }
         if let Some(now) = &self.now {
-            let differing = self.differs(&now.attributes.clone().unmark_deep().0, &observed.state);
             let halfway = self.differs(&image.state, &observed.state);
-            let foreign: Vec<Path> = differing.into_iter().filter(|path| halfway.contains(path)).collect();
+            let foreign: Vec<Path> =
+                self.foreign(now, &observed.state).into_iter().filter(|path| halfway.contains(path)).collect();
             if !foreign.is_empty() && !seen.iter().any(|seen| self.differs(seen, &observed.state).is_empty()) {
                 return Err(self.changed_since(&foreign).into());
             }
@@ -240,8 +248,8 @@ impl Scene<'_> {
                 return Ok(self.again(prior, image, applied, now.generation));
             }
         }
-        // A create is never sent before a look.
-        if let Some(observed) = self.look(image).await? {
+        // A create is never sent before a look. What was deleted a moment ago may still show.
+        if let Some(observed) = patiently(self.capability.settles_within, Option::is_none, || self.look(image)).await? {
             let differing = self.differs(&image.state, &observed.state);
             if !differing.is_empty() {
                 return Err(self.changed_since(&differing).into());

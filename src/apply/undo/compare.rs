@@ -7,7 +7,6 @@ use retrue_provider_api::{Findable, Observed, Path};
 
 use crate::address::Address;
 use crate::apply::context::{Call, Caller};
-use crate::apply::patience::patiently;
 use crate::apply::undo::Place;
 use crate::apply::undo::act::Expected;
 use crate::apply::undo::record::settable_difference;
@@ -16,6 +15,7 @@ use crate::plan::StepId;
 use crate::saga::Event;
 use crate::saga::journal::{Entry, JournalError};
 use crate::survey::calls::within;
+use crate::survey::patiently;
 use crate::survey::providers::Providers;
 
 /// Reads what was undone, and writes down whether it is as it was. Returns what is not, with the

@@ -2,11 +2,11 @@
 
 use retrue_provider_api::{Findable, Observed, Unfinished, Value};
 
-use crate::apply::patience::patiently;
 use crate::apply::undo::act::Done;
 use crate::apply::undo::scene::Scene;
 use crate::plan::StepEffect;
 use crate::saga::{ObjectStatus, RecordedObject};
+use crate::survey::patiently;
 
 /// What a look at the world says about an undo.
 pub(in crate::apply) enum Examined {

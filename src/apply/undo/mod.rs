@@ -6,9 +6,10 @@ mod examine;
 mod record;
 mod scene;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retrue_provider_api::Value;
+use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::context::{Caller, Work, wait_after};

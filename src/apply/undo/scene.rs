@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retrue_provider_api::{Capability, Category, Context, Image, Observed, TypeSchema, Value};
+use retrue_provider_api::{Capability, Category, Context, Image, Observed, Path, TypeSchema, Value};
 
 use crate::address::Address;
 use crate::apply::codes as apply_codes;
@@ -12,6 +12,7 @@ use crate::plan::ObjectKey;
 use crate::saga::history::StepHistory;
 use crate::saga::{RecordedObject, RestingObject, StepFailure, codes};
 use crate::survey::calls::within;
+use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 
 /// What one undo works with.
@@ -29,6 +30,8 @@ pub(in crate::apply) struct Scene<'s> {
     pub(super) left: Option<RecordedObject>,
     /// What was recorded before the step.
     pub(super) prior: Option<RecordedObject>,
+    /// What the step was to bring about.
+    planned: Option<Value>,
     /// What was observed before the step; what was made again is followed.
     pub(super) image: Option<Image>,
     pub(super) image_identity: Option<Value>,
@@ -78,6 +81,7 @@ impl<'s> Scene<'s> {
         let now = wake(now)?;
         let left = wake(step.object.as_ref())?;
         let prior = wake(event.and_then(|event| event.recorded.as_ref()))?;
+        let planned = begin.planned.wake(caller.seal).map_err(sealed)?.unmark_deep().0;
         let stored = event.and_then(|event| event.image.as_ref());
         let image = stored.map(|stored| stored.image.wake(caller.seal)).transpose().map_err(sealed)?;
         let image = image.map(|image| Image {
@@ -108,6 +112,7 @@ impl<'s> Scene<'s> {
             now,
             left,
             prior,
+            planned: Some(planned).filter(|planned| !planned.is_null()),
             image,
             image_identity,
             generation,
@@ -148,6 +153,30 @@ impl<'s> Scene<'s> {
             .map_err(|error| failure(apply_codes::PROVIDER, &error, &self.secrets()))
     }
 
+    /// Reads an object until it is as wanted, or its type has had the time to settle: a late read would show
+    /// it as it was before the step, or not at all.
+    pub(super) async fn read_settled(
+        &self,
+        object: &RecordedObject,
+        wanted: impl Fn(&Observed) -> bool,
+    ) -> Result<Option<Observed>, StepFailure> {
+        let settles = self.capability.settles_within;
+        patiently(settles, |found: &Option<Observed>| found.as_ref().is_some_and(&wanted), || self.read(object)).await
+    }
+
+    /// What somebody else changed: it differs from what is recorded, and is not what the step was to bring
+    /// about either, of which a part may have been done that nobody saw.
+    pub(super) fn foreign(&self, now: &RecordedObject, observed: &Value) -> Vec<Path> {
+        let differing = self.differs(&now.attributes.clone().unmark_deep().0, observed);
+        match &self.planned {
+            Some(planned) if !differing.is_empty() => {
+                let unplanned = self.differs(planned, observed);
+                differing.into_iter().filter(|path| unplanned.contains(path)).collect()
+            }
+            _ => differing,
+        }
+    }
+
     /// Values with secrets in them, which no message may repeat.
     pub(super) fn secrets(&self) -> Vec<&Value> {
         [self.now.as_ref(), self.left.as_ref(), self.prior.as_ref()]
@@ -159,7 +188,7 @@ impl<'s> Scene<'s> {
     }
 
     /// What differs in what a configuration may set.
-    pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<retrue_provider_api::Path> {
+    pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<Path> {
         settable_difference(self.schema, from, to)
     }
 }

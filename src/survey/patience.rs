@@ -1,9 +1,11 @@
 //! Looking again and again while a type may still be settling.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Looks until it is as wanted, or the type has had its time to settle.
-pub(super) async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
+pub async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
     settles: Duration,
     wanted: impl Fn(&T) -> bool,
     mut look: impl FnMut() -> F,

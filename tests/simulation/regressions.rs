@@ -1,0 +1,43 @@
+//! What seeds have found, as small as it gets.
+
+use super::replay;
+
+/// A run that needed a person, was settled, and waits for its unwinding, is not closed a second time.
+#[test]
+fn a_settled_run_whose_unwinding_is_in_doubt_is_not_closed_again() {
+    replay(
+        r#"{"parallelism":3,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":4650369829652454313,"rounds":[{"edits":[[4,{"size":0,"zone":0,"refers":false,"first":false}],[5,{"size":0,"zone":0,"refers":false,"first":false}],[8,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","faults":[{"nth":1,"times":2,"changes":true,"what":"Reset"}]},{"verb":"Compensate","faults":[{"nth":1,"times":1,"changes":true,"what":"ErrorAfter"}]}],"goal":"Back"}]}"#,
+    );
+}
+
+/// What was made a moment ago and does not show yet is not made a second time.
+#[test]
+fn what_does_not_show_yet_is_not_made_again() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":4163235641887538128,"rounds":[{"edits":[[1,{"size":1,"zone":1,"refers":false,"first":false}],[8,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","stop":{"nth":10,"hard":true}}],"goal":"Destroy"}]}"#,
+    );
+}
+
+/// A person sees what a read does not show yet.
+#[test]
+fn a_person_is_believed_before_a_read() {
+    replay(
+        r#"{"parallelism":3,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":8653769808390975334,"rounds":[{"edits":[[1,{"size":1,"zone":0,"refers":false,"first":false}],[4,{"size":0,"zone":1,"refers":false,"first":false}],[5,{"size":2,"zone":0,"refers":false,"first":false}],[7,{"size":1,"zone":0,"refers":false,"first":false}],[8,{"size":1,"zone":0,"refers":false,"first":false}],[9,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","crash":{"Write":{"nth":1,"kept":true}}},{"verb":"Apply","crash":{"Write":{"nth":16,"kept":false}}}],"goal":"Forward"}]}"#,
+    );
+}
+
+/// What was made a moment ago and does not show yet is undone all the same.
+#[test]
+fn what_does_not_show_yet_is_undone() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":17215177420433587092,"rounds":[{"edits":[[5,{"size":0,"zone":0,"refers":false,"first":false}],[7,{"size":1,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":6,"times":3,"changes":false,"what":"TimedOutDone"}]}],"goal":"Back"}]}"#,
+    );
+}
+
+/// What a step did without our seeing it is no change by somebody else.
+#[test]
+fn the_unseen_part_of_an_update_is_undone() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":13720642416896993963,"rounds":[{"edits":[[4,{"size":1,"zone":1,"refers":false,"first":false}],[6,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[4,{"size":0,"zone":1,"refers":false,"first":false}],[6,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","faults":[{"nth":2,"times":1,"changes":true,"what":"ErrorAfter"}]}],"goal":"ForwardAndBack"}]}"#,
+    );
+}

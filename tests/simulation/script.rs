@@ -1,0 +1,289 @@
+//! What is simulated: a script, as data, made from a seed, written as one line and read again.
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+/// How many blocks a stack may have.
+pub(crate) const SLOTS: u8 = 10;
+
+/// A whole story: how the world is, and what is done in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Script {
+    /// Steps at once.
+    pub(crate) parallelism: u8,
+    /// How many reads still see the world before a change.
+    pub(crate) lag_reads: u8,
+    /// How many reads find a new instance pending.
+    pub(crate) polls: u8,
+    /// Whether calls take time, and arrive in another order than they were sent.
+    pub(crate) slow: bool,
+    /// Whether calls that were on their way when the process died arrive later.
+    pub(crate) stragglers: bool,
+    /// What delays are drawn from.
+    pub(crate) seed: u64,
+    /// What happens, one after the other.
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// An edit, what goes wrong with it, and how it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Round {
+    /// What becomes of blocks: another content, or none.
+    pub(crate) edits: Vec<(u8, Option<Block>)>,
+    /// What somebody else changes before anything is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) meddling: Vec<Meddling>,
+    /// What is tried, in trouble.
+    pub(crate) attempts: Vec<Attempt>,
+    /// What is done when all trouble is over.
+    pub(crate) goal: Goal,
+}
+
+/// The content of a block. What the fields stand for depends on the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Block {
+    /// Changed in place.
+    pub(crate) size: u8,
+    /// Changed by a replacement.
+    pub(crate) zone: u8,
+    /// Whether it refers to another block, where that exists.
+    pub(crate) refers: bool,
+    /// Whether its replacement is made before it is deleted.
+    pub(crate) first: bool,
+}
+
+/// What somebody else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Meddling {
+    /// Changes an attribute of the object of a slot.
+    Change(u8),
+    /// Deletes the object of a slot.
+    Delete(u8),
+    /// Adds a row to the database.
+    Row,
+}
+
+/// One life of the program, with what goes wrong in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// What is asked for.
+    pub(crate) verb: Verb,
+    /// What the cloud does to calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) faults: Vec<Fault>,
+    /// When the program dies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crash: Option<Crash>,
+    /// The call at which a person asks it to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop: Option<Stop>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Verb {
+    Apply,
+    ApplyContinue,
+    ApplyCompensate,
+    Compensate,
+    Fix,
+    Destroy,
+}
+
+/// Something that goes wrong at the calls from the n-th on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    /// 1 for the first call that changes something, or for the first call at all.
+    pub(crate) nth: u8,
+    /// How many in a row; 0 for all.
+    pub(crate) times: u8,
+    /// Only calls that change something.
+    pub(crate) changes: bool,
+    /// What.
+    pub(crate) what: Trouble,
+}
+
+/// What goes wrong at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Trouble {
+    /// Refused: too many requests, and nothing done.
+    Throttled,
+    /// Not available, and nothing done.
+    Unavailable,
+    /// An error of the server, and nothing done.
+    ErrorBefore,
+    /// An error of the server, and it was done.
+    ErrorAfter,
+    /// Done, and the answer is lost.
+    LostAnswer,
+    /// The connection is reset, and nothing done.
+    Reset,
+    /// The connection cannot be made.
+    NotSent,
+    /// No answer before the deadline; done all the same.
+    TimedOutDone,
+    /// No answer before the deadline, and nothing done.
+    TimedOut,
+    /// The credentials are no good any more.
+    Expired,
+}
+
+/// When the program dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Crash {
+    /// At its n-th write to the store, which is on the disk afterwards, or not.
+    Write { nth: u16, kept: bool },
+    /// At its n-th call, which is carried out all the same, or not.
+    Call { nth: u16, done: bool },
+}
+
+/// When a person asks it to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    /// At this call.
+    pub(crate) nth: u16,
+    /// At once, not softly.
+    pub(crate) hard: bool,
+}
+
+/// How a round ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Goal {
+    /// By an apply, with the world as declared.
+    Forward,
+    /// By unwinding, with the world as it was before the round.
+    Back,
+    /// By an apply, which is then unwound.
+    ForwardAndBack,
+    /// With nothing left.
+    Destroy,
+}
+
+impl Script {
+    /// The script of a seed.
+    pub(crate) fn of(seed: u64) -> Script {
+        let mut rng = Rng::with_seed(seed);
+        let stragglers = rng.u8(..4) == 0;
+        Script {
+            parallelism: rng.u8(1..=4),
+            lag_reads: if rng.u8(..4) == 0 { rng.u8(1..=3) } else { 0 },
+            polls: rng.u8(..=2),
+            slow: rng.bool(),
+            stragglers,
+            seed: rng.u64(..),
+            rounds: (0..rng.usize(1..=3)).map(|number| round(&mut rng, number)).collect(),
+        }
+    }
+}
+
+fn round(rng: &mut Rng, number: usize) -> Round {
+    let dense = number == 0;
+    let edits = (0..SLOTS)
+        .filter(|_| if dense { rng.u8(..10) < 6 } else { rng.u8(..10) < 4 })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|slot| (slot, (dense || rng.u8(..4) > 0).then(|| block(rng))))
+        .collect();
+    let meddling = if number > 0 && rng.u8(..3) == 0 {
+        (0..rng.usize(1..=2)).map(|_| meddling(rng)).collect()
+    } else {
+        Vec::new()
+    };
+    Round {
+        edits,
+        meddling,
+        attempts: (0..rng.usize(..=3)).map(|number| attempt(rng, number)).collect(),
+        goal: match rng.u8(..10) {
+            0..=3 => Goal::Forward,
+            4..=6 => Goal::Back,
+            7..=8 => Goal::ForwardAndBack,
+            _ => Goal::Destroy,
+        },
+    }
+}
+
+fn block(rng: &mut Rng) -> Block {
+    Block { size: rng.u8(..3), zone: rng.u8(..2), refers: rng.bool(), first: rng.u8(..3) == 0 }
+}
+
+fn meddling(rng: &mut Rng) -> Meddling {
+    match rng.u8(..5) {
+        0..=2 => Meddling::Change(rng.u8(..SLOTS)),
+        3 => Meddling::Delete(rng.u8(..SLOTS)),
+        _ => Meddling::Row,
+    }
+}
+
+fn attempt(rng: &mut Rng, number: usize) -> Attempt {
+    let verb = match (number, rng.u8(..10)) {
+        (_, 0..=4) | (0, 7..=8) => Verb::Apply,
+        (_, 5) => Verb::ApplyContinue,
+        (_, 6) => Verb::ApplyCompensate,
+        (_, 7..=8) => Verb::Compensate,
+        _ if number > 0 && rng.bool() => Verb::Destroy,
+        _ => Verb::Fix,
+    };
+    let faults = (0..[0, 0, 1, 1, 2, 3][rng.usize(..6)]).map(|_| fault(rng)).collect();
+    let crash = (rng.u8(..10) < 6).then(|| match rng.u8(..2) {
+        0 => Crash::Write { nth: rng.u16(1..=40), kept: rng.bool() },
+        _ => Crash::Call { nth: rng.u16(1..=30), done: rng.bool() },
+    });
+    let stop = (rng.u8(..8) == 0).then(|| Stop { nth: rng.u16(1..=20), hard: rng.bool() });
+    Attempt { verb, faults, crash, stop }
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    use Trouble::*;
+    const ALL: [Trouble; 10] =
+        [Throttled, Unavailable, ErrorBefore, ErrorAfter, LostAnswer, Reset, NotSent, TimedOutDone, TimedOut, Expired];
+    let what = ALL[rng.usize(..ALL.len())];
+    // An outage may last for the rest of a life.
+    let times = if rng.u8(..12) == 0 { 0 } else { rng.u8(1..=3) };
+    Fault { nth: rng.u8(1..=12), times, changes: rng.u8(..3) > 0, what }
+}
+
+/// Everything that is a little less than a script, most of it first.
+pub(crate) fn smaller(script: &Script) -> Vec<Script> {
+    let mut found = Vec::new();
+    let mut put = |change: &dyn Fn(&mut Script)| {
+        let mut less = script.clone();
+        change(&mut less);
+        if less != *script {
+            found.push(less);
+        }
+    };
+    for index in 0..script.rounds.len() {
+        put(&|less| drop(less.rounds.remove(index)));
+    }
+    for (index, round) in script.rounds.iter().enumerate() {
+        for attempt in 0..round.attempts.len() {
+            put(&|less| drop(less.rounds[index].attempts.remove(attempt)));
+        }
+        for edit in 0..round.edits.len() {
+            put(&|less| _ = less.rounds[index].edits.remove(edit));
+        }
+        put(&|less| less.rounds[index].meddling.clear());
+        for (at, attempt) in round.attempts.iter().enumerate() {
+            put(&|less| less.rounds[index].attempts[at].crash = None);
+            put(&|less| less.rounds[index].attempts[at].stop = None);
+            for fault in 0..attempt.faults.len() {
+                put(&|less| _ = less.rounds[index].attempts[at].faults.remove(fault));
+            }
+        }
+        if round.goal == Goal::ForwardAndBack {
+            put(&|less| less.rounds[index].goal = Goal::Forward);
+        }
+        for (at, (_, block)) in round.edits.iter().enumerate() {
+            if block.is_some() {
+                put(&|less| less.rounds[index].edits[at].1.iter_mut().for_each(|block| block.refers = false));
+                put(&|less| less.rounds[index].edits[at].1.iter_mut().for_each(|block| block.first = false));
+            }
+        }
+    }
+    put(&|less| less.parallelism = 1);
+    put(&|less| less.lag_reads = 0);
+    put(&|less| less.polls = 0);
+    put(&|less| less.slow = false);
+    put(&|less| less.stragglers = false);
+    found
+}

@@ -1,0 +1,484 @@
+//! A script carried out, and judged. What is right is told by a model of the world that never reads our
+//! store; the store is read only to hold it against the world.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fastrand::Rng;
+use retrue::clock::{Clock, CountingClock};
+use retrue::engine::{Answer, Cancellation};
+use retrue::plan::InDoubt;
+use retrue::saga::{RunState, State};
+use retrue::store::{MemoryImage, MemoryStore, Sealer};
+use retrue_provider_testcloud::Near;
+use retrue_provider_testcloud::cloud::{Call, Cloud, EffectKind, Method, Settings, TruthObject, lock};
+use serde_json::json;
+
+use super::between::{Between, Passing, STRAGGLES, arrive};
+use super::broken::Broken;
+use super::disk::{Begun, Disk, text_of};
+use super::life::{Death, Deed, Ended, Told, live};
+use super::script::{Attempt, Crash, Goal, Meddling, Round, Script, Stop, Verb};
+use super::stack::{Blocks, SECRET, Thing, address, addressed, declared, observed, toml};
+
+const LINEAGE: &str = "00000000-0000-4000-8000-000000000001";
+const KEY: [u8; 32] = [0x11; 32];
+
+/// How many things happened, over all stories.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) stories: u64,
+    pub(crate) lives: u64,
+    pub(crate) deaths: u64,
+    pub(crate) troubled: u64,
+    pub(crate) calls: u64,
+    pub(crate) writes: u64,
+    pub(crate) effects: u64,
+    pub(crate) answers: u64,
+    pub(crate) forward: u64,
+    pub(crate) back: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Tally) {
+        self.stories += other.stories;
+        self.lives += other.lives;
+        self.deaths += other.deaths;
+        self.troubled += other.troubled;
+        self.calls += other.calls;
+        self.writes += other.writes;
+        self.effects += other.effects;
+        self.answers += other.answers;
+        self.forward += other.forward;
+        self.back += other.back;
+    }
+}
+
+/// What must not be.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    /// Which rule.
+    pub(crate) rule: &'static str,
+    /// What was seen.
+    pub(crate) what: String,
+}
+
+type Judged<T> = Result<T, Violation>;
+
+fn violation<T>(rule: &'static str, what: impl Into<String>) -> Judged<T> {
+    Err(Violation { rule, what: what.into() })
+}
+
+/// Carries out a script. What it says of each life goes to `log`.
+pub(crate) fn tell(script: &Script, broken: Option<Broken>, log: &mut dyn FnMut(String)) -> Judged<Tally> {
+    let mut story = Story::new(script, broken, log);
+    for round in &script.rounds {
+        story.round(round)?;
+    }
+    story.tally.stories = 1;
+    story.tally.effects = u64::try_from(lock(&story.cloud).audit().len()).unwrap_or(0);
+    Ok(story.tally)
+}
+
+struct Story<'s> {
+    script: &'s Script,
+    broken: Option<Broken>,
+    log: &'s mut dyn FnMut(String),
+    directory: tempfile::TempDir,
+    name: String,
+    clock: Arc<dyn Clock>,
+    cloud: Arc<Mutex<Cloud>>,
+    image: MemoryImage,
+    begun: Begun,
+    stragglers: Arc<Mutex<Vec<Call>>>,
+    blocks: Blocks,
+    rng: Rng,
+    tally: Tally,
+}
+
+/// What is expected to go wrong in a life.
+#[derive(Default)]
+struct Expected<'a> {
+    faults: &'a [super::script::Fault],
+    crash: Option<Crash>,
+    stop: Option<Stop>,
+}
+
+impl<'s> Story<'s> {
+    fn new(script: &'s Script, broken: Option<Broken>, log: &'s mut dyn FnMut(String)) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut cloud = Cloud::default();
+        *cloud.settings() =
+            Settings { polls: script.polls.into(), lag_reads: script.lag_reads.into(), ..Settings::default() };
+        Story {
+            script,
+            broken,
+            log,
+            directory: tempfile::tempdir().unwrap(),
+            name: format!("story-{}", NUMBER.fetch_add(1, Ordering::Relaxed)),
+            clock: CountingClock::shared(),
+            cloud: Arc::new(Mutex::new(cloud)),
+            image: MemoryImage::default(),
+            begun: Begun::default(),
+            stragglers: Arc::default(),
+            blocks: Blocks::new(),
+            rng: Rng::with_seed(script.seed),
+            tally: Tally::default(),
+        }
+    }
+
+    fn round(&mut self, round: &Round) -> Judged<()> {
+        let before_blocks = self.blocks.clone();
+        for meddling in &round.meddling {
+            self.meddle(*meddling);
+        }
+        // A row that only a delete can lose.
+        if lock(&self.cloud).truth().iter().any(|object| object.collection == "databases" && object.rows.is_empty()) {
+            self.meddle(Meddling::Row);
+        }
+        self.expect(Deed::Accept, Expected::default())?;
+        let newest = self.image.runs().keys().next_back().cloned();
+        let before = self.truth();
+        let mark = lock(&self.cloud).audit().len();
+        for (slot, block) in &round.edits {
+            match block {
+                Some(block) => drop(self.blocks.insert(*slot, *block)),
+                None => drop(self.blocks.remove(slot)),
+            }
+        }
+        for attempt in &round.attempts {
+            self.attempt(attempt, newest.as_deref())?;
+        }
+        let since = |image: &MemoryImage| {
+            image.runs().keys().find(|run| newest.as_ref().is_none_or(|newest| *run > newest)).cloned()
+        };
+        match round.goal {
+            Goal::Forward => self.forward(mark),
+            Goal::Back => self.back(since(&self.image), &before, before_blocks, mark),
+            Goal::ForwardAndBack => {
+                self.forward(mark)?;
+                self.back(since(&self.image), &before, before_blocks, mark)
+            }
+            Goal::Destroy => {
+                self.blocks.clear();
+                self.forward(mark)
+            }
+        }
+    }
+
+    fn truth(&self) -> Vec<TruthObject> {
+        lock(&self.cloud).truth()
+    }
+
+    fn meddle(&mut self, meddling: Meddling) {
+        let object = |slot: u8| {
+            let wanted = address(slot);
+            self.truth().into_iter().find(|object| match slot {
+                2..=4 => addressed(object).as_deref() == Some(&wanted),
+                0 | 1 => object.attributes.get("name") == Some(&json!(format!("n{slot}"))),
+                5 | 6 => object.id.starts_with(&format!("b{slot}-")),
+                7 => object.collection == "databases",
+                _ => false,
+            })
+        };
+        match meddling {
+            Meddling::Row => {
+                let body = json!({ "a": "row" });
+                let row = Call { body, ..Call::new(Method::Post, "/v1/databases/db/rows") };
+                lock(&self.cloud).serve(&row);
+            }
+            Meddling::Change(slot) => {
+                let Some(object) = object(slot) else { return };
+                let (name, value) = match slot {
+                    0 | 1 => ("description", json!("somebody else's")),
+                    2..=4 => ("size", json!("large")),
+                    5 | 6 => ("versioning", json!(true)),
+                    _ => ("size", json!(99)),
+                };
+                lock(&self.cloud).put_object(&object.collection, &object.id, &[(name.to_owned(), value)].into());
+            }
+            Meddling::Delete(slot) => {
+                let Some(object) = object(slot) else { return };
+                lock(&self.cloud).remove_object(&object.collection, &object.id);
+            }
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt, newest: Option<&str>) -> Judged<()> {
+        if attempt.verb == Verb::Compensate && !self.can_unwind(newest) {
+            return Ok(());
+        }
+        let expected = Expected { faults: &attempt.faults, crash: attempt.crash, stop: attempt.stop };
+        self.life(Deed::Verb(attempt.verb), expected)?;
+        Ok(())
+    }
+
+    /// Whether there is a run of this round to be unwound.
+    fn can_unwind(&self, newest: Option<&str>) -> bool {
+        let Ok(state) = State::read(self.image.state()) else { return false };
+        let unwound = |state| matches!(state, RunState::Compensated | RunState::CompensatedPartly);
+        state.runs.values().any(|record| {
+            newest.is_none_or(|newest| record.run.as_str() > newest)
+                && record.kind.can_be_compensated()
+                && record.effects
+                && !record.accepted
+                && !unwound(record.state)
+        })
+    }
+
+    /// One life, with what is expected to go wrong in it; `None` when it died.
+    fn life(&mut self, deed: Deed<'_>, expected: Expected<'_>) -> Judged<Option<Told>> {
+        let death = Death::default();
+        let cancellation = Cancellation::default();
+        let store = MemoryStore::reopen(LINEAGE, &KEY, self.image.clone());
+        let disk = Arc::new(Disk::new(store, death.clone(), expected.crash, self.broken, Arc::clone(&self.begun)));
+        let between = Arc::new(Between {
+            cloud: Arc::clone(&self.cloud),
+            death: death.clone(),
+            begun: Arc::clone(&self.begun),
+            crash: expected.crash,
+            stop: expected.stop,
+            soft: cancellation.soft.clone(),
+            hard: cancellation.hard.clone(),
+            slow: self.script.slow,
+            broken: self.broken,
+            passing: Mutex::new(Passing {
+                rng: self.rng.fork(),
+                calls: 0,
+                faults: expected.faults.iter().map(|fault| (*fault, 0)).collect(),
+                troubled: 0,
+                violations: Vec::new(),
+            }),
+            stragglers: Arc::clone(&self.stragglers),
+        });
+        let near = Near::new(&self.name, Arc::clone(&between) as _);
+        let settles = if self.script.stragglers { STRAGGLES.as_secs() + 1 } else { 0 };
+        // With lag, too, it takes a while until a read shows the world as it is.
+        let settles = if self.script.lag_reads > 0 { settles.max(3) } else { settles };
+        fs_err::write(self.directory.path().join("retrue.toml"), toml(&self.blocks, &near.url(), settles)).unwrap();
+        let late = std::mem::take(&mut *self.stragglers.lock().unwrap());
+        let arriving = late.into_iter().map(|call| (self.rng.u64(..STRAGGLES.as_millis() as u64), call)).collect();
+        let arriving = Arc::new(Mutex::new(arriving));
+        let place = super::life::Place {
+            store: Arc::clone(&disk) as _,
+            clock: Arc::clone(&self.clock),
+            directory: self.directory.path(),
+            parallelism: self.script.parallelism.into(),
+            death: &death,
+            cancellation: &cancellation,
+            cloud: Arc::clone(&self.cloud),
+            arriving: Arc::clone(&arriving),
+        };
+        let ended = live(place, deed);
+        drop(near);
+        for (_, call) in std::mem::take(&mut *arriving.lock().unwrap()) {
+            arrive(&self.cloud, &call, None);
+        }
+        if !self.script.stragglers {
+            self.stragglers.lock().unwrap().clear();
+        }
+        self.image = disk.left(death.came());
+        let passing = between.passing.lock().unwrap();
+        self.tally.lives += 1;
+        self.tally.deaths += u64::from(death.came());
+        self.tally.troubled += passing.troubled;
+        self.tally.calls += u64::from(passing.calls);
+        self.tally.writes += u64::from(disk.writes());
+        (self.log)(format!("{} calls, {} writes: {ended:?}", passing.calls, disk.writes()));
+        if let Some(what) = passing.violations.first() {
+            return violation("write ahead", what);
+        }
+        drop(passing);
+        let told = match ended {
+            Ended::Violated(what) => return violation("neither panics nor waits without bounds", what),
+            Ended::Died => None,
+            Ended::Told(told) => Some(told),
+        };
+        self.accounted()?;
+        if text_of(&self.image).contains(SECRET) {
+            return violation("no secret rests in the clear", "the planted password is in the store");
+        }
+        Ok(told)
+    }
+
+    /// One life in which nothing goes wrong.
+    fn expect(&mut self, deed: Deed<'_>, expected: Expected<'_>) -> Judged<Told> {
+        match self.life(deed, expected)? {
+            Some(told) => Ok(told),
+            None => violation("a life without a crash ends", "it died"),
+        }
+    }
+
+    /// By collection and id, what is recorded; and the addresses at which something is in doubt.
+    fn recorded(&self) -> Judged<(BTreeSet<(String, String)>, BTreeSet<String>)> {
+        let sealer = Sealer::new(&KEY);
+        let state = match State::read(self.image.state()) {
+            Ok(state) => state,
+            Err(error) => return violation("the state can be read", error.to_string()),
+        };
+        let mut known = BTreeSet::new();
+        for (address, entry) in &state.addresses {
+            let collection = format!("{}s", address.block.type_name.trim_start_matches("testcloud_"));
+            for object in entry.current.iter().chain(entry.deposed.values()) {
+                let Ok(object) = object.wake(&sealer) else {
+                    return violation("the state can be read", format!("{address} cannot be opened"));
+                };
+                let key = match collection.as_str() {
+                    "buckets" | "databases" => object.attributes.get("name"),
+                    _ => object.attributes.get("id"),
+                };
+                let key = key.map(|key| key.clone().unmark_deep().0);
+                if let Some(key) = key.as_ref().and_then(|key| key.as_str()) {
+                    known.insert((collection.clone(), key.to_owned()));
+                }
+            }
+        }
+        let store = MemoryStore::reopen(LINEAGE, &KEY, self.image.clone());
+        let doubts = super::life::doubts(Arc::new(store), Arc::clone(&self.clock), self.directory.path());
+        Ok((known, doubts.into_iter().map(|doubt| doubt.address.to_string()).collect()))
+    }
+
+    /// No orphan: what exists is recorded, or named as in doubt.
+    fn accounted(&self) -> Judged<()> {
+        let (known, doubts) = self.recorded()?;
+        for object in self.truth() {
+            if known.contains(&(object.collection.clone(), object.id.clone())) {
+                continue;
+            }
+            let named = match object.collection.as_str() {
+                "instances" => addressed(&object).is_some_and(|address| doubts.contains(&address)),
+                "networks" => {
+                    let name = object.attributes.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+                    doubts.contains(&address(name.trim_start_matches('n').parse().unwrap_or(u8::MAX)))
+                }
+                "buckets" => {
+                    let slot = object.id.trim_start_matches('b').split('-').next().and_then(|slot| slot.parse().ok());
+                    doubts.contains(&address(slot.unwrap_or(u8::MAX)))
+                }
+                "databases" => doubts.contains(&address(7)),
+                _ => doubts.contains(&address(8)),
+            };
+            if !named {
+                let what = format!("{} {} is neither recorded nor in doubt: {object:?}", object.collection, object.id);
+                return violation("no orphan", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is recorded exists, and the other way round, and nothing is in doubt.
+    fn agreed(&self) -> Judged<()> {
+        let (known, doubts) = self.recorded()?;
+        let exists: BTreeSet<(String, String)> =
+            self.truth().into_iter().map(|object| (object.collection, object.id)).collect();
+        let known: BTreeSet<_> = known.into_iter().filter(|(collection, _)| collection != "retrue_datas").collect();
+        if known != exists {
+            return violation("what is recorded is what exists", format!("recorded {known:?}, existing {exists:?}"));
+        }
+        if !doubts.is_empty() {
+            return violation("doubt is settled", format!("{doubts:?}"));
+        }
+        Ok(())
+    }
+
+    /// A person answers what only a person can: nobody else can tell one token from another.
+    fn answer(&mut self, doubts: &[InDoubt]) -> Judged<()> {
+        for doubt in doubts {
+            if !doubt.address.to_string().starts_with("testcloud_token") {
+                return violation("reading settles what can be read", format!("{doubt:?}"));
+            }
+            let (known, _) = self.recorded()?;
+            let unknown = self.truth().into_iter().find(|object| {
+                object.collection == "tokens" && !known.contains(&("tokens".to_owned(), object.id.clone()))
+            });
+            let answer = unknown.map_or(Answer::Absent, |object| Answer::Exists(object.id));
+            self.tally.answers += 1;
+            let told = self.expect(Deed::Answer(&doubt.address, answer.clone()), Expected::default())?;
+            if let Some(why) = told.failed {
+                return violation("a person's answer is taken", format!("{doubt:?}: {answer:?}: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies until the world is as declared.
+    fn forward(&mut self, mark: usize) -> Judged<()> {
+        let mut last = String::new();
+        for _ in 0..4 {
+            let told = self.expect(Deed::Verb(Verb::Apply), Expected::default())?;
+            if !told.in_doubt.is_empty() {
+                self.answer(&told.in_doubt)?;
+                continue;
+            }
+            if let Some(failed) = told.failed {
+                return violation("a resumed apply ends in the desired state", failed);
+            }
+            if matches!(told.state, None | Some(RunState::Succeeded)) {
+                // By the time that a person looks again, reads show the world as it is.
+                lock(&self.cloud).settle();
+                let plan = self.expect(Deed::Plan, Expected::default())?;
+                if !plan.said.is_empty() || plan.failed.is_some() {
+                    return violation("a second apply does nothing", format!("{plan:?}"));
+                }
+                self.tally.forward += 1;
+                self.agreed()?;
+                return self.compare("a resumed apply ends in the desired state", &declared(&self.blocks), mark, true);
+            }
+            last = told.said;
+        }
+        violation("a resumed apply ends in the desired state", format!("it never does: {last}"))
+    }
+
+    /// Unwinds all runs of the round.
+    fn back(&mut self, first: Option<String>, before: &[TruthObject], blocks: Blocks, mark: usize) -> Judged<()> {
+        let mut last = String::new();
+        for _ in 0..4 {
+            let Some(first) = &first else { break };
+            let told = self.expect(Deed::Through(first), Expected::default())?;
+            if !told.in_doubt.is_empty() {
+                self.answer(&told.in_doubt)?;
+                continue;
+            }
+            if let Some(failed) = told.failed {
+                // A run that cannot be unwound, such as a compensation, is nothing to unwind.
+                if failed.starts_with("RT0606") {
+                    break;
+                }
+                return violation("a compensation ends in the state before", failed);
+            }
+            if matches!(told.state, None | Some(RunState::Compensated)) {
+                last.clear();
+                break;
+            }
+            last = told.said;
+        }
+        if !last.is_empty() {
+            return violation("a compensation ends in the state before", format!("it never does: {last}"));
+        }
+        self.tally.back += 1;
+        self.compare("a compensation ends in the state before", &observed(before), mark, false)?;
+        // What was there before, and gone for the record, is gone for the record again.
+        self.blocks = blocks;
+        Ok(())
+    }
+
+    fn compare(&self, rule: &'static str, expected: &[Thing], mark: usize, ignore_rows: bool) -> Judged<()> {
+        let lost = lock(&self.cloud)
+            .audit()
+            .iter()
+            .skip(mark)
+            .any(|entry| entry.effect == EffectKind::Delete && entry.collection == "databases");
+        let bare = |things: &[Thing]| -> Vec<Thing> {
+            let rows = |thing: &Thing| if lost || ignore_rows { 0 } else { thing.rows };
+            things.iter().map(|thing| Thing { rows: rows(thing), ..thing.clone() }).collect()
+        };
+        let (expected, found) = (bare(expected), bare(&observed(&self.truth())));
+        if expected == found {
+            return Ok(());
+        }
+        let missing: Vec<_> = expected.iter().filter(|thing| !found.contains(thing)).collect();
+        let extra: Vec<_> = found.iter().filter(|thing| !expected.contains(thing)).collect();
+        violation(rule, format!("missing {missing:#?}, instead {extra:#?}"))
+    }
+}
