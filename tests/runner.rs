@@ -6,11 +6,14 @@ mod environment;
 mod house;
 
 mod scenarios {
+    mod cloud_kills;
+    mod clouds;
     mod commands;
     #[cfg(feature = "crash-points")]
     mod crash;
     #[cfg(feature = "crash-points")]
     mod crash_cloud;
+    mod durable;
     mod elsewhere;
     mod input;
     mod killed;

@@ -295,7 +295,10 @@ async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Resul
     }
     let what = "the runs that were unwound".to_owned();
     caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(writes)]).await?;
+    let doubtful = !report.in_doubt.is_empty() || report.counts.unknown > 0;
     let state = match report.state {
+        // What is in doubt is looked at by the next run, which looks at runs that need it.
+        _ if report.cancelled && doubtful => RunState::NeedsReview,
         _ if report.cancelled => RunState::Cancelled,
         RunState::NeedsReview => RunState::NeedsReview,
         _ => RunState::Succeeded,

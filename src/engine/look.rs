@@ -32,7 +32,7 @@ pub fn look(options: &Options, stack: Option<&Stack>) -> Result<Option<Look>, Fa
     let owner = reader.owner().map_err(store_failure)?;
     let records = reader.state().map_err(store_failure)?;
     let mut state =
-        State::read(&records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?;
+        State::read(records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?;
     if owner.is_none() {
         for record in state.runs.values_mut() {
             if record.state.may_become(RunState::Interrupted) && !record.state.is_final() {

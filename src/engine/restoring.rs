@@ -38,7 +38,7 @@ impl Session {
                 export.state.insert(key.clone(), Json::from(now.max(restored)));
             }
         }
-        State::read(&export.state).map_err(|error| refused(error.to_string()))?;
+        State::read(export.state.clone()).map_err(|error| refused(error.to_string()))?;
         let writes = export.writes(&current);
         let changed = writes.len() + unknown.len();
         // CRASH: doubt comes first. With it alone nothing is made twice, and restoring again goes on.

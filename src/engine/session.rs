@@ -76,7 +76,7 @@ impl Session {
     /// What is recorded.
     pub async fn state(&self) -> Result<State, Failure> {
         let records = self.store.state().await.map_err(store_failure)?;
-        State::read(&records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))
+        State::read(records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))
     }
 
     /// Opens secrets.

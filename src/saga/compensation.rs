@@ -182,8 +182,13 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
             if ends(id.effect) {
                 after.extend(of_block.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
-            if follows {
-                after.extend(remade.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
+        }
+        if follows {
+            // What it depends on now, and what it referred to before it was changed to do without.
+            let referred = undo.step.image.iter().flat_map(|image| image.provenance.values());
+            let referred = referred.map(|(address, _)| &address.block).filter(|other| **other != block);
+            for other in dependencies.iter().chain(referred).collect::<BTreeSet<_>>() {
+                after.extend(remade.get_mut(other).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
         }
         for place in places.into_iter().flatten() {

@@ -109,35 +109,35 @@ pub fn run_key(run: &str) -> String {
 
 impl State {
     /// Reads what the store holds.
-    pub fn read(records: &BTreeMap<String, Json>) -> Result<Self, StateError> {
+    pub fn read(records: BTreeMap<String, Json>) -> Result<Self, StateError> {
         let mut state = State::default();
         for (key, json) in records {
-            state.put(key, json)?;
+            state.put(&key, json)?;
         }
         Ok(state)
     }
 
     /// Takes one record.
-    pub fn put(&mut self, key: &str, json: &Json) -> Result<(), StateError> {
+    pub fn put(&mut self, key: &str, json: Json) -> Result<(), StateError> {
         let wrong = |why: String| StateError { key: key.to_owned(), why };
         let address = |text: &str| {
             text.parse::<Address>().map_err(|error| StateError { key: key.to_owned(), why: error.to_string() })
         };
         if let Some(rest) = key.strip_prefix("object/") {
-            let object = RestingObject::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            let object = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.addresses.entry(address(rest)?).or_default().current = Some(object);
         } else if let Some(rest) = key.strip_prefix("deposed/") {
             let (name, rest) = rest.split_once('/').ok_or_else(|| wrong("no address".into()))?;
-            let object = RestingObject::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            let object = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.addresses.entry(address(rest)?).or_default().deposed.insert(name.to_owned(), object);
         } else if let Some(rest) = key.strip_prefix("generation/") {
             let generation = json.as_u64().ok_or_else(|| wrong("not a number".into()))?;
             self.addresses.entry(address(rest)?).or_default().generation = generation;
         } else if let Some(name) = key.strip_prefix("output/") {
-            let value = RestingValue::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            let value = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.outputs.insert(name.to_owned(), value);
         } else if let Some(run) = key.strip_prefix("run/") {
-            let record = RunRecord::deserialize(json).map_err(|error| wrong(error.to_string()))?;
+            let record = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.runs.insert(run.to_owned(), record);
         } else {
             return Err(wrong("no such kind of record".into()));

@@ -84,6 +84,16 @@ impl Environment {
         environment
     }
 
+    /// The same stack and home in a place of their own, without whatever else lies beside them.
+    pub(crate) fn copy_without_images(&self) -> Self {
+        let environment =
+            Self { root: TempDir::with_prefix("retrue-test-").unwrap(), variables: self.variables.clone() };
+        let parts = ["home", "work"].map(|part| self.root.path().join(part));
+        let status = Command::new("cp").arg("-a").args(parts).arg(environment.root.path()).status().unwrap();
+        assert!(status.success());
+        environment
+    }
+
     /// The directory that the program runs in.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.path().join("work")

@@ -41,3 +41,27 @@ fn the_unseen_part_of_an_update_is_undone() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":13720642416896993963,"rounds":[{"edits":[[4,{"size":1,"zone":1,"refers":false,"first":false}],[6,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[4,{"size":0,"zone":1,"refers":false,"first":false}],[6,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","faults":[{"nth":2,"times":1,"changes":true,"what":"ErrorAfter"}]}],"goal":"ForwardAndBack"}]}"#,
     );
 }
+
+/// What was changed to do without something that is made again refers to the new one afterwards.
+#[test]
+fn what_was_changed_to_do_without_follows_what_is_made_again() {
+    replay(
+        r#"{"parallelism":2,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":498053414685150250,"rounds":[{"edits":[[3,{"size":0,"zone":1,"refers":false,"first":false}],[6,{"size":2,"zone":0,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[3,null]],"attempts":[],"goal":"ForwardAndBack"}]}"#,
+    );
+}
+
+/// A person stops an unwinding in the middle of an undo: what came of that is looked at later.
+#[test]
+fn an_undo_that_was_cancelled_does_not_stay_in_doubt() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":true,"stragglers":false,"seed":2640368170597410641,"rounds":[{"edits":[[3,{"size":1,"zone":0,"refers":false,"first":false}],[5,{"size":2,"zone":1,"refers":false,"first":false}],[8,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","stop":{"nth":4,"hard":true}}],"goal":"Back"}]}"#,
+    );
+}
+
+/// That something is not there, a moment after it was made, does not mean that its delete was done.
+#[test]
+fn what_does_not_show_yet_is_not_taken_for_deleted() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":2,"polls":0,"slow":false,"stragglers":false,"seed":612448142546140198,"rounds":[{"edits":[[1,{"size":1,"zone":0,"refers":false,"first":false}],[5,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","faults":[{"nth":11,"times":0,"changes":false,"what":"TimedOut"}]},{"verb":"Compensate","crash":{"Call":{"nth":1,"done":false}}}],"goal":"Back"}]}"#,
+    );
+}

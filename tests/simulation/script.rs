@@ -209,7 +209,8 @@ fn block(rng: &mut Rng) -> Block {
 fn meddling(rng: &mut Rng) -> Meddling {
     match rng.u8(..5) {
         0..=2 => Meddling::Change(rng.u8(..SLOTS)),
-        3 => Meddling::Delete(rng.u8(..SLOTS)),
+        // A network stays: what is in it could not be brought back without it.
+        3 => Meddling::Delete(rng.u8(2..SLOTS)),
         _ => Meddling::Row,
     }
 }

@@ -110,8 +110,8 @@ pub(crate) fn toml(blocks: &Blocks, url: &str, settles: u64) -> String {
                 writeln!(toml, "input = \"{input}\"")
             }
         };
-        // What has one name cannot be there twice.
-        if block.first && matches!(slot, 2..=4 | 8) {
+        // What has one name cannot be there twice; nor can what such a one refers to, which is made first, too.
+        if block.first && (matches!(slot, 2..=4) || *slot == 8 && !block.refers) {
             toml.push_str("lifecycle = { create_before_destroy = true }\n");
         }
     }

@@ -306,7 +306,8 @@ async fn examine_delete(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
             how: "nothing of it is outside".into(),
         };
     }
-    match patiently(scene.capability.settles_within, Option::is_none, || read(caller, scene)).await {
+    // Absent may also mean that its creation does not show yet: only the last look counts.
+    match patiently(scene.capability.settles_within, |_| false, || read(caller, scene)).await {
         Err(reason) => Verdict::CannotTell(reason),
         Ok(None) => {
             Verdict::Settled { outcome: ResolvedOutcome::Applied, object: None, how: "it was read, and is gone".into() }

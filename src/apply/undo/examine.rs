@@ -61,7 +61,8 @@ pub(in crate::apply) async fn examine(scene: &Scene<'_>, effect: Option<StepEffe
                 return Examined::CannotTell(UNREADABLE.into());
             }
             let read = || async { scene.read(reader).await.map_err(|failure| failure.message) };
-            match patiently(settles, Option::is_none, read).await {
+            // Absent may also mean that its creation does not show yet: only the last look counts.
+            match patiently(settles, |_| false, read).await {
                 Err(reason) => Examined::CannotTell(reason),
                 Ok(None) => Examined::Undone { object: scene.prior.clone().map(Box::new), lost: Vec::new() },
                 Ok(Some(_)) => Examined::NotUndone("it was read, and is still there".into()),
