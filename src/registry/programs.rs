@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use retrue_provider_terraform::config::Attached;
 use retrue_provider_terraform::install::{
-    self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Wanted,
+    self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Trust, Wanted,
 };
 
 use crate::config::ProviderProgram;
@@ -28,6 +28,8 @@ pub struct Found {
     pub program: PathBuf,
     /// Whether the lock file names it anew.
     pub changed: bool,
+    /// What a person should know about it.
+    pub warnings: Vec<String>,
 }
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -66,6 +68,8 @@ pub async fn locate(
     let constraints = constraints(program)?;
     let found =
         installation.find(&Wanted { address, constraints, locked }).await.map_err(|error| wrong(&error, span))?;
+    // Whoever wrote the lock file has read them; what is fetched now is what it names.
+    found.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(origin_of(named, &found))
 }
 
@@ -120,7 +124,10 @@ async fn one(
     if let Some((path, span)) = &program.path {
         let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
         let source = program.source.as_ref().map_or_else(|| path.clone(), |(source, _)| source.clone());
-        return Ok((Found { source, version: String::new(), program: file, changed: false }, None));
+        return Ok((
+            Found { source, version: String::new(), program: file, changed: false, warnings: Vec::new() },
+            None,
+        ));
     }
     let Some((text, span)) = &program.source else {
         return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
@@ -133,10 +140,13 @@ async fn one(
     let kept = kept.filter(|kept| kept.version.parse().is_ok_and(|version| constraints.allow(&version)));
     let wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
     let installed = installation.find(&wanted).await.map_err(|error| wrong(&error, *span))?;
-    let Installed { program: file, version, hashes } = installed;
+    let Installed { program: file, version, hashes, warnings } = installed;
     let version = version.map(|version| version.to_string()).unwrap_or_default();
     if version.is_empty() {
-        return Ok((Found { source, version, program: file, changed: false }, before.providers.get(text).cloned()));
+        return Ok((
+            Found { source, version, program: file, changed: false, warnings },
+            before.providers.get(text).cloned(),
+        ));
     }
     let mut locked = LockedProvider {
         version: version.clone(),
@@ -147,7 +157,7 @@ async fn one(
         locked.hashes.extend(kept.hashes);
     }
     let changed = before.providers.get(&source) != Some(&locked);
-    Ok((Found { source, version, program: file, changed }, Some(locked)))
+    Ok((Found { source, version, program: file, changed, warnings }, Some(locked)))
 }
 
 /// A provider that somebody else runs, by `TF_REATTACH_PROVIDERS`.
@@ -187,7 +197,8 @@ fn installation(environment: &Environment, directory: &Path) -> Result<Installat
             *path = directory.join(&*path);
         }
     }
-    Ok(Installation::new(settings, cache(environment)))
+    let trust = Trust::read(&|name| text(environment, name));
+    Ok(Installation::new(settings, cache(environment)).trusting(trust))
 }
 
 /// Where providers are kept: in the user's cache.
@@ -226,8 +237,15 @@ fn origin_of(source: String, found: &Installed) -> ProviderOrigin {
 }
 
 fn wrong(error: &InstallError, span: Span) -> Diagnostic {
-    Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(
-        "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
-         .terraformrc names",
-    )
+    let hint = match error {
+        InstallError::Signature { .. } => {
+            "tell whoever publishes the provider; a copy that you trust for other reasons can be used from a mirror or by \
+             `path`"
+        }
+        _ => {
+            "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
+             .terraformrc names"
+        }
+    };
+    Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(hint)
 }

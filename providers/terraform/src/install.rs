@@ -12,8 +12,10 @@ mod lock;
 mod mirror;
 mod network;
 mod reattach;
+mod registry;
 mod resolve;
 mod settings;
+mod signature;
 
 use std::path::PathBuf;
 
@@ -25,7 +27,7 @@ pub use hash::{Hash, hash_archive, hash_directory};
 pub use lock::{Lock, LockedProvider};
 pub use mirror::program_in;
 pub use reattach::attached;
-pub use resolve::{Installation, Installed, Wanted};
+pub use resolve::{Installation, Installed, Trust, Wanted};
 pub use settings::{Method, Scope, Settings};
 
 /// Why there is no provider to be used.
@@ -85,6 +87,16 @@ pub enum InstallError {
         place: String,
         /// What its hashes are.
         hashes: Vec<Hash>,
+    },
+    /// Nobody who may do so vouches for what a registry gives.
+    #[error("`{address}` {version} is not to be trusted: {what}")]
+    Signature {
+        /// The provider.
+        address: ProviderAddress,
+        /// Its version.
+        version: Version,
+        /// What is wrong.
+        what: String,
     },
     /// The lock file names a version that the constraints do not allow.
     #[error("the lock file has `{address}` {version}, which does not fit `{wanted}`: install again with an upgrade")]
