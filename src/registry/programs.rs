@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use retrue_provider_terraform::config::Attached;
+use retrue_provider_terraform::config::{Attached, Kept};
 use retrue_provider_terraform::install::{
     self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Trust, Wanted,
 };
+use retrue_provider_terraform::tables::Tables;
 
-use crate::config::ProviderProgram;
+use crate::config::{ProviderProgram, ProviderTables};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{ProviderOrigin, codes};
 use crate::span::Span;
@@ -39,6 +40,30 @@ type Environment = BTreeMap<OsString, OsString>;
 /// # Errors
 /// It is not there, it is not the one that is locked, or the lock file does not name it yet.
 pub async fn locate(
+    name: &str,
+    program: &ProviderProgram,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<ProviderOrigin, Vec<Diagnostic>> {
+    read_tables(name, program)?;
+    let origin = find(name, program, directory, environment).await.map_err(|problem| vec![problem])?;
+    Ok(ProviderOrigin { tables: program.tables.values.clone(), ..origin })
+}
+
+/// Reads what the user knows of a provider's types and errors.
+fn read_tables(name: &str, program: &ProviderProgram) -> Result<(), Vec<Diagnostic>> {
+    let ProviderTables { values, places } = &program.tables;
+    let Err(mistakes) = Tables::read(&values.clone().into()) else { return Ok(()) };
+    let told = mistakes.into_iter().map(|mistake| {
+        let place = (0..=mistake.path.len()).rev().find_map(|length| places.get(mistake.path.get(..length)?));
+        Diagnostic::error(codes::PROVIDER_TABLES, format!("`[provider.{name}]`: {}", mistake.what))
+            .maybe_at(place.copied())
+            .hint(mistake.hint)
+    });
+    Err(told.collect())
+}
+
+async fn find(
     name: &str,
     program: &ProviderProgram,
     directory: &Path,
@@ -140,7 +165,7 @@ async fn one(
     let kept = kept.filter(|kept| kept.version.parse().is_ok_and(|version| constraints.allow(&version)));
     let wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
     let installed = installation.find(&wanted).await.map_err(|error| wrong(&error, *span))?;
-    let Installed { program: file, version, hashes, warnings } = installed;
+    let Installed { program: file, version, hashes, warnings, .. } = installed;
     let version = version.map(|version| version.to_string()).unwrap_or_default();
     if version.is_empty() {
         return Ok((
@@ -210,6 +235,40 @@ fn cache(environment: &Environment) -> PathBuf {
     base.join("retrue/providers")
 }
 
+/// Holds a program against the hash that it had when it was chosen, which may be long ago: plans and journals name it.
+///
+/// # Errors
+/// It is another one.
+pub(super) fn unchanged(origin: &ProviderOrigin, program: &Path, environment: &Environment) -> Result<(), Diagnostic> {
+    if origin.hash.is_empty() {
+        return Ok(());
+    }
+    let directory = program.parent().unwrap_or(program);
+    let hash = install::known_hash(&cache(environment), directory)
+        .map_err(|error| Diagnostic::error(codes::NOT_INSTALLED, error.to_string()))?;
+    if hash.to_string() == origin.hash {
+        return Ok(());
+    }
+    let what = format!(
+        "`{}` {} in {} is not the one that was chosen: its hash is {hash}, and was {}",
+        origin.source,
+        origin.version,
+        directory.display(),
+        origin.hash
+    );
+    let hint = "`retrue providers install` fetches what the lock file names";
+    Err(Diagnostic::error(codes::NOT_INSTALLED, what).hint(hint))
+}
+
+/// Where what a program says of its types is kept. Only what is chosen by its hash is known to be the same again.
+pub(super) fn kept(origin: &ProviderOrigin, environment: &Environment) -> Option<Kept> {
+    if origin.hash.is_empty() {
+        return None;
+    }
+    let directory = install::private(&cache(environment), "schemas")?;
+    Some(Kept { directory, hash: origin.hash.clone() })
+}
+
 /// The program at a path: the file itself, or the one in a directory that looks like a provider.
 fn given(path: &Path, name: &str) -> Result<PathBuf, InstallError> {
     if path.is_dir() { install::program_in(path, name) } else { Ok(path.to_owned()) }
@@ -227,12 +286,12 @@ fn constraints(program: &ProviderProgram) -> Result<install::Constraints, Diagno
 }
 
 fn origin(source: String, version: String, program: &Path, hash: String) -> ProviderOrigin {
-    ProviderOrigin { source, version, program: program.display().to_string(), hash }
+    ProviderOrigin { source, version, program: program.display().to_string(), hash, tables: Default::default() }
 }
 
 fn origin_of(source: String, found: &Installed) -> ProviderOrigin {
     let version = found.version.as_ref().map(ToString::to_string).unwrap_or_default();
-    let hash = found.hashes.iter().map(ToString::to_string).find(|hash| hash.starts_with("h1:"));
+    let hash = found.content.as_ref().map(ToString::to_string);
     origin(source, version, &found.program, hash.unwrap_or_default())
 }
 

@@ -7,7 +7,7 @@ use super::network::{Archive, Network};
 use super::registry::Registry;
 use super::{
     Constraints, Hash, InstallError, LockedProvider, Method, ProviderAddress, Settings, Version, archive, hash_archive,
-    hash_directory, platform,
+    known_hash, platform,
 };
 
 /// Where providers are looked for, and where they are kept.
@@ -64,6 +64,8 @@ pub struct Installed {
     pub version: Option<Version>,
     /// What belongs into the lock file: what was there, and what was computed. Empty for an override.
     pub hashes: Vec<Hash>,
+    /// The `h1:` hash of itself, computed or known from before; `None` for an override.
+    pub content: Option<Hash>,
     /// What a person should know about it.
     pub warnings: Vec<String>,
 }
@@ -105,7 +107,7 @@ impl Installation {
         let overridden = address.aliases().into_iter().find_map(|alias| self.settings.overrides.get(&alias));
         if let Some(directory) = overridden {
             let program = program_in(directory, &address.name)?;
-            return Ok(Installed { program, version: None, hashes: Vec::new(), warnings: Vec::new() });
+            return Ok(Installed { program, version: None, hashes: Vec::new(), content: None, warnings: Vec::new() });
         }
         let locked = self.locked_version(wanted)?;
         let kept = |version: &Version| {
@@ -209,7 +211,7 @@ impl Installation {
 
     fn use_directory(&self, wanted: &Wanted, version: &Version, path: &Path) -> Result<Installed, InstallError> {
         let program = program_in(path, &wanted.address.name)?;
-        let hashes = vec![hash_directory(path)?];
+        let hashes = vec![known_hash(&self.cache, path)?];
         self.checked(wanted, version, path.display().to_string(), hashes, program)
     }
 
@@ -227,7 +229,7 @@ impl Installation {
         }
         // Checked before anything of it is unpacked.
         let checked = self.checked(wanted, version, path.display().to_string(), hashes, PathBuf::new())?;
-        if to.is_dir() && hash_directory(to).ok().is_none_or(|hash| !checked.hashes.contains(&hash)) {
+        if to.is_dir() && known_hash(&self.cache, to).ok().is_none_or(|hash| !checked.hashes.contains(&hash)) {
             fs_err::remove_dir_all(to).map_err(InstallError::file(to))?;
         }
         if !to.is_dir() {
@@ -280,7 +282,8 @@ impl Installation {
         }
         known.sort();
         known.dedup();
-        Ok(Installed { program, version: Some(version.clone()), hashes: known, warnings: Vec::new() })
+        let content = hashes.into_iter().find(Hash::is_content);
+        Ok(Installed { program, version: Some(version.clone()), hashes: known, content, warnings: Vec::new() })
     }
 
     fn mismatch(&self, wanted: &Wanted, version: &Version, place: String, hashes: Vec<Hash>) -> InstallError {
