@@ -97,6 +97,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0423", "it rests on something in doubt"),
     ("RT0424", "an output that shows a secret"),
     ("RT0425", "a provider that is not installed"),
+    ("RT0427", "tables about a provider that cannot be understood"),
     ("RT0501", "a provider could not carry out a step"),
     ("RT0502", "the world is not what the plan saw"),
     ("RT0503", "an expression without a value"),

@@ -31,6 +31,7 @@ mod scenarios {
     mod promises_secret;
     mod providers;
     mod reconciling;
+    mod registries;
     mod reports;
     mod signals;
     mod standing;

@@ -122,15 +122,18 @@ async fn providers_of(options: &Options, stack: &Stack) -> (BTreeMap<Arc<str>, A
         let Some(program) = stack.program_of(block) else { continue };
         let environment = &options.process_environment;
         let made = match crate::registry::locate(&block.type_name, program, &stack.directory, environment).await {
-            Ok(origin) => crate::registry::make(&block.type_name, Some(&origin), &stack.directory, environment),
-            Err(problem) => Err(problem),
+            Ok(origin) => crate::registry::make(&block.type_name, Some(&origin), &stack.directory, environment)
+                .map_err(|problem| vec![problem]),
+            Err(found) => Err(found),
         };
         match made {
             Ok(provider) => {
                 providers.insert(Arc::clone(&block.type_name), provider);
             }
-            Err(problem) if problem.labels.is_empty() => problems.push(problem.at(block.span)),
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found.into_iter().map(|problem| match problem.labels.is_empty() {
+                true => problem.at(block.span),
+                false => problem,
+            })),
         }
     }
     (providers, problems)

@@ -168,11 +168,9 @@ async fn configure_one(
     let span = block.map(|block| block.span);
     let type_name = block.map_or(name, |block| &block.type_name);
     let origin = match block.and_then(|block| stack.program_of(block)) {
-        Some(program) => Some(
-            registry::locate(type_name, program, &stack.directory, known.process_environment())
-                .await
-                .map_err(|problem| vec![problem])?,
-        ),
+        Some(program) => {
+            Some(registry::locate(type_name, program, &stack.directory, known.process_environment()).await?)
+        }
         None => None,
     };
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);

@@ -43,7 +43,7 @@ impl Terraform {
             identity: Self::identity_message(loaded, type_name, identity.as_ref()),
         };
         let answer: wire::ReadResponse = self.client.ask(Method::Read, message).await?;
-        let warnings = refuse_errors("read", &answer.diagnostics, &[state])?;
+        let warnings = refuse_errors(self.client.tables(), "read", &answer.diagnostics, &[state])?;
         warnings.iter().for_each(|warning| tracing::warn!(type_name, "{warning}"));
         let found = decode(answer.state.as_ref(), &kind.wire).map_err(|error| self.client.unreadable("read", error))?;
         if found.is_null() {
@@ -90,7 +90,7 @@ impl Terraform {
             state: Some(RawState { json: state.to_string().into_bytes(), flatmap: Default::default() }),
         };
         let answer: wire::UpgradeResponse = self.client.ask(Method::UpgradeState, message).await?;
-        refuse_errors("upgrade_state", &answer.diagnostics, &[])?;
+        refuse_errors(self.client.tables(), "upgrade_state", &answer.diagnostics, &[])?;
         let upgraded = decode(answer.state.as_ref(), &kind.wire);
         let upgraded = upgraded.map_err(|error| self.client.unreadable("upgrade_state", error))?;
         Ok(shape(kind.block(), &upgraded))

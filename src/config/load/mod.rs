@@ -5,6 +5,7 @@ mod duration;
 mod lifecycle;
 mod reader;
 mod settings;
+mod tables;
 mod value;
 mod variables;
 
