@@ -20,6 +20,8 @@ mod scenarios {
     mod logs;
     mod looking;
     mod machine;
+    mod migrate;
+    mod migrate_real;
     mod options;
     mod planning;
     mod programs;

@@ -23,3 +23,5 @@ pub const NOT_HANDED_OVER: &str = "RT1009";
 pub const UNSOUND: &str = "RT1010";
 /// The stack could not be written.
 pub const CANNOT_WRITE: &str = "RT1011";
+/// Secrets are written in the clear.
+pub const SECRETS: &str = "RT1012";

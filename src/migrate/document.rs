@@ -137,6 +137,8 @@ fn comment_lines(comments: &[String], text: &mut String) {
 #[derive(Debug, Default)]
 pub(super) struct Document {
     tables: Vec<(Vec<String>, bool, Table)>,
+    /// Comments at its beginning.
+    pub(super) opening: Vec<String>,
     /// Comments at its end.
     pub(super) closing: Vec<String>,
 }
@@ -160,6 +162,7 @@ impl Document {
     /// The text of it.
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
+        comment_lines(&self.opening, &mut text);
         for (path, many, table) in &self.tables {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let (open, close) = if *many { ("[[", "]]") } else { ("[", "]") };

@@ -1,9 +1,10 @@
 //! The files of a Terraform directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use super::convert::TERRAFORM_HOST;
 use super::source::{Body, File};
 use super::state::{self, Recorded};
 use super::{codes, json, native, target};
@@ -60,9 +61,8 @@ fn names(directory: &Path, found: &mut Vec<Diagnostic>) -> Vec<String> {
 fn text(path: &Path, found: &mut Vec<Diagnostic>) -> Option<String> {
     let wrong = |what: String| Diagnostic::error(codes::SYNTAX, what).hint("nothing was written");
     let read = bytes(path, MAX_FILE_SIZE).map_err(|error| wrong(error.to_string()));
-    let read = read.and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|_| wrong(format!("`{}` is not UTF-8", path.display())))
-    });
+    let read = read
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| wrong(format!("`{}` is not UTF-8", path.display()))));
     read.map_err(|problem| found.push(problem)).ok()
 }
 
@@ -101,6 +101,17 @@ pub(super) fn read(directory: &Path, sources: &mut Sources, found: &mut Vec<Diag
     files
 }
 
+/// The versions that Terraform's lock file names, by source. One that cannot be read says nothing.
+pub(super) fn locked(directory: &Path) -> BTreeMap<String, String> {
+    let read = fs_err::read_to_string(directory.join(".terraform.lock.hcl")).unwrap_or_default();
+    let Ok(body) = hcl_edit::parser::parse_body(&read) else { return BTreeMap::new() };
+    let entry = |block: &hcl_edit::structure::Block| {
+        let source = block.labels.first()?.as_str();
+        let version = block.body.get_attribute("version")?.value.as_str()?.to_owned();
+        Some((source.strip_prefix(TERRAFORM_HOST).unwrap_or(source).to_owned(), version))
+    };
+    body.get_blocks("provider").filter_map(entry).collect()
+}
 
 /// Reads the files of values that Terraform takes by itself, in the order in which it does.
 pub(super) fn values(directory: &Path, sources: &mut Sources, found: &mut Vec<Diagnostic>) -> Vec<Body> {

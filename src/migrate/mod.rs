@@ -19,7 +19,7 @@ pub mod state;
 mod values;
 mod written;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::config::MAIN_FILE;
@@ -27,7 +27,7 @@ use crate::diagnostic::{Diagnostic, Sources, sort};
 use crate::expression::with_deep_stack;
 use convert::{Converter, Findings, Providers, type_name};
 use document::{Document, Table};
-use source::{Body, File};
+use source::Body;
 use state::Recorded;
 use written::Written;
 
@@ -41,6 +41,8 @@ pub struct Converted {
     pub files: Vec<(String, String)>,
     /// The text of the file of values, where there are any.
     pub values: Option<String>,
+    /// The versions that Terraform's lock file names, by source.
+    pub locked: BTreeMap<String, String>,
     /// What Terraform recorded; the provider of each is the name of a configuration of the stack.
     pub recorded: Recorded,
     /// What could not be converted (errors), and what has another meaning (warnings), by place.
@@ -63,9 +65,8 @@ pub struct Unreadable {
 /// # Errors
 /// The state or a file cannot be read. What can be read and not be converted is no error: it is found.
 pub fn convert(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unreadable> {
-    with_deep_stack(|| read(directory, name, in_place)).unwrap_or_else(|error| {
-        Err(Unreadable { diagnostics: vec![error.into()], sources: Sources::default() })
-    })
+    with_deep_stack(|| read(directory, name, in_place))
+        .unwrap_or_else(|error| Err(Unreadable { diagnostics: vec![error.into()], sources: Sources::default() }))
 }
 
 fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unreadable> {
@@ -116,12 +117,17 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
     sort(&mut found);
     let mut files = vec![(MAIN_FILE.to_owned(), main.render())];
     files.extend(others.iter().map(|(name, document)| (name.clone(), document.render())));
-    Ok(Converted { files, values, recorded, findings: found, sources })
+    Ok(Converted { files, values, locked: files::locked(directory), recorded, findings: found, sources })
 }
 
 /// Whether nothing can be made of the directory because of it.
 fn is_fatal(found: &Diagnostic) -> bool {
     found.is_error() && found.code != codes::NOT_CONVERTED
+}
+
+/// The type that Terraform has for a type of a stack.
+pub fn terraform_type(of: &str) -> &str {
+    if of == rewrite::BUILT_IN.1 { rewrite::BUILT_IN.0 } else { of }
 }
 
 fn stack_table(name: &str) -> Table {

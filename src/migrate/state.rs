@@ -140,7 +140,8 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Recorded, Diagnostic> {
     let document: Document = serde_json::from_value(json).map_err(place)?;
     let mut recorded = Recorded::default();
     for (name, output) in document.outputs {
-        let kind = Type::from_json(&output.kind).ok_or_else(|| bad(path, format!("the type of the output `{name}`")))?;
+        let kind =
+            Type::from_json(&output.kind).ok_or_else(|| bad(path, format!("the type of the output `{name}`")))?;
         let value = from_plain_json(&output.value).ok().and_then(|value| convert(&value, &kind).ok());
         let value = value.ok_or_else(|| bad(path, format!("the output `{name}` does not have its type")))?;
         recorded.outputs.insert(name, if output.sensitive { value.sensitive() } else { value });
@@ -185,18 +186,17 @@ fn object(resource: &Resource, instance: &Instance) -> Result<Object, String> {
         }
     };
     let address = block.instance(key);
-    let attributes = instance.attributes.clone().ok_or_else(|| {
-        format!("`{address}` is recorded in a form that only Terraform before 0.12 wrote")
-    })?;
+    let attributes = instance
+        .attributes
+        .clone()
+        .ok_or_else(|| format!("`{address}` is recorded in a form that only Terraform before 0.12 wrote"))?;
     let private = match &instance.private {
         None => Vec::new(),
         Some(text) => BASE64.decode(text).map_err(|_| format!("the private data of `{address}` is no base64"))?,
     };
     let dependencies = instance.dependencies.iter().filter_map(|text| text.parse::<BlockAddress>().ok());
-    let dependencies = dependencies.map(|block| BlockAddress {
-        type_name: type_name(&block.type_name).into(),
-        ..block
-    });
+    let dependencies =
+        dependencies.map(|block| BlockAddress { type_name: type_name(&block.type_name).into(), ..block });
     Ok(Object {
         deposed: instance.deposed.clone().filter(|key| !key.is_empty()),
         tainted: instance.status.as_deref() == Some("tainted"),
@@ -246,7 +246,10 @@ mod tests {
             ("{}", codes::BAD_STATE),
             ("[]", codes::BAD_STATE),
             ("{\"version\": 4, \"resources\": \"hunter2\"}", codes::BAD_STATE),
-            ("{\"version\": 4, \"outputs\": {\"a\": {\"value\": \"hunter2\", \"type\": \"number\"}}}", codes::BAD_STATE),
+            (
+                "{\"version\": 4, \"outputs\": {\"a\": {\"value\": \"hunter2\", \"type\": \"number\"}}}",
+                codes::BAD_STATE,
+            ),
         ] {
             let (found, message) = check(text).unwrap_err();
             assert_eq!(found, code, "{text}: {message}");

@@ -38,7 +38,8 @@ impl Written {
             }
             Written::Object(entries) if entries.is_empty() => "{}".to_owned(),
             Written::Object(entries) => {
-                let entries = entries.iter().map(|(name, value)| format!("{} = {}", key(name), value.inline_one_line()));
+                let entries =
+                    entries.iter().map(|(name, value)| format!("{} = {}", key(name), value.inline_one_line()));
                 format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
             }
         }
@@ -150,8 +151,22 @@ mod tests {
     #[test]
     fn every_text_reads_back() {
         let texts = [
-            "", "plain", "a\"b", "it's", "both ' and \"", "back\\slash", "two\nlines", "two\n\"quoted\" lines\n",
-            "'''\nmany", "ends'\n\"'", "tab\there", "bell\u{7}\n", "\"\"\"\n", "\r\n", "${a[\"b\"]}", "\\\n\"\"\"",
+            "",
+            "plain",
+            "a\"b",
+            "it's",
+            "both ' and \"",
+            "back\\slash",
+            "two\nlines",
+            "two\n\"quoted\" lines\n",
+            "'''\nmany",
+            "ends'\n\"'",
+            "tab\there",
+            "bell\u{7}\n",
+            "\"\"\"\n",
+            "\r\n",
+            "${a[\"b\"]}",
+            "\\\n\"\"\"",
         ];
         for text in texts {
             for form in [quoted(text), basic(text)] {

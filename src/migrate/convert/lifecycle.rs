@@ -44,11 +44,8 @@ impl Converter<'_> {
 
     /// `depends_on` of a resource: addresses.
     pub(super) fn depends_on(&mut self, value: &Value) -> Written {
-        let addresses: Vec<String> = items(value)
-            .iter()
-            .filter_map(|item| self.address(item))
-            .map(|address| address.to_string())
-            .collect();
+        let addresses: Vec<String> =
+            items(value).iter().filter_map(|item| self.address(item)).map(|address| address.to_string()).collect();
         texts(addresses)
     }
 }

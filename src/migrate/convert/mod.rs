@@ -16,7 +16,7 @@ use super::source::{Block, Body, Entry, File};
 use super::written::Written;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-pub(super) use providers::Providers;
+pub(super) use providers::{Providers, TERRAFORM_HOST};
 pub(super) use resource::type_name;
 
 /// What is to be told, as it is found.
@@ -94,7 +94,10 @@ impl<'c> Converter<'c> {
                 "provider" => self.provider(block, document),
                 "resource" | "data" => self.resource(block, document),
                 "moved" => self.moved(block, document),
-                "terraform" => self.settings(block),
+                "terraform" => {
+                    document.opening.extend(block.comments.before.iter().cloned());
+                    self.settings(block);
+                }
                 other => self.unsupported(other, block),
             }
         }

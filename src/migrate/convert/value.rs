@@ -50,7 +50,7 @@ impl Converter<'_> {
             Expression::HeredocTemplate(template) => self.heredoc(template, expression, text),
             Expression::Array(items) => Written::List(items.iter().map(|item| self.native(item, text)).collect()),
             Expression::Object(object) => self.object(object, text),
-            other => Written::Expression(self.source(other, text)),
+            other => self.native_expression(other, text),
         }
     }
 
@@ -58,7 +58,8 @@ impl Converter<'_> {
     fn number(&self, written: String) -> Written {
         let digits = written.strip_prefix('-').unwrap_or(&written);
         let (whole, _) = digits.split_once(['.', 'e', 'E']).unwrap_or((digits, ""));
-        let sound = (whole == "0" || !whole.starts_with('0')) && toml::from_str::<toml::Table>(&format!("a = {written}")).is_ok();
+        let sound = (whole == "0" || !whole.starts_with('0'))
+            && toml::from_str::<toml::Table>(&format!("a = {written}")).is_ok();
         if sound { Written::Literal(written) } else { Written::Expression(written) }
     }
 
@@ -89,11 +90,10 @@ impl Converter<'_> {
         Written::Text(content)
     }
 
-    /// An expression in an interpolation that stands alone. It stays an expression, also where it could be
-    /// written out.
+    /// An expression that stays one, also where it could be written out.
     fn native_expression(&mut self, expression: &Expression, text: &Text) -> Written {
         let source = self.source(expression, text);
-        // `"."` came of `path.module`.
+        // A text came of a name, such as "." of `path.module`.
         match source.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
             Some(inside) if !inside.contains(['"', '\\', '$', '%']) => Written::Text(inside.to_owned()),
             _ => Written::Expression(source),
@@ -280,7 +280,8 @@ pub(super) fn as_expression(written: &Written) -> String {
         Written::Text(template) => in_quotes(template),
         Written::List(items) => format!("[{}]", items.iter().map(as_expression).collect::<Vec<_>>().join(", ")),
         Written::Object(entries) => {
-            let entries = entries.iter().map(|(name, value)| format!("{} = {}", object_key(name), as_expression(value)));
+            let entries =
+                entries.iter().map(|(name, value)| format!("{} = {}", object_key(name), as_expression(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
     }
