@@ -1,7 +1,7 @@
 //! TOML documents as they are built, table by table, with comments.
 
 use super::source::Comments;
-use super::written::{Written, key};
+use super::written::{Written, comment_line, key};
 
 /// A table: lines first, then what stands below in tables of its own.
 #[derive(Debug, Default)]
@@ -36,6 +36,12 @@ impl Table {
 
     /// Adds a key.
     pub(super) fn set(&mut self, name: &str, value: Written, comments: &Comments) {
+        if let Written::Noted(inner, own) = value {
+            let mut comments = comments.clone();
+            comments.before.extend(own.before);
+            comments.behind = own.behind.or(comments.behind);
+            return self.set(name, *inner, &comments);
+        }
         if value.wants_table(key(name).chars().count()) {
             match value {
                 Written::Object(entries) => {
@@ -44,11 +50,20 @@ impl Table {
                 }
                 Written::List(items) => {
                     let mut comments = comments.clone();
-                    let tables = items.into_iter().filter_map(|item| match item {
-                        Written::Object(entries) => {
-                            Some(Table::commented(&std::mem::take(&mut comments)).filled(entries))
+                    let tables = items.into_iter().filter_map(|item| {
+                        let mut own = std::mem::take(&mut comments);
+                        let item = match item {
+                            Written::Noted(inner, more) => {
+                                own.before.extend(more.before);
+                                own.before.extend(more.behind);
+                                *inner
+                            }
+                            item => item,
+                        };
+                        match item {
+                            Written::Object(entries) => Some(Table::commented(&own).filled(entries)),
+                            _ => None,
                         }
-                        _ => None,
                     });
                     self.below.push((name.to_owned(), Below::Many(tables.collect())));
                 }
@@ -104,7 +119,7 @@ impl Table {
             let name = key(&line.key);
             let value = line.value.value(name.chars().count());
             let behind = match &line.comments.behind {
-                Some(comment) => format!("    # {comment}"),
+                Some(comment) => format!("    {}", comment_line(comment)),
                 None => String::new(),
             };
             text.push_str(&format!("{name} = {value}{behind}\n"));
@@ -122,13 +137,7 @@ impl Table {
 
 fn comment_lines(comments: &[String], text: &mut String) {
     for comment in comments {
-        // A comment of TOML holds no control characters.
-        let clean: String = comment.chars().filter(|character| !character.is_control() || *character == '\t').collect();
-        text.push_str(match clean.is_empty() {
-            true => "#",
-            false => "# ",
-        });
-        text.push_str(&clean);
+        text.push_str(&comment_line(comment));
         text.push('\n');
     }
 }

@@ -55,7 +55,7 @@ fn body(parsed: &structure::Body, text: &Text) -> Body {
 
 /// The comments in what stands between things, line by line, without their markers; an empty line between
 /// two of them stays.
-fn comments(raw: &str) -> Vec<String> {
+pub(super) fn comments(raw: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut rest = raw;
     let mut gap = 0;

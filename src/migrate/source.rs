@@ -54,7 +54,7 @@ pub(super) struct Block {
 }
 
 /// The comments of an attribute or block, each line without its marker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Comments {
     pub(super) before: Vec<String>,
     pub(super) behind: Option<String>,

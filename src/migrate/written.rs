@@ -1,5 +1,7 @@
 //! Values as TOML.
 
+use super::source::Comments;
+
 /// A value that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Written {
@@ -15,6 +17,8 @@ pub(super) enum Written {
     List(Vec<Written>),
     /// A table; its keys are templates.
     Object(Vec<(String, Written)>),
+    /// An element of a list, or the value of a key of a table, with its comments.
+    Noted(Box<Written>, Comments),
 }
 
 /// What fits into one line.
@@ -36,6 +40,7 @@ impl Written {
             Written::List(items) => {
                 format!("[{}]", items.iter().map(Written::inline_one_line).collect::<Vec<_>>().join(", "))
             }
+            Written::Noted(inner, _) => inner.inline(),
             Written::Object(entries) if entries.is_empty() => "{}".to_owned(),
             Written::Object(entries) => {
                 let entries =
@@ -61,22 +66,44 @@ impl Written {
     pub(super) fn value(&self, key_width: usize) -> String {
         let inline = self.inline();
         match self {
-            Written::List(items) if !fits(&inline, key_width) && !items.is_empty() => {
-                let items: Vec<String> = items.iter().map(|item| format!("  {},\n", item.inline_one_line())).collect();
+            Written::List(items) if !items.is_empty() && (!fits(&inline, key_width) || has_notes(self)) => {
+                let items: Vec<String> = items.iter().map(Written::item_lines).collect();
                 format!("[\n{}]", items.concat())
             }
+            Written::Noted(inner, _) => inner.value(key_width),
             _ => inline,
         }
     }
 
+    /// The lines of an element of a list.
+    fn item_lines(&self) -> String {
+        let (before, behind) = match self {
+            Written::Noted(_, comments) => (comments.before.as_slice(), comments.behind.as_deref()),
+            _ => (&[][..], None),
+        };
+        let mut lines: String = before.iter().map(|comment| format!("  {}\n", comment_line(comment))).collect();
+        lines.push_str(&format!("  {},", self.inline_one_line()));
+        if let Some(comment) = behind {
+            lines.push_str(&format!("    {}", comment_line(comment)));
+        }
+        lines.push('\n');
+        lines
+    }
+
     /// Whether it is better off as tables of its own.
     pub(super) fn wants_table(&self, key_width: usize) -> bool {
+        let crowded = || !fits(&self.inline(), key_width) || has_lines(self) || has_notes(self);
         match self {
-            Written::Object(entries) => !entries.is_empty() && (!fits(&self.inline(), key_width) || has_lines(self)),
+            Written::Object(entries) => !entries.is_empty() && crowded(),
             Written::List(items) => {
-                let tables = |item: &Written| matches!(item, Written::Object(entries) if !entries.is_empty());
-                !items.is_empty() && items.iter().all(tables) && (!fits(&self.inline(), key_width) || has_lines(self))
+                let table = |item: &Written| match item {
+                    Written::Object(entries) => !entries.is_empty(),
+                    Written::Noted(inner, _) => matches!(&**inner, Written::Object(entries) if !entries.is_empty()),
+                    _ => false,
+                };
+                !items.is_empty() && items.iter().all(table) && crowded()
             }
+            Written::Noted(inner, _) => inner.wants_table(key_width),
             _ => false,
         }
     }
@@ -92,8 +119,25 @@ fn has_lines(written: &Written) -> bool {
         Written::Text(text) | Written::Expression(text) => text.contains('\n'),
         Written::List(items) => items.iter().any(has_lines),
         Written::Object(entries) => entries.iter().any(|(_, value)| has_lines(value)),
+        Written::Noted(inner, _) => has_lines(inner),
         Written::Null | Written::Literal(_) => false,
     }
+}
+
+/// Whether comments stand in it.
+fn has_notes(written: &Written) -> bool {
+    match written {
+        Written::Noted(..) => true,
+        Written::List(items) => items.iter().any(has_notes),
+        Written::Object(entries) => entries.iter().any(|(_, value)| has_notes(value)),
+        _ => false,
+    }
+}
+
+/// A comment of TOML, which holds no control characters.
+pub(super) fn comment_line(comment: &str) -> String {
+    let clean: String = comment.chars().filter(|character| !character.is_control() || *character == '\t').collect();
+    if clean.is_empty() { "#".to_owned() } else { format!("# {clean}") }
 }
 
 /// A text as a template that has it as its value.

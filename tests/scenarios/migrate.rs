@@ -141,7 +141,9 @@ fn a_tainted_object_is_replaced() {
     let migrated = place.run(&["migrate", ".", "--json"]).ends(0).json();
     assert_eq!(migrated["files"], json!(["retrue.toml"]));
     assert_eq!(migrated["objects"], json!(["retrue_data.x"]));
-    assert_eq!(migrated["changes"], json!([{"address": "retrue_data.x", "action": "replace"}]));
+    let reasons = ["its creation was not finished"];
+    let change = json!({"address": "retrue_data.x", "action": "replace", "reasons": reasons});
+    assert_eq!(migrated["changes"], json!([change]));
     let plan = place.run(&["plan", "--json"]).ends(0).json();
     assert_eq!(plan["changes"][0]["action"], "replace");
 }

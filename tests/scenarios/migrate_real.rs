@@ -5,6 +5,10 @@ use std::process::Command;
 use crate::environment::peers::{Aws, mirror, there};
 use crate::environment::{Environment, Shown};
 
+/// What the provider of protocol 6 needs for its types that are there for tests.
+const PYVIDER: [(&str, &str); 2] =
+    [("PYVIDER_TESTMODE", "true"), ("PYVIDER_PRIVATE_STATE_SHARED_SECRET", "a secret of the tests")];
+
 /// A directory of Terraform's beside a stack.
 struct Beside {
     place: Environment,
@@ -37,6 +41,7 @@ impl Beside {
             .env("TF_CLI_CONFIG_FILE", &self.settings)
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_IN_AUTOMATION", "1")
+            .envs(PYVIDER)
             .output()
             .unwrap();
         self.place.shown(output)
@@ -475,6 +480,78 @@ fn from_terraform_and_back_in_the_cloud() {
         let Some(beside) = Beside::new(test) else { return };
         run(&beside, &server, case);
     }
+}
+
+const NESTED: &str = r#"
+terraform {
+  required_providers {
+    pyvider = { source = "local/providers/pyvider" }
+  }
+}
+
+provider "pyvider" {
+  pyvider_testmode = true
+}
+
+variable "services" {
+  default = { http = 80, https = 443 }
+}
+
+resource "pyvider_file_content" "file" {
+  filename = "made"
+  content  = "one"
+}
+
+resource "pyvider_private_state_verifier" "private" {
+  input_value = "abc"
+}
+
+resource "pyvider_nested_resource_test" "nested" {
+  resource_name = "gateway"
+  configuration = { region = "eu", replicas = 3 }
+  nested_configs {
+    service  = "first"
+    port     = 22
+    protocol = "tcp"
+  }
+  dynamic "nested_configs" {
+    for_each = var.services
+    content {
+      service  = nested_configs.key
+      port     = nested_configs.value
+      protocol = "tcp"
+    }
+  }
+}
+
+resource "pyvider_secret_note" "note" {
+  name           = "n"
+  secret_value   = "planted-write-only-3Fz8"
+  secret_version = "1"
+}
+"#;
+
+#[test]
+fn from_terraform_and_back_with_protocol_6() {
+    let test = "from_terraform_and_back_with_protocol_6";
+    let Some(program) = there(test, "pyvider/terraform-provider-pyvider") else { return };
+    let Some(mut beside) = Beside::new(test) else { return };
+    let settings = format!(
+        "provider_installation {{\n  dev_overrides {{\n    \"local/providers/pyvider\" = \"{}\"\n  }}\n}}\n",
+        program.parent().unwrap().display()
+    );
+    fs_err::write(&beside.settings, settings).unwrap();
+    PYVIDER.iter().for_each(|(name, value)| beside.place.set(name, value));
+    let file = beside.place.path("made");
+    let main = NESTED.replace("\"made\"", &format!("\"{}\"", file.display()));
+    beside.place.write("infra/main.tf", main);
+    beside.terraform(&["apply", "-input=false", "-auto-approve"]).ends(0);
+    beside.migrate();
+    beside.hand_back();
+    beside.there_and_back("replicas = 3", "replicas = 4");
+    beside.hand_back();
+    beside.end();
+    assert!(!file.exists());
 }
 
 #[test]

@@ -39,6 +39,7 @@ struct Document<'a> {
 struct WireChange {
     address: String,
     action: &'static str,
+    reasons: Vec<String>,
 }
 
 /// Runs the verb.
@@ -47,10 +48,11 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     let Arguments { source, partial } = arguments;
     let migrated = engine::migrate(&session.options(), &source, partial, &session.cancellation).await?;
     let console = &session.console;
-    let changes = migrated
-        .changes
-        .iter()
-        .map(|(address, action)| WireChange { address: address.to_string(), action: action.word() });
+    let changes = migrated.changes.iter().map(|(address, action, reasons)| WireChange {
+        address: address.to_string(),
+        action: action.word(),
+        reasons: reasons.clone(),
+    });
     let changes: Vec<WireChange> = changes.collect();
     if console.settings().json {
         return session.document(&Document {
@@ -66,7 +68,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     }
     console.line(&format!("{} recorded", count(migrated.objects.len(), "object is", "objects are")));
     for change in &changes {
-        console.hint(&format!("note: a plan would {} {}\n", change.action, visible(&change.address)));
+        let because = change.reasons.join("; ");
+        let address = visible(&change.address);
+        console.hint(&format!("note: a plan would {} {address}: {}\n", change.action, visible(&because)));
     }
     let mut chosen = session.common.chosen();
     if migrated.files.iter().any(|file| file == VALUES_FILE) {

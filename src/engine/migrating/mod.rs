@@ -29,8 +29,8 @@ pub struct Migrated {
     pub findings: Vec<Diagnostic>,
     /// The files that the findings are about.
     pub sources: Sources,
-    /// What a plan that takes the record for the world would change.
-    pub changes: Vec<(Address, Action)>,
+    /// What a plan that takes the record for the world would change, and why.
+    pub changes: Vec<(Address, Action, Vec<String>)>,
 }
 
 /// Turns a directory of Terraform's into the stack, and its state into the record. With `partial`, what
@@ -169,9 +169,9 @@ fn as_finding(problem: Diagnostic, sources: &Sources) -> Diagnostic {
 }
 
 /// What a plan would change.
-fn changes(planned: &Planned) -> Vec<(Address, Action)> {
+fn changes(planned: &Planned) -> Vec<(Address, Action, Vec<String>)> {
     let changing = planned.plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read));
-    changing.map(|change| (change.address.clone(), change.action)).collect()
+    changing.map(|change| (change.address.clone(), change.action, change.reasons.clone())).collect()
 }
 
 /// Completes the record by what a plan found out: configuration, dependencies, where values come from. It is

@@ -131,7 +131,8 @@ impl Lock {
 
     /// Lets it stay.
     pub(super) fn keep(mut self, names: &mut Vec<String>) {
-        if std::mem::take(&mut self.ours) {
+        // What is used without a version is not locked.
+        if std::mem::take(&mut self.ours) && self.path.exists() {
             names.push(LOCK_FILE.to_owned());
         }
     }
@@ -139,7 +140,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.ours {
+        if self.ours && self.path.exists() {
             // What cannot be removed does no harm: it only says which versions are in use.
             let _ = fs_err::remove_file(&self.path);
         }

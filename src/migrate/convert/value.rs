@@ -1,5 +1,7 @@
 //! Values: what is written out becomes TOML, everything else stays an expression.
 
+use std::ops::Range;
+
 use hcl_edit::Span as _;
 use hcl_edit::expr::{Expression, Object, ObjectKey, UnaryOperator};
 use hcl_edit::template::{Element, HeredocTemplate, StringTemplate, Strip, Template};
@@ -9,8 +11,9 @@ use super::Converter;
 use crate::diagnostic::Diagnostic;
 use crate::migrate::codes;
 use crate::migrate::json::{Data, Json};
+use crate::migrate::native::comments;
 use crate::migrate::rewrite;
-use crate::migrate::source::{Place, Text, Value};
+use crate::migrate::source::{Comments, Place, Text, Value};
 use crate::migrate::written::{Written, escaped};
 
 impl Converter<'_> {
@@ -48,8 +51,13 @@ impl Converter<'_> {
             Expression::String(value) => Written::plain(value.value()),
             Expression::StringTemplate(template) => self.quoted(template, expression, text),
             Expression::HeredocTemplate(template) => self.heredoc(template, expression, text),
-            Expression::Array(items) => Written::List(items.iter().map(|item| self.native(item, text)).collect()),
-            Expression::Object(object) => self.object(object, text),
+            Expression::Array(items) => {
+                let spans = items.iter().map(|item| item.span().unwrap_or_default()).collect::<Vec<_>>();
+                let values: Vec<Written> = items.iter().map(|item| self.native(item, text)).collect();
+                let whole = expression.span().unwrap_or_default();
+                Written::List(noted(values, &spans, &spans, whole, text))
+            }
+            Expression::Object(object) => self.object(object, expression.span().unwrap_or_default(), text),
             other => self.native_expression(other, text),
         }
     }
@@ -184,8 +192,9 @@ impl Converter<'_> {
         Written::Text(content)
     }
 
-    fn object(&mut self, object: &Object, text: &Text) -> Written {
-        let mut entries = Vec::with_capacity(object.len());
+    fn object(&mut self, object: &Object, whole: Range<usize>, text: &Text) -> Written {
+        let mut entries: Vec<(String, Written)> = Vec::with_capacity(object.len());
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (key, value) in object {
             let name = match key {
                 ObjectKey::Ident(name) => name.value().to_string(),
@@ -196,14 +205,22 @@ impl Converter<'_> {
                         let bare = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
                         format!("${{{}}}", bare.unwrap_or(&expression))
                     }
-                    Written::Null | Written::List(_) | Written::Object(_) => {
+                    Written::Null | Written::List(_) | Written::Object(_) | Written::Noted(..) => {
                         let span = text.span(expression.span());
                         self.findings.refuse(span, "this is no key", "a key is a text");
                         continue;
                     }
                 },
             };
+            starts.push(key_span(key).unwrap_or_default());
+            ends.push(value.expr().span().unwrap_or_default());
             let value = self.native(value.expr(), text);
+            entries.push((name, value));
+        }
+        let (names, values): (Vec<String>, Vec<Written>) = entries.into_iter().unzip();
+        let values = noted(values, &starts, &ends, whole, text);
+        let mut entries: Vec<(String, Written)> = Vec::with_capacity(values.len());
+        for (name, value) in names.into_iter().zip(values) {
             // What is written twice is an error in TOML; the last one counts.
             entries.retain(|(known, _)| *known != name);
             entries.push((name, value));
@@ -272,9 +289,48 @@ impl Converter<'_> {
     }
 }
 
+fn key_span(key: &ObjectKey) -> Option<Range<usize>> {
+    match key {
+        ObjectKey::Ident(name) => name.span(),
+        ObjectKey::Expression(expression) => expression.span(),
+    }
+}
+
+/// Parts of a whole with the comments that stand between them: what is on the line of a part is behind it, the
+/// rest before the next one.
+fn noted(
+    parts: Vec<Written>,
+    starts: &[Range<usize>],
+    ends: &[Range<usize>],
+    whole: Range<usize>,
+    text: &Text,
+) -> Vec<Written> {
+    let gap = |from: usize, to: usize| text.get(Some(from..to.max(from)));
+    let mut before = comments(gap(whole.start + 1, starts.first().map_or(whole.end, |first| first.start)));
+    let mut result = Vec::with_capacity(parts.len());
+    for (index, part) in parts.into_iter().enumerate() {
+        let end = ends.get(index).map_or(whole.end, |span| span.end);
+        let next = starts.get(index + 1).map_or(whole.end.saturating_sub(1), |next| next.start);
+        let between = gap(end, next);
+        let (line, rest) = between.split_once('\n').unwrap_or((between, ""));
+        let mut own = Comments { before: std::mem::take(&mut before), behind: comments(line).pop() };
+        before = comments(rest);
+        // What stands behind the last one is put before it.
+        if index + 1 == starts.len() {
+            own.before.append(&mut before);
+        }
+        result.push(match own == Comments::default() {
+            true => part,
+            false => Written::Noted(Box::new(part), own),
+        });
+    }
+    result
+}
+
 /// What is written, as an expression.
 pub(super) fn as_expression(written: &Written) -> String {
     match written {
+        Written::Noted(inner, _) => as_expression(inner),
         Written::Null => "null".to_owned(),
         Written::Literal(text) | Written::Expression(text) => text.clone(),
         Written::Text(template) => in_quotes(template),
