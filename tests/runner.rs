@@ -21,6 +21,7 @@ mod scenarios {
     mod looking;
     mod machine;
     mod migrate;
+    mod migrate_cloud;
     mod migrate_real;
     mod options;
     mod planning;

@@ -174,6 +174,29 @@ fn what_cannot_be_converted_ends_it_unless_it_may_be_left_out() {
 }
 
 #[test]
+fn what_is_left_out_is_for_a_person_to_mend() {
+    let place = Environment::new();
+    let main = "module \"m\" {\n  source = \"./m\"\n}\nresource \"terraform_data\" \"x\" {\n  input = module.m.id\n}\n";
+    place.write("infra/main.tf", main);
+    let in_module = json!({
+        "module": "module.m", "mode": "managed", "type": "terraform_data", "name": "y",
+        "provider": "provider[\"terraform.io/builtin/terraform\"]", "instances": [instance("id-y", "b", json!({}))],
+    });
+    let recorded = [resource("x", &[instance("id-x", "a", json!({}))]), in_module];
+    place.write("infra/terraform.tfstate", state(&recorded, json!({})));
+    let refused = place.run(&["migrate", "infra"]).ends(1).tells("RT1005", &["main.tf:1:1", "main.tf:5:11"]);
+    refused.tells("RT1008", &["module.m.terraform_data.y"]);
+    // The stack is written as far as it goes, and says itself what is wrong with it.
+    let shown = place.run(&["migrate", "infra", "--partial"]).ends(0);
+    assert!(shown.stderr.contains("retrue.toml:6:"), "{}", shown.screen());
+    assert_eq!(place.recorded(), ["retrue_data.x"]);
+    place.run(&["plan"]).ends(1).tells("RT0205", &["retrue.toml:6:"]);
+    place.write("retrue.toml", place.read("retrue.toml").replace("${module.m.id}", "a"));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["destroy", "--yes"]).ends(0);
+}
+
+#[test]
 fn nothing_is_written_over() {
     let place = place();
     place.write("more.retrue.toml", "");

@@ -3,7 +3,10 @@
 mod objects;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use retrue_provider_api::Value;
 
 use crate::address::Address;
 use crate::config::Stack;
@@ -52,18 +55,7 @@ pub async fn migrate(
         .map_err(|unreadable| Failure::many(unreadable.diagnostics, unreadable.sources))?;
     let Converted { files, values, locked, recorded, mut findings, sources } = converted;
     refuse_errors(&mut findings, &sources, partial)?;
-    let texts = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let stack = match crate::config::load_texts(&root, texts) {
-        Ok(stack) => stack,
-        Err(failed) => match failed.stack {
-            // A person will mend it: the files are written as they are.
-            Some(stack) if partial => {
-                findings.extend(failed.diagnostics.into_iter().map(|problem| as_finding(problem, &failed.sources)));
-                *stack
-            }
-            _ => return Err(unsound(failed.diagnostics, failed.sources)),
-        },
-    };
+    let stack = loaded(&root, &files, partial, &mut findings)?;
     fs_err::create_dir_all(&root).map_err(|error| writing::cannot_write(&error))?;
     let looked = look(options, Some(&stack))?;
     if let Some(look) = &looked {
@@ -74,8 +66,10 @@ pub async fn migrate(
     let given = values.as_ref().map(|text| writing::temporary(&root, text)).transpose()?;
     let mut planning = options.clone();
     planning.var_files.splice(0..0, given.iter().map(|file| file.path().to_owned()));
+    let nothing = State::default();
+    let before = looked.as_ref().map_or(&nothing, |look| &look.state);
     let mut problems = Vec::new();
-    let mut taken = objects::take_over(options, &stack, &recorded, &mut problems).await?;
+    let mut taken = objects::take_over(options, &stack, &recorded, before, &mut problems).await?;
     refuse_errors(&mut problems, &sources, partial)?;
     findings.append(&mut problems);
     let temporary = Sealer::new(&[0; 32]);
@@ -84,7 +78,8 @@ pub async fn migrate(
     let lineage = looked.as_ref().map_or("", |look| look.lineage());
     let planned = match checked(&planning, stack.clone(), &state, seal, lineage, cancellation).await {
         Ok(planned) => Some(planned),
-        Err(failure) if partial && failure.kind != FailureKind::Cancelled => {
+        Err(failure) if failure.kind == FailureKind::Cancelled => return Err(failure),
+        Err(failure) if partial => {
             findings.extend(failure.diagnostics.into_iter().map(|problem| as_finding(problem, &failure.sources)));
             None
         }
@@ -94,13 +89,50 @@ pub async fn migrate(
     if let Some(planned) = &planned {
         complete(&mut taken, planned);
     }
-    let mut names: Vec<String> = Vec::new();
     let mut texts = files;
     texts.extend(values.map(|text| (VALUES_FILE.to_owned(), text)));
+    let files = write(options, &stack, source, &texts, &taken, &recorded.outputs, lock).await?;
+    let objects = taken.iter().map(Taken::shown).collect();
+    crate::diagnostic::sort(&mut findings);
+    Ok(Migrated { files, objects, findings, sources, changes })
+}
+
+/// The stack that the texts are. With `partial`, one with mistakes in it is one, too: a person will mend it.
+fn loaded(
+    root: &Path,
+    files: &[(String, String)],
+    partial: bool,
+    findings: &mut Vec<Diagnostic>,
+) -> Result<Stack, Failure> {
+    let texts = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    let failed = match crate::config::load_texts(root, texts) {
+        Ok(stack) => return Ok(stack),
+        Err(failed) => failed,
+    };
+    match failed.stack {
+        Some(stack) if partial => {
+            findings.extend(failed.diagnostics.into_iter().map(|problem| as_finding(problem, &failed.sources)));
+            Ok(*stack)
+        }
+        _ => Err(unsound(failed.diagnostics, failed.sources)),
+    }
+}
+
+/// Writes the record, then the files. Returns their names.
+async fn write(
+    options: &Options,
+    stack: &Stack,
+    source: &Path,
+    texts: &[(String, String)],
+    taken: &[Taken],
+    outputs: &BTreeMap<String, Value>,
+    lock: Lock,
+) -> Result<Vec<String>, Failure> {
+    let mut names: Vec<String> = Vec::new();
     // CRASH: here nothing is to be seen yet.
-    let files = Files::prepare(&root, &texts)?;
-    let session = Session::open(options, "migrate", Some(&stack)).await?;
-    let recording = record(&session, source, &taken, &recorded.outputs).await;
+    let files = Files::prepare(&stack.directory, texts)?;
+    let session = Session::open(options, "migrate", Some(stack)).await?;
+    let recording = record(&session, source, taken, outputs).await;
     let closed = session.close().await;
     recording?;
     closed?;
@@ -108,9 +140,7 @@ pub async fn migrate(
     // once more; without its `.retrue` the directory is as it was.
     files.persist(&mut names)?;
     lock.keep(&mut names);
-    let objects = taken.iter().map(Taken::shown).collect();
-    crate::diagnostic::sort(&mut findings);
-    Ok(Migrated { files: names, objects, findings, sources, changes })
+    Ok(names)
 }
 
 /// Plans over what was made, taking the record for the world.
@@ -205,7 +235,7 @@ async fn record(
     session: &Session,
     source: &Path,
     taken: &[Taken],
-    outputs: &std::collections::BTreeMap<String, retrue_provider_api::Value>,
+    outputs: &BTreeMap<String, Value>,
 ) -> Result<(), Failure> {
     // Somebody may have been quicker.
     writing::refuse_records(&session.state().await?)?;

@@ -52,6 +52,7 @@ pub(super) async fn take_over(
     options: &Options,
     stack: &Stack,
     recorded: &Recorded,
+    before: &State,
     problems: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Taken>, Failure> {
     let (providers, mut missing) = providers_of(options, stack).await;
@@ -65,7 +66,8 @@ pub(super) async fn take_over(
     ordered.sort_by_key(|object| object.deposed.is_none());
     let mut taken = Vec::new();
     for object in ordered {
-        let generation = generations.entry(&object.address).or_default();
+        // No generation is used twice, whatever was here before.
+        let generation = generations.entry(&object.address).or_insert_with(|| before.generation(&object.address));
         *generation += 1;
         let instance = object.provider.as_str();
         let of_type = stack.providers.get(instance).map_or(instance, |block| &block.type_name);

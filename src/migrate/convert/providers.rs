@@ -15,6 +15,9 @@ pub(in crate::migrate) const TERRAFORM_HOST: &str = "registry.terraform.io/";
 /// The address of the provider that Terraform has built in.
 const BUILT_IN: &str = "terraform.io/builtin/terraform";
 
+/// What the table of a provider says of it, so that no attribute of the provider's can have the name.
+const RESERVED: [&str; 5] = ["errors", "path", "resilience", "source", "type"];
+
 /// What is required of a provider.
 #[derive(Clone, Debug, Default)]
 struct Required {
@@ -201,6 +204,11 @@ impl Converter<'_> {
             match entry {
                 Entry::Attribute(attribute) if matches!(attribute.name.as_str(), "alias" | "version") => {}
                 Entry::Attribute(attribute) if attribute.name == "for_each" => self.unknown(entry, "a provider"),
+                Entry::Attribute(attribute) if RESERVED.contains(&attribute.name.as_str()) => {
+                    let message = format!("`{}` of a provider is a word of the stack's own", attribute.name);
+                    let hint = "most providers take it from a variable of the environment as well";
+                    self.findings.refuse(attribute.span, message, hint);
+                }
                 other => self.nested(other, &block.body, &mut table),
             }
         }
