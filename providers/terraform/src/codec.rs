@@ -10,8 +10,6 @@ use retrue_provider_api::{NumberError, Path, PathStep, Type, Value};
 use thiserror::Error;
 
 use crate::wire::DynamicValue;
-#[cfg(test)]
-use json::to_json;
 pub(crate) use json::{from_json, plain_json, to_json};
 pub(crate) use msgpack::{from_msgpack, to_msgpack};
 
