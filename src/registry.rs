@@ -15,7 +15,7 @@ use crate::config::Schemas;
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 
-pub use programs::{Found, LOCK_FILE, install, locate};
+pub use programs::{Found, LOCK_FILE, install, locate, terraform_address};
 
 /// One built-in provider.
 #[derive(Clone, Copy)]

@@ -20,6 +20,9 @@ mod scenarios {
     mod logs;
     mod looking;
     mod machine;
+    mod migrate;
+    mod migrate_cloud;
+    mod migrate_real;
     mod options;
     mod planning;
     mod programs;

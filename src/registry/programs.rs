@@ -185,6 +185,12 @@ async fn one(
     Ok((Found { source, version, program: file, changed, warnings }, Some(locked)))
 }
 
+/// The address of a provider as Terraform writes it: what names no registry is from its own.
+pub fn terraform_address(source: &str) -> Option<String> {
+    let address: ProviderAddress = source.parse().ok()?;
+    address.aliases().last().map(ToString::to_string)
+}
+
 /// A provider that somebody else runs, by `TF_REATTACH_PROVIDERS`.
 pub(super) fn attached(origin: &ProviderOrigin, environment: &Environment) -> Result<Option<Attached>, Diagnostic> {
     let Ok(address) = origin.source.parse::<ProviderAddress>() else { return Ok(None) };

@@ -201,6 +201,14 @@ impl Provider for Terraform {
         self.upgrade_recorded(type_name, version, &state).await
     }
 
+    async fn take_over(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        self.take_over_state(type_name, version, &state).await
+    }
+
+    async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {
+        self.hand_over_state(type_name, &state).await
+    }
+
     async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
         self.move_object(from_type, to_type, state).await
     }

@@ -3,7 +3,7 @@
 use retrue_provider_api::{Data, Observed, Private, ProviderResult, ReadRequest, Type, Value, from_wire};
 
 use crate::client::capabilities;
-use crate::codec::{CodecError, decode, encode, nothing, plain_json};
+use crate::codec::{CodecError, decode, encode, nothing, plain_json, to_json};
 use crate::diagnostic::refuse_errors;
 use crate::marker::unmarked;
 use crate::provider::Terraform;
@@ -75,6 +75,23 @@ impl Terraform {
         let recorded = from_wire(state)
             .map_err(|error| self.client.unsendable("upgrade_state", CodecError::of(error.to_string())))?;
         self.upgrade(type_name, &kind, version, &plain_json(&recorded, &kind.wire)).await
+    }
+
+    /// Reads state as a state file holds it.
+    pub(crate) async fn take_over_state(
+        &self,
+        type_name: &str,
+        version: u64,
+        state: &serde_json::Value,
+    ) -> ProviderResult<Value> {
+        let (_, kind) = self.resource("take_over", type_name).await?;
+        self.upgrade(type_name, &kind, version, state).await
+    }
+
+    /// Writes state as a state file holds it.
+    pub(crate) async fn hand_over_state(&self, type_name: &str, state: &Value) -> ProviderResult<serde_json::Value> {
+        let (_, kind) = self.resource("hand_over", type_name).await?;
+        to_json(&shape(kind.block(), state), &kind.wire).map_err(|error| self.client.unsendable("hand_over", error))
     }
 
     async fn upgrade(
