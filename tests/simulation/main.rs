@@ -24,8 +24,9 @@ use broken::Broken;
 use script::{Script, smaller};
 use story::{Tally, Violation, tell};
 
-/// The seeds of a usual run.
+/// The seeds of a usual run, and of one that takes its time.
 const SEEDS: Range<u64> = 0..2000;
+const ALL_SEEDS: Range<u64> = 0..20_000;
 
 /// Carries out a script without telling of it.
 fn silently(script: &Script, broken: Option<Broken>) -> Result<Tally, Violation> {
@@ -118,7 +119,9 @@ fn print(tally: &Tally) {
 }
 
 fn chosen() -> Range<u64> {
-    let Ok(text) = std::env::var("RETRUE_SEEDS") else { return SEEDS };
+    let Ok(text) = std::env::var("RETRUE_SEEDS") else {
+        return if std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1") { ALL_SEEDS } else { SEEDS };
+    };
     let (from, to) = text.split_once("..").unwrap_or((&text, ""));
     let from: u64 = from.parse().expect("RETRUE_SEEDS=FROM..TO");
     from..if to.is_empty() { from + 1 } else { to.parse().expect("RETRUE_SEEDS=FROM..TO") }

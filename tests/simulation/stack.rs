@@ -196,5 +196,5 @@ pub(crate) fn observed(truth: &[TruthObject]) -> Vec<Thing> {
 /// The address in the marker of an object.
 pub(crate) fn addressed(object: &TruthObject) -> Option<String> {
     let marker = object.attributes.get("tags")?.get(MARKER_TAG)?.as_str()?;
-    (0..super::script::SLOTS).map(address).find(|address| marker.contains(&format!("{address}")))
+    (0..super::script::SLOTS).map(address).find(|address| marker.contains(address.as_str()))
 }

@@ -64,6 +64,9 @@ pub(crate) struct Violation {
     pub(crate) what: String,
 }
 
+/// By collection and id, what is recorded; and the addresses at which something is in doubt.
+type Recorded = (BTreeSet<(String, String)>, BTreeSet<String>);
+
 type Judged<T> = Result<T, Violation>;
 
 fn violation<T>(rule: &'static str, what: impl Into<String>) -> Judged<T> {
@@ -313,8 +316,8 @@ impl<'s> Story<'s> {
         }
     }
 
-    /// By collection and id, what is recorded; and the addresses at which something is in doubt.
-    fn recorded(&self) -> Judged<(BTreeSet<(String, String)>, BTreeSet<String>)> {
+    /// What is recorded.
+    fn recorded(&self) -> Judged<Recorded> {
         let sealer = Sealer::new(&KEY);
         let state = match State::read(self.image.state().clone()) {
             Ok(state) => state,
