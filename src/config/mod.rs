@@ -16,6 +16,7 @@ mod check;
 pub mod codes;
 mod conditions;
 mod files;
+mod imports;
 mod json_schema;
 mod load;
 mod moved;
@@ -36,7 +37,7 @@ pub use json_schema::json_schema;
 pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
-    Condition, DeleteOrder, DependsOn, IgnoreChanges, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
+    Condition, DeleteOrder, DependsOn, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
     ProviderBlock, ProviderProgram, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
 pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables};

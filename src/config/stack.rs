@@ -10,7 +10,7 @@ use retrue_provider_api::{ConversionError, Path, Type, Value};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::expression::{Expression, Reference, TypeExpression};
+use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
 use crate::span::Span;
 
 /// One desired state: a directory with `retrue.toml`, all its files read as one.
@@ -36,6 +36,8 @@ pub struct Stack {
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Renames, in the order in which they are written.
     pub moved: Vec<Moved>,
+    /// Adoptions by id, in the order in which they are written.
+    pub imports: Vec<Import>,
     /// What is no error and yet to be told.
     pub warnings: Vec<Diagnostic>,
 }
@@ -334,4 +336,21 @@ pub struct Moved {
     pub to: Address,
     /// The place of `to`.
     pub to_span: Span,
+}
+
+/// An adoption by id: what exists under it becomes what is declared under an address.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The block that it becomes, or becomes an instance of.
+    pub to: BlockAddress,
+    /// Which instance.
+    pub key: TargetKey,
+    /// The place of `to`.
+    pub to_span: Span,
+    /// How its system calls it.
+    pub id: Expression,
+    /// The provider configuration that is expected to find it, where one is named.
+    pub provider: Option<(Arc<str>, Span)>,
+    /// One import for each element, or only one.
+    pub repetition: Repetition,
 }

@@ -257,6 +257,11 @@ impl Found<'_> {
         lifecycle.preconditions.iter().for_each(|condition| self.condition(condition));
         lifecycle.postconditions.iter().for_each(|condition| self.condition(condition));
         lifecycle.replace_triggered_by.iter().for_each(|reference| self.reference(reference));
+        // What is imported has to be known before it is planned.
+        for import in stack.imports.iter().filter(|import| import.to == block.address) {
+            import.repetition.expression().into_iter().for_each(|expression| self.expression(expression));
+            self.expression(&import.id);
+        }
     }
 
     fn condition(&mut self, condition: &Condition) {

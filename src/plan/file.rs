@@ -85,6 +85,8 @@ struct ChangeV1 {
     moved_from: Option<Address>,
     create_before_destroy: bool,
     warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<Arc<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,6 +140,8 @@ struct StepV1 {
     schema_version: u64,
     adopts: bool,
     restores: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<Arc<str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -309,6 +313,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 moved_from: change.moved_from.clone(),
                 create_before_destroy: change.create_before_destroy,
                 warnings: change.warnings.clone(),
+                import: change.import.clone(),
             })
             .collect(),
         steps: plan.steps.iter().map(|step| rest_step(step, seal)).collect(),
@@ -383,6 +388,7 @@ fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
         schema_version: step.schema_version,
         adopts: step.adopts,
         restores: step.restores,
+        import: step.import.clone(),
     }
 }
 
@@ -418,6 +424,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     moved_from: change.moved_from,
                     create_before_destroy: change.create_before_destroy,
                     warnings: change.warnings,
+                    import: change.import,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,
@@ -497,5 +504,6 @@ fn wake_step(step: StepV1, seal: &dyn Seal) -> Result<Step, UnsealError> {
         schema_version: step.schema_version,
         adopts: step.adopts,
         restores: step.restores,
+        import: step.import,
     })
 }

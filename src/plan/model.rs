@@ -121,6 +121,8 @@ pub enum Action {
     Create,
     /// It exists, nobody owns it, and it becomes ours (and is changed where it differs).
     Adopt,
+    /// It exists, somebody names it by its id, and it becomes ours (and is changed where it differs).
+    Import,
     /// It is changed in place.
     Update,
     /// It is deleted and made anew, or made anew and the old one deleted.
@@ -141,6 +143,7 @@ impl Action {
         match self {
             Action::Create => "create",
             Action::Adopt => "adopt",
+            Action::Import => "import",
             Action::Update => "update",
             Action::Replace => "replace",
             Action::Delete => "delete",
@@ -176,6 +179,8 @@ pub struct Change {
     pub create_before_destroy: bool,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The id that it is imported by.
+    pub import: Option<Arc<str>>,
 }
 
 /// Which object of an address.
@@ -359,6 +364,8 @@ pub struct Step {
     pub adopts: bool,
     /// An update brings an adopted object back to its adoption image, and the record is dropped.
     pub restores: bool,
+    /// The id that an adoption was found by.
+    pub import: Option<Arc<str>>,
 }
 
 /// A condition that is evaluated while applying.
@@ -525,6 +532,9 @@ pub struct Summary {
     pub create: usize,
     /// See [`Action::Adopt`].
     pub adopt: usize,
+    /// See [`Action::Import`].
+    #[serde(default)]
+    pub import: usize,
     /// See [`Action::Update`].
     pub update: usize,
     /// See [`Action::Replace`].
@@ -547,6 +557,7 @@ impl Plan {
             let count = match change.action {
                 Action::Create => &mut summary.create,
                 Action::Adopt => &mut summary.adopt,
+                Action::Import => &mut summary.import,
                 Action::Update => &mut summary.update,
                 Action::Replace => &mut summary.replace,
                 Action::Delete => &mut summary.delete,

@@ -44,6 +44,7 @@ pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
         schema_version: instance.schema_version,
         adopts: false,
         restores: false,
+        import: None,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod conditions;
 mod consult;
 mod expand;
 mod identity;
+pub mod importing;
 pub mod locals;
 mod patience;
 pub mod pending;

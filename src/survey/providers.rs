@@ -289,7 +289,8 @@ pub fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
     if plan.kind == PlanKind::Destroy {
         return Vec::new();
     }
-    let quiet = |action| matches!(action, Action::NoOp | Action::Adopt | Action::Forget | Action::Read);
+    let quiet =
+        |action| matches!(action, Action::NoOp | Action::Adopt | Action::Import | Action::Forget | Action::Read);
     let changing: BTreeSet<&BlockAddress> =
         plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
     let mut warnings = Vec::new();

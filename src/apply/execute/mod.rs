@@ -141,7 +141,11 @@ impl Executor<'_> {
     fn reference(&self, step: &Step, attempt: u32, key: &str) -> StepRef {
         StepRef {
             address: step.id.address.clone(),
-            action: if step.adopts { "adopt" } else { step.id.effect.word() },
+            action: match (&step.import, step.adopts) {
+                (Some(_), _) => "import",
+                (None, true) => "adopt",
+                (None, false) => step.id.effect.word(),
+            },
             step: step.id.to_string(),
             attempt,
             idempotency_key: key.to_owned(),

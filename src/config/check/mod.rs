@@ -17,7 +17,7 @@ use super::codes;
 use super::conditions::{check_conditions, truth};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Condition, IgnoreChanges, ResourceBlock, Stack};
+use super::stack::{Condition, IgnoreChanges, Repetition, ResourceBlock, Stack};
 use super::variables::default_value;
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::{Expression, evaluate, nearest, with_deep_stack};
@@ -94,6 +94,11 @@ impl<'s> Checker<'s, '_> {
         }
         for output in self.stack.outputs.values() {
             self.expression(&output.value, &Inside::default());
+        }
+        for import in &self.stack.imports {
+            for instance in self.instances(&import.repetition) {
+                self.expression(&import.id, &Inside { instance, itself: None });
+            }
         }
     }
 
@@ -180,7 +185,7 @@ impl<'s> Checker<'s, '_> {
             self.found.extend(wrong);
         }
         let itself = schema.map(|schema| schema.block.value_type());
-        for instance in self.instances(block) {
+        for instance in self.instances(&block.repetition) {
             let inside = Inside { instance, itself: None };
             match schema {
                 Some(schema) => {
@@ -213,18 +218,18 @@ impl<'s> Checker<'s, '_> {
     }
 
     /// The instances that stand for all in the checks; one that is unknown where they are not known.
-    fn instances(&mut self, block: &ResourceBlock) -> Vec<Instance> {
+    fn instances(&mut self, repetition: &Repetition) -> Vec<Instance> {
         let outside = Inside::default();
         let scope = self.scope.within(&outside);
-        match instances(&block.repetition, &scope) {
+        match instances(repetition, &scope) {
             Ok(Instances::Known(mut found)) if !found.is_empty() => {
                 found.truncate(INSTANCES);
                 found
             }
-            Ok(_) => vec![Instance::unknown(&block.repetition)],
+            Ok(_) => vec![Instance::unknown(repetition)],
             Err(wrong) => {
                 self.found.extend(wrong);
-                vec![Instance::unknown(&block.repetition)]
+                vec![Instance::unknown(repetition)]
             }
         }
     }

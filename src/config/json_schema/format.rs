@@ -83,6 +83,20 @@ pub(super) struct Moved {
     to: String,
 }
 
+/// An adoption by id: what exists under it becomes what is declared under an address.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Import {
+    /// The address that it becomes: `TYPE.NAME`, `TYPE.NAME["key"]`, `TYPE.NAME[each.key]`.
+    to: String,
+    /// How its system calls it; nothing that is known only after an apply.
+    id: String,
+    /// The provider configuration that finds it: that of the resource.
+    provider: Option<String>,
+    /// One import for each element of a set or list of texts, or entry of a map.
+    for_each: Option<ForEach>,
+}
+
 /// Something that must hold.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]

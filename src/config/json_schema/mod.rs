@@ -28,6 +28,7 @@ pub fn json_schema(schemas: &Schemas) -> Json {
         "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator)),
         "output": named(reference::<format::Output>(&mut generator)),
         "moved": { "type": "array", "items": reference::<format::Moved>(&mut generator) },
+        "import": { "type": "array", "items": reference::<format::Import>(&mut generator) },
     });
     let mut definitions = Json::Object(generator.take_definitions(true));
     without_null(&mut definitions);

@@ -151,6 +151,7 @@ impl<'a> Walk<'a> {
             schema_version: candidate.schema.version,
             adopts: false,
             restores: false,
+            import: None,
         };
         let change = Change {
             address: candidate.address.clone(),
@@ -164,6 +165,7 @@ impl<'a> Walk<'a> {
             moved_from: None,
             create_before_destroy: false,
             warnings: Vec::new(),
+            import: None,
         };
         let decision = Decision { change, steps: vec![step], drift: None, errors: Vec::new() };
         self.decisions.insert(candidate.address.clone(), (decision, Vec::new()));

@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::{expand, instance_scope};
+use crate::survey::importing::wanted;
 use crate::survey::record::Entry;
 use crate::survey::scope::Instances;
 
@@ -185,6 +186,10 @@ impl<'a> Walk<'a> {
         };
         let mut found = Vec::new();
         let mut problems = Vec::new();
+        let mut imports = BTreeMap::new();
+        if !self.looking {
+            (imports, problems) = wanted(&self.request.stack.imports, block, &expanded, &self.known);
+        }
         for expanded in expanded {
             let address = block.address.instance(expanded.key.clone());
             if block.address.mode == Mode::Managed && !self.targets.covers(&address) {
@@ -203,7 +208,19 @@ impl<'a> Walk<'a> {
             };
             match evaluated {
                 Ok((config, preconditions)) => {
-                    found.push(Candidate { address, block, expanded, schema, configured, config, preconditions });
+                    // What is recorded under the address is imported already.
+                    let recorded = self.entry(&address).is_some_and(|entry| entry.current.is_some());
+                    let import = imports.remove(&address).filter(|_| !recorded);
+                    found.push(Candidate {
+                        address,
+                        block,
+                        expanded,
+                        schema,
+                        configured,
+                        config,
+                        preconditions,
+                        import,
+                    });
                 }
                 Err(mut wrong) => {
                     problems.append(&mut wrong);

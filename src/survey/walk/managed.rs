@@ -8,7 +8,7 @@ use crate::address::{Address, Mode};
 use crate::config::{IgnoreChanges, OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
-use crate::plan::decide::{Decision, Desired, Instance, World, check_step, decide};
+use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, World, check_step, decide};
 use crate::plan::ending::end_deposed;
 use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
 use crate::span::Span;
@@ -16,6 +16,7 @@ use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
 use crate::survey::identity::Claim;
+use crate::survey::importing::{Wanted, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::instance_name;
 use crate::survey::scope::BlockScope;
@@ -43,6 +44,7 @@ impl<'a> Walk<'a> {
                 capability: candidate.configured.provider.capability(address.type_name(), &config),
                 responses: Default::default(),
                 replace_because: Vec::new(),
+                also_found: Vec::new(),
                 diagnostics: Vec::new(),
             }));
         }
@@ -59,6 +61,7 @@ impl<'a> Walk<'a> {
             ignore: &candidate.block.lifecycle.ignore_changes,
             replace: self.replace.contains(address) || self.triggered(candidate.block).is_some(),
             waits: self.waits(candidate.block),
+            import: candidate.import.as_ref().map(|wanted| (wanted, candidate.configured)),
         };
         Consulted::Managed(Box::new(consult(&question, &self.request.calls).await))
     }
@@ -125,6 +128,13 @@ impl<'a> Walk<'a> {
         if self.doubt.blocks(&address) {
             return self.leave(&candidate);
         }
+        let import = candidate
+            .import
+            .as_ref()
+            .map(|wanted| PlannedImport { id: Arc::clone(&wanted.id), also_found: answer.also_found.clone() });
+        if let (Some(wanted), World::Present(observed)) = (&candidate.import, &answer.world) {
+            failed |= !self.claim_import(&address, wanted, block, &observed.state);
+        }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
         let scope = instance_scope(&candidate.expanded, &self.known);
@@ -180,6 +190,7 @@ impl<'a> Walk<'a> {
             used,
             destroying: false,
             looking: self.looking,
+            import,
         };
         let mut decision = decide(&instance);
         if decision.steps.iter().any(ends_current) && self.doubt.holds(&address) {
@@ -224,6 +235,27 @@ impl<'a> Walk<'a> {
         let recorded_dependencies = recorded.map(|recorded| recorded.dependencies.clone()).unwrap_or_default();
         self.decisions.insert(address, (decision, recorded_dependencies));
         value
+    }
+
+    /// Notes what is imported; `false` when somebody owns it already.
+    fn claim_import(&mut self, address: &Address, wanted: &Wanted, block: &ResourceBlock, state: &Value) -> bool {
+        let instance = self.request.stack.provider_name(block);
+        if let Some(other) = owner(self.records, address, &instance, state) {
+            let hint = format!("if it was renamed, add: [[moved]] from = \"{other}\", to = \"{address}\"");
+            self.problems.push(owned_elsewhere(&wanted.id, other).at(wanted.span).hint(hint));
+            return false;
+        }
+        let Some(id) = state.get("id").and_then(Value::as_str) else { return true };
+        let key = (Arc::clone(&block.address.type_name), instance, Arc::from(id));
+        match self.imported.insert(key, address.clone()) {
+            None => true,
+            Some(first) => {
+                let message = format!("`{first}` and `{address}` are both imported from one and the same object");
+                let problem = Diagnostic::error(codes::SAME_IDENTITY, message).at(wanted.span);
+                self.problems.push(problem.hint("one object has one owner: remove one of the imports"));
+                false
+            }
+        }
     }
 
     /// Leaves an instance as it is, because of something in doubt.
@@ -275,6 +307,7 @@ impl<'a> Walk<'a> {
                 used: &[],
                 destroying: false,
                 looking: false,
+                import: None,
             };
             match end_deposed(&instance, key) {
                 Ok(step) => decision.steps.push(step),

@@ -27,6 +27,7 @@ use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
+use crate::survey::importing::Wanted;
 use crate::survey::providers::{Configured, Providers, configure_all, outdated};
 use crate::survey::record::Records;
 use crate::survey::recorded::recorded_instances;
@@ -125,6 +126,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         dependencies: BTreeMap::new(),
         data_read: BTreeMap::new(),
         claims: Vec::new(),
+        imported: BTreeMap::new(),
         pending_blocks: BTreeSet::new(),
         problems,
         warnings: Vec::new(),
@@ -159,6 +161,8 @@ pub(super) struct Walk<'a> {
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
     pub(super) data_read: BTreeMap<Address, DataRead>,
     pub(super) claims: Vec<Claim>,
+    /// What is imported, by type, provider instance and id: the address that it becomes.
+    pub(super) imported: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Address>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
     pub(super) problems: Vec<Diagnostic>,
@@ -177,6 +181,8 @@ pub(super) struct Candidate<'a> {
     pub(super) configured: &'a Configured,
     pub(super) config: Value,
     pub(super) preconditions: Vec<PendingCondition>,
+    /// The id that it is to be imported by.
+    pub(super) import: Option<Wanted>,
 }
 
 /// What came of asking about a candidate.

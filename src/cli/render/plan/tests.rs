@@ -44,6 +44,7 @@ fn change(name: &str, action: Action, before: Value, after: Value) -> Change {
         moved_from: None,
         create_before_destroy: false,
         warnings: Vec::new(),
+        import: None,
     }
 }
 
