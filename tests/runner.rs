@@ -15,6 +15,7 @@ mod scenarios {
     mod crash_cloud;
     mod durable;
     mod elsewhere;
+    mod functions;
     mod imports;
     mod input;
     mod killed;

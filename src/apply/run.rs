@@ -67,7 +67,9 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let ApplyRequest { caller, plan, providers, state, .. } = &request;
     let seal = caller.seal;
     let recorded = recorded_values(state, seal);
-    let values = Values::new(recorded, plan, request.directory.clone());
+    let functions = providers.functions();
+    let functions = functions.expecting(plan.base.functions.clone(), caller.keyed_hash());
+    let values = Values::new(recorded, plan, request.directory.clone(), functions);
     let pivots = pivots(plan);
     let pivot_steps = pivots.iter().filter_map(|index| Some(plan.steps.get(*index)?.id.clone())).collect();
     let executor = Executor { pivots: &pivot_steps, caller, providers, values: &values };

@@ -13,7 +13,7 @@ use crate::plan::{Action, Pending, Plan, PlannedValue};
 use crate::span::Span;
 use crate::survey::locals::{in_order, locals_in};
 use crate::survey::pending::WHOLE;
-use crate::survey::{FileHost, first_error};
+use crate::survey::{FileHost, Functions, first_error};
 
 /// The values of all instances, as they are now.
 pub(super) struct Values {
@@ -27,7 +27,12 @@ pub(super) struct Values {
 
 impl Values {
     /// What is recorded, and what the plan says of instances that have no step.
-    pub(super) fn new(recorded: BTreeMap<Address, Value>, plan: &Plan, directory: PathBuf) -> Self {
+    pub(super) fn new(
+        recorded: BTreeMap<Address, Value>,
+        plan: &Plan,
+        directory: PathBuf,
+        functions: Functions,
+    ) -> Self {
         let mut values = recorded;
         let mut leaving = BTreeSet::new();
         for change in &plan.changes {
@@ -42,7 +47,8 @@ impl Values {
                 _ => {}
             }
         }
-        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host: FileHost::new(directory, false) }
+        let host = FileHost::new(directory, false).with_functions(functions);
+        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host }
     }
 
     /// Remembers what a step returned; null means that it is gone.

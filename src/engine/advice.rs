@@ -24,6 +24,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "RT0119" => "an address looks like `TYPE.NAME`, `TYPE.NAME[0]` or `TYPE.NAME[\"KEY\"]`",
         "RT0122" => "keep one of them",
         "RT0123" => "write it out: it is needed before anything is evaluated",
+        "RT0141" => "one `import` for each thing: to the address that is declared",
         "RT0140" => "one `moved` for each thing: from the address that it had to the one that is declared",
         "RT0151" => "`retrue providers schema TYPE` tells what the type has",
         "RT0152" => "`retrue providers schema TYPE` tells what the type needs",

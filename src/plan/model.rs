@@ -75,6 +75,9 @@ pub struct Base {
     /// Variables of the process environment that were read, with keyed hashes; empty for what was not set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// Functions of providers that were called: by keyed hash of the call, that of its result.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<String, String>,
     /// Data that was read while planning.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<Address, DataRead>,

@@ -34,7 +34,10 @@ pub use provider::{
     ImageRequest, ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult,
     ReadRequest, Subject, ValidateRequest, stable_id,
 };
-pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
+pub use schema::{
+    Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ProviderSchema,
+    TypeSchema,
+};
 pub use types::{ObjectType, Type};
 pub use unification::{unify, unify_safely};
 pub use value::{Data, Entries, Marks, Refinement, Value};

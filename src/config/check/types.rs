@@ -28,6 +28,11 @@ impl Schemas {
         self.0.get(name).map(AsRef::as_ref)
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared(&self, name: &str) -> Option<Arc<ProviderSchema>> {
+        self.0.get(name).cloned()
+    }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ProviderSchema)> {
         self.0.iter().map(|(name, schema)| (name.as_ref(), schema.as_ref()))

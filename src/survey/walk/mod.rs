@@ -28,7 +28,8 @@ use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
 use crate::survey::importing::Wanted;
-use crate::survey::providers::{Configured, Providers, configure_all, outdated};
+use crate::survey::opening::{configure_all, functions_of, open_all, outdated};
+use crate::survey::providers::{Configured, Providers};
 use crate::survey::record::Records;
 use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
@@ -98,10 +99,13 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
-    let used =
-        stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records)).collect::<Vec<_>>();
+    let used = stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records));
+    let used = used.chain(stack.providers.keys().cloned());
     let looking = request.kind == PlanKind::Fix;
-    let (providers, mut problems) = configure_all(&known, request.origins, used).await;
+    let (opened, mut problems) = open_all(stack, request.process_environment, used).await;
+    let known = known.with_functions(functions_of(&opened));
+    let (providers, found) = configure_all(&known, request.origins, opened).await;
+    problems.extend(found);
     let known = known.with_blocks(BTreeMap::new());
     problems.extend(unready(&request, &records, &targets, &providers));
     if !problems.is_empty() && !looking {
