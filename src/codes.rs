@@ -33,6 +33,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0134", "out of place"),
     ("RT0135", "an unknown provider configuration"),
     ("RT0137", "no references here"),
+    ("RT0138", "an ephemeral value where it would be kept"),
     ("RT0140", "a `moved` that cannot hold"),
     ("RT0141", "an `import` that cannot hold"),
     ("RT0150", "a type that no provider offers"),

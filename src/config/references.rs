@@ -16,7 +16,7 @@ use crate::span::Span;
 const ADVICE_LIMIT: usize = 50;
 
 /// Words that stand where `var` and its like are meant.
-const ROOTS: &[&str] = &["var", "local", "data", "each", "count", "self", "path", "env"];
+const ROOTS: &[&str] = &["var", "local", "data", "ephemeral", "each", "count", "self", "path", "env"];
 
 /// What an expression may refer to, besides what is declared.
 #[derive(Clone, Copy, Default)]
@@ -93,6 +93,12 @@ impl<'c> Checker<'c> {
         }
         for reference in &lifecycle.replace_triggered_by {
             self.reference(reference, inside);
+            if let Root::Ephemeral { .. } = &reference.root {
+                let message = format!("`{}` is another with every run: it triggers nothing", reference.root);
+                let hint = "name a resource, or an attribute of one";
+                self.diagnostics
+                    .push(Diagnostic::error(codes::REFERENCE_NOT_ALLOWED, message).at(reference.span).hint(hint));
+            }
         }
         for (target, span) in &block.depends_on {
             let key = match target {
@@ -182,7 +188,7 @@ impl<'c> Checker<'c> {
                     self.missing(codes::UNKNOWN_LOCAL, format!("there is no local value `{name}`"), span, near);
                 }
             }
-            Root::Resource { .. } | Root::Data { .. } => self.block_reference(reference),
+            Root::Resource { .. } | Root::Data { .. } | Root::Ephemeral { .. } => self.block_reference(reference),
             Root::Each(_) => {
                 if !matches!(place.instance_of, Some(Repetition::ForEach(_))) {
                     self.out_of_place("each", "a block with `for_each`", place, span);
@@ -235,7 +241,7 @@ impl<'c> Checker<'c> {
             return Some(block);
         }
         let near = self.near_block(address);
-        let what = if address.mode == Mode::Data { "data source" } else { "resource" };
+        let what = address.mode.noun();
         self.missing(codes::UNKNOWN_RESOURCE, format!("there is no {what} `{address}`"), span, near);
         None
     }
@@ -264,7 +270,7 @@ impl<'c> Checker<'c> {
             let near = nearest(&address.name, names.iter().map(AsRef::as_ref))?;
             Some(BlockAddress::new(mode, Arc::clone(&address.type_name), near).to_string())
         };
-        let other = if address.mode == Mode::Data { Mode::Managed } else { Mode::Data };
+        let other = if address.mode == Mode::Managed { Mode::Data } else { Mode::Managed };
         of_mode(address.mode).or_else(|| of_mode(other)).or_else(|| {
             // The name may be right and the type wrong.
             let with_name =

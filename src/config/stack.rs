@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use retrue_provider_api::{ConversionError, Path, Type, Value};
+use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -86,6 +86,8 @@ pub struct Variable {
     pub nullable: bool,
     /// Whether its values are hidden.
     pub sensitive: bool,
+    /// Whether its values rest nowhere.
+    pub ephemeral: bool,
     /// For people.
     pub description: Option<Arc<str>>,
     /// Where its value comes from.
@@ -98,6 +100,11 @@ impl Variable {
     /// Its type; `dynamic` where none is written.
     pub fn kind(&self) -> &Type {
         self.constraint.kind()
+    }
+
+    /// A value of it with the marks that its values have.
+    pub fn marked(&self, value: Value) -> Value {
+        value.with_marks(Marks { sensitive: self.sensitive, ephemeral: self.ephemeral })
     }
 
     /// Brings a value to its type: fills in the defaults of optional attributes, then converts.

@@ -129,6 +129,7 @@ impl Session {
             run: String::new(),
             origin: Origin::Adopted(Some(Image { state: marked(image.state), ..image })),
             lifecycle: step.lifecycle.clone(),
+            sent_write_only: false,
             config,
         })
     }

@@ -80,7 +80,10 @@ impl Evaluator<'_> {
             let hint = match near {
                 Some(near) => format!("did you mean `provider::{provider}::{near}`?"),
                 None if offered.functions.is_empty() => format!("the provider `{provider}` offers none"),
-                None => format!("`retrue providers list {provider}` names what it offers"),
+                None => {
+                    let some: Vec<&str> = offered.functions.keys().take(12).map(String::as_str).collect();
+                    format!("it offers {}", some.join(", "))
+                }
             };
             errors.push(refused(format!("the provider `{provider}` has no function `{function}`")).hint(hint));
             return unknown();

@@ -43,6 +43,7 @@ fn chain(address: Address, effect: StepEffect, dependencies: &[BlockAddress]) ->
         adopts: false,
         restores: false,
         import: None,
+        late: false,
     };
     Chain { steps: vec![step], recorded_dependencies: Vec::new() }
 }

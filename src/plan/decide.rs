@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value};
+use retrue_provider_api::{
+    Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
+};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::Diagnostic;
@@ -484,17 +486,6 @@ fn record_is_stale(
         || recorded.lifecycle != desired.lifecycle
         || recorded.dependencies != desired.dependencies
         || recorded.provenance != desired.provenance
-}
-
-/// The configuration as it rests: without what is sent and never kept.
-pub fn without_write_only(block: &Block, config: &Value) -> Value {
-    block.attributes.iter().filter(|(_, attribute)| attribute.write_only).fold(
-        config.clone(),
-        |config, (name, attribute)| match config.get(name) {
-            Some(value) if !value.is_null() => config.with_attribute(name, Value::null(attribute.value_type())),
-            _ => config,
-        },
-    )
 }
 
 /// The step that checks conditions of an instance that nothing else happens to.

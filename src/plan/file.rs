@@ -11,7 +11,8 @@ use crate::address::{Address, BlockAddress};
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange, Pending,
-    PendingCondition, Pivot, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
+    PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, Step,
+    StepId,
 };
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
@@ -65,6 +66,8 @@ struct PlanV1 {
     groups: Vec<Vec<usize>>,
     outputs: Vec<OutputV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ephemerals: Vec<EphemeralV1>,
     drift: Vec<DriftV1>,
     in_doubt: Vec<InDoubt>,
     pivot: Option<Pivot>,
@@ -89,12 +92,27 @@ struct ChangeV1 {
     import: Option<Arc<str>>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// An expression that waits, at rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PendingV1 {
+pub struct PendingV1 {
     expression: serde_json::Value,
     bindings: BTreeMap<String, RestingValue>,
     locals: BTreeMap<String, serde_json::Value>,
+}
+
+/// Something ephemeral, at rest: how it is opened, and nothing of its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EphemeralV1 {
+    address: Address,
+    provider: Arc<str>,
+    config: PendingV1,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    preconditions: Vec<ConditionV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    postconditions: Vec<ConditionV1>,
+    limit: std::time::Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,7 +122,7 @@ struct PlannedV1 {
     pending: BTreeMap<String, PendingV1>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConditionV1 {
     condition: PendingV1,
@@ -142,6 +160,8 @@ struct StepV1 {
     restores: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     import: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,6 +182,10 @@ struct ProviderV1 {
     origin: Option<ProviderOrigin>,
     config: PlannedV1,
     sources: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<PendingV1>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -232,7 +256,8 @@ fn digest_of(plan: &PlanV1) -> String {
     writer.get_ref().finalize().to_hex().to_string()
 }
 
-fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
+/// Lays an expression that waits to rest.
+pub fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
     PendingV1 {
         expression: pending.expression.clone(),
         bindings: pending.bindings.iter().map(|(name, value)| (name.clone(), RestingValue::new(value, seal))).collect(),
@@ -240,7 +265,8 @@ fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
     }
 }
 
-fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, UnsealError> {
+/// The expression again.
+pub fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, UnsealError> {
     Ok(Pending {
         expression: pending.expression,
         bindings: pending
@@ -291,6 +317,32 @@ fn wake_conditions(conditions: Vec<ConditionV1>, seal: &dyn Seal) -> Result<Vec<
         .collect()
 }
 
+/// Lays something ephemeral to rest: how it is opened.
+pub fn rest_ephemeral(ephemeral: &PlannedEphemeral, seal: &dyn Seal) -> EphemeralV1 {
+    let conditions =
+        |conditions: &[PendingCondition]| conditions.iter().map(|condition| rest_condition(condition, seal)).collect();
+    EphemeralV1 {
+        address: ephemeral.address.clone(),
+        provider: Arc::clone(&ephemeral.provider),
+        config: rest_pending(&ephemeral.config, seal),
+        preconditions: conditions(&ephemeral.preconditions),
+        postconditions: conditions(&ephemeral.postconditions),
+        limit: ephemeral.limit,
+    }
+}
+
+/// It again.
+pub fn wake_ephemeral(ephemeral: EphemeralV1, seal: &dyn Seal) -> Result<PlannedEphemeral, UnsealError> {
+    Ok(PlannedEphemeral {
+        address: ephemeral.address,
+        provider: ephemeral.provider,
+        config: wake_pending(ephemeral.config, seal)?,
+        preconditions: wake_conditions(ephemeral.preconditions, seal)?,
+        postconditions: wake_conditions(ephemeral.postconditions, seal)?,
+        limit: ephemeral.limit,
+    })
+}
+
 fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
     let rest = |value| RestingValue::new(value, seal);
     PlanV1 {
@@ -337,10 +389,13 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                     origin: instance.origin.clone(),
                     config: rest_planned(&instance.config, seal),
                     sources: instance.sources.clone(),
+                    again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
+                    late: instance.late,
                 };
                 (Arc::clone(name), form)
             })
             .collect(),
+        ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, seal)).collect(),
         drift: plan
             .drift
             .iter()
@@ -389,6 +444,7 @@ fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
         adopts: step.adopts,
         restores: step.restores,
         import: step.import.clone(),
+        late: step.late,
     }
 }
 
@@ -451,9 +507,16 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     origin: instance.origin,
                     config: wake_planned(instance.config, seal)?,
                     sources: instance.sources,
+                    again: instance.again.map(|again| wake_pending(again, seal)).transpose()?,
+                    late: instance.late,
                 };
                 Ok((name, woken))
             })
+            .collect::<Result<_, UnsealError>>()?,
+        ephemerals: plan
+            .ephemerals
+            .into_iter()
+            .map(|ephemeral| wake_ephemeral(ephemeral, seal))
             .collect::<Result<_, UnsealError>>()?,
         drift: plan
             .drift
@@ -505,5 +568,6 @@ fn wake_step(step: StepV1, seal: &dyn Seal) -> Result<Step, UnsealError> {
         adopts: step.adopts,
         restores: step.restores,
         import: step.import,
+        late: step.late,
     })
 }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub outputs: Vec<OutputChange>,
     /// What the configured provider instances are.
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
+    /// What is ephemeral, and how to open it.
+    pub ephemerals: Vec<PlannedEphemeral>,
     /// What was found to differ from the record.
     pub drift: Vec<Drift>,
     /// What earlier runs left in doubt.
@@ -369,6 +371,9 @@ pub struct Step {
     pub restores: bool,
     /// The id that an adoption was found by.
     pub import: Option<Arc<str>>,
+    /// Its provider is configured while applying, so it was not asked what the object will look like: it is
+    /// planned again then.
+    pub late: bool,
 }
 
 /// A condition that is evaluated while applying.
@@ -465,6 +470,27 @@ pub struct ProviderInstance {
     pub config: PlannedValue,
     /// By attribute, the source that a secret came from (`env:DB_PASSWORD`), in place of its value.
     pub sources: BTreeMap<String, String>,
+    /// The whole configuration as an expression, where parts of it are ephemeral, or known only while applying.
+    pub again: Option<Pending>,
+    /// It is configured while applying, once what it depends on is done.
+    pub late: bool,
+}
+
+/// Something ephemeral, by how it is opened.
+#[derive(Clone, Debug)]
+pub struct PlannedEphemeral {
+    /// Its address.
+    pub address: Address,
+    /// The provider instance.
+    pub provider: Arc<str>,
+    /// Its configuration, as an expression.
+    pub config: Pending,
+    /// Conditions to check before it is opened.
+    pub preconditions: Vec<PendingCondition>,
+    /// Conditions to check of what was opened.
+    pub postconditions: Vec<PendingCondition>,
+    /// How long each call may take.
+    pub limit: Duration,
 }
 
 /// Whether the world agrees with the record.

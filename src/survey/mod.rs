@@ -7,12 +7,14 @@
 pub mod calls;
 pub mod conditions;
 mod consult;
+pub mod ephemeral;
 mod expand;
 pub mod functions;
 mod identity;
 pub mod importing;
 pub mod locals;
 mod patience;
+mod opened;
 mod opening;
 pub mod pending;
 pub mod providers;
@@ -25,10 +27,12 @@ mod traced;
 mod walk;
 
 pub use calls::Calls;
+pub use ephemeral::Ephemerals;
 pub use functions::Functions;
 pub use identity::identity;
 pub use patience::patiently;
 pub use opening::{functions_of, open_all};
+pub use opening::{functions_of, mark_secret, open_all};
 pub use providers::{Configured, Providers, told};
 pub use record::Records;
 pub use recorded::recorded_instances;

@@ -13,13 +13,18 @@ use crate::address::{BlockAddress, Mode};
 use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
-use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, codes};
+use crate::graph::{Graph, Node};
+use crate::plan::{Action, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
+use crate::rest::redacted;
 use crate::span::Span;
+use crate::survey::calls::Calls;
 use crate::survey::calls::within;
 use crate::survey::functions::Functions;
+use crate::survey::opened::Opener;
+use crate::survey::pending::whole;
 use crate::survey::providers::{Configured, OPENING_WITHIN, Providers, attribute_span, refused};
-use crate::survey::scope::{BlockScope, Known};
+use crate::survey::scope::{BlockScope, Instances, Known};
 use crate::survey::traced::Traced;
 
 pub(super) async fn open(
@@ -97,23 +102,63 @@ async fn open_one(
     Ok(Opened { provider, schema, type_name, origin })
 }
 
+/// What came of configuring.
+#[derive(Default)]
+pub(super) struct Configuring {
+    pub(super) providers: Providers,
+    /// How to open again what providers are configured with.
+    pub(super) planned: Vec<PlannedEphemeral>,
+    pub(super) problems: Vec<Diagnostic>,
+}
+
 /// Configures started providers, and reports all that cannot be beside those that can. Those whose
-/// configuration rests on what was never applied are left [unready](Providers::unready).
+/// configuration rests on what was never applied are left [unready](Providers::unready). What is ephemeral
+/// and goes into a configuration is opened before it, and is known afterwards.
 pub(super) async fn configure_all(
-    known: &Known<'_>,
+    known: &mut Known<'_>,
+    graph: &Graph,
     origins: &BTreeMap<Arc<str>, Origin>,
-    opened: BTreeMap<Arc<str>, Opened>,
-) -> (Providers, Vec<Diagnostic>) {
-    let mut providers = Providers::default();
-    let mut problems = Vec::new();
-    for (name, opened) in opened {
-        match configure_one(known, origins, &name, opened).await {
-            Ok((configured, None)) => providers.insert(name, configured),
-            Ok((types_only, Some(problem))) => providers.insert_unready(name, types_only, problem),
-            Err(mut found) => problems.append(&mut found),
+    mut opened: BTreeMap<Arc<str>, Opened>,
+    calls: &Calls,
+) -> Configuring {
+    let stack = known.stack;
+    let mut done = Configuring::default();
+    let undeclared: Vec<Arc<str>> =
+        opened.keys().filter(|name| !stack.providers.contains_key(*name)).cloned().collect();
+    let nodes = undeclared.into_iter().map(Node::Provider).chain(graph.order().cloned());
+    let needed = ephemeral_for_providers(graph, stack);
+    for node in nodes {
+        match node {
+            Node::Provider(name) => {
+                let Some(opened) = opened.remove(&name) else { continue };
+                match configure_one(known, origins, &name, opened).await {
+                    Ok((configured, None)) => done.providers.insert(name, configured),
+                    Ok((types_only, Some(problem))) => done.providers.insert_unready(name, types_only, problem),
+                    Err(mut found) => done.problems.append(&mut found),
+                }
+            }
+            Node::Block(address) if needed.contains(&address) => {
+                let Some(block) = stack.blocks.get(&address) else { continue };
+                let opener = Opener { stack, providers: &done.providers, calls };
+                let mut block_opened = opener.block(block, known, false).await;
+                done.planned.append(&mut block_opened.planned);
+                done.problems.append(&mut block_opened.problems);
+                known.blocks.insert(address, Instances::of(block, block_opened.values));
+            }
+            _ => {}
         }
     }
-    (providers, problems)
+    done
+}
+
+/// The ephemeral blocks that configurations of providers need, directly or not.
+fn ephemeral_for_providers(graph: &Graph, stack: &Stack) -> BTreeSet<BlockAddress> {
+    let mut needed = BTreeSet::new();
+    for name in stack.providers.keys() {
+        let direct = graph.blocks_behind(&Node::Provider(Arc::clone(name)));
+        needed.extend(graph.with_dependencies(direct).into_iter().filter(|block| block.mode == Mode::Ephemeral));
+    }
+    needed
 }
 
 async fn configure_one(
@@ -128,14 +173,17 @@ async fn configure_one(
     let Opened { provider, schema, type_name, origin } = opened;
     let empty = Expression::table(Vec::new(), Span::default());
     let body = block.map_or(&empty, |block| &block.body);
-    let config = evaluate_body(body, &schema.provider.block, &BlockScope::plain(known))?;
+    let scope = BlockScope::plain(known);
+    let config = evaluate_body(body, &schema.provider.block, &scope)?;
     if let Some(path) = config.unknown_paths().first() {
         let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
         let instance = ProviderInstance {
             provider: type_name,
             origin,
-            config: PlannedValue::known(config),
+            config: PlannedValue::known(mark_secret(config, &schema)),
             sources: BTreeMap::new(),
+            again: Some(whole(body, stack, &scope)),
+            late: true,
         };
         return Ok((Configured { provider, schema, instance }, Some(problem)));
     }
@@ -143,13 +191,13 @@ async fn configure_one(
     let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
     let said = within(OPENING_WITHIN, "validate", provider.validate(request))
         .await
-        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+        .map_err(|error| vec![refused(name, &redacted(&error.to_string(), &[&config]), span)])?;
     let wrong: Vec<Diagnostic> = said
         .into_iter()
         .filter(|diagnostic| diagnostic.error)
         .map(|diagnostic| {
             let at = diagnostic.path.as_ref().and_then(|path| attribute_span(body, path)).or(span);
-            refused(name, &diagnostic.message, at)
+            refused(name, &redacted(&diagnostic.message, &[&config]), at)
         })
         .collect();
     if !wrong.is_empty() {
@@ -158,19 +206,21 @@ async fn configure_one(
     let request = ConfigureRequest { config: plain, directory: stack.directory.clone() };
     within(OPENING_WITHIN, "configure", provider.configure(request))
         .await
-        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
+        .map_err(|error| vec![refused(name, &redacted(&error.to_string(), &[&config]), span)])?;
     let sources = sources(body, &config, stack, origins);
     let instance = ProviderInstance {
         provider: type_name,
         origin,
+        again: config.marks_deep().ephemeral.then(|| whole(body, stack, &scope)),
         config: PlannedValue::known(mark_secret(config, &schema)),
         sources,
+        late: false,
     };
     Ok((Configured { provider, schema, instance }, None))
 }
 
 /// Marks whatever is not known to be harmless.
-fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
+pub fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
     let secret: Vec<Path> = schema
         .provider
         .block
@@ -237,6 +287,7 @@ fn not_known(name: &str, path: &Path, body: &Expression, known: &Known<'_>) -> D
         codes::PROVIDER_UNKNOWN,
         format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
     );
+    let waiting = waiting.filter(|block| block.mode != Mode::Ephemeral);
     let (data, resources): (Vec<_>, Vec<_>) = waiting.partition(|block| block.mode == Mode::Data);
     if !data.is_empty() {
         return problem.hint(

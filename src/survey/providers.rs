@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path as FilePath;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use retrue_provider_api::{ConfigureRequest, Path, Provider, ProviderDiagnostic, ProviderSchema, Value};
@@ -12,9 +12,11 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
 use crate::registry;
+use crate::rest::redacted;
 use crate::saga::ProviderRef;
 use crate::span::Span;
 use crate::survey::calls::within;
+use crate::survey::ephemeral::Ephemerals;
 use crate::survey::functions::Functions;
 use crate::survey::opening::open;
 
@@ -45,19 +47,109 @@ impl Configured {
     }
 }
 
-/// All configured providers by the name of the instance.
-#[derive(Clone, Default)]
+/// All configured providers by the name of the instance, and what was opened with them.
+#[derive(Clone)]
 pub struct Providers {
     ready: BTreeMap<Arc<str>, Configured>,
-    /// Those whose configuration is not known yet, and why. They know their types, and nothing else may
-    /// be asked of them.
-    unready: BTreeMap<Arc<str>, (Configured, Diagnostic)>,
+    /// Those whose configuration is not known yet.
+    unready: BTreeMap<Arc<str>, Unready>,
+    ephemerals: Arc<Ephemerals>,
+}
+
+/// A provider whose configuration is not known yet.
+#[derive(Clone)]
+struct Unready {
+    /// It knows its types, and nothing else may be asked of it.
+    types_only: Configured,
+    /// What to tell whoever needs more now.
+    problem: Diagnostic,
+    /// The same, once it is configured.
+    late: Arc<OnceLock<Configured>>,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Providers { ready: BTreeMap::new(), unready: BTreeMap::new(), ephemerals: Ephemerals::new() }
+    }
 }
 
 impl Providers {
     /// One instance.
     pub fn get(&self, name: &str) -> Option<&Configured> {
-        self.ready.get(name).or_else(|| self.unready.get(name).map(|(types_only, _)| types_only))
+        self.ready.get(name).or_else(|| {
+            let unready = self.unready.get(name)?;
+            Some(unready.late.get().unwrap_or(&unready.types_only))
+        })
+    }
+
+    /// Whether an instance is configured, so that anything may be asked of it.
+    pub fn is_ready(&self, name: &str) -> bool {
+        self.ready.contains_key(name) || self.unready.get(name).is_some_and(|unready| unready.late.get().is_some())
+    }
+
+    /// What was opened.
+    pub fn ephemerals(&self) -> &Arc<Ephemerals> {
+        &self.ephemerals
+    }
+
+    /// What to tell whoever needs an instance that is not configured.
+    pub fn problem(&self, name: &str) -> Option<&Diagnostic> {
+        self.unready.get(name).filter(|unready| unready.late.get().is_none()).map(|unready| &unready.problem)
+    }
+
+    /// The instances that are configured while applying.
+    pub fn unready(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
+        self.unready.iter().map(|(name, unready)| (name, &unready.types_only))
+    }
+
+    /// Configures an instance that was not known before, with a configuration that is. Twice is once.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub async fn configure_late(
+        &self,
+        name: &str,
+        instance: ProviderInstance,
+        directory: &FilePath,
+    ) -> Result<(), Diagnostic> {
+        let Some(unready) = self.unready.get(name).filter(|unready| unready.late.get().is_none()) else {
+            return Ok(());
+        };
+        let Configured { provider, schema, .. } = unready.types_only.clone();
+        let config = instance.config.value.clone().unmark_deep().0;
+        let secrets = [&instance.config.value];
+        let request = ConfigureRequest { config, directory: directory.to_owned() };
+        within(OPENING_WITHIN, "configure", provider.configure(request))
+            .await
+            .map_err(|error| refused(name, &redacted(&error.to_string(), &secrets), None))?;
+        let _ = unready.late.set(Configured { provider, schema, instance });
+        Ok(())
+    }
+
+    /// Starts an instance that is configured later.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub async fn open_late(
+        &mut self,
+        name: Arc<str>,
+        instance: ProviderInstance,
+        directory: &FilePath,
+        environment: &BTreeMap<OsString, OsString>,
+    ) -> Result<(), Diagnostic> {
+        if self.get(&name).is_some() {
+            return Ok(());
+        }
+        let (provider, schema) =
+            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let problem = refused(&name, "its configuration is not known yet", None);
+        self.insert_unready(name, Configured { provider, schema, instance }, problem);
+        Ok(())
+    }
+
+    /// Closes what was opened.
+    pub async fn close(&self) {
+        self.ephemerals.close().await;
     }
 
     /// All configured instances in the order of their names.
@@ -65,9 +157,10 @@ impl Providers {
         self.ready.iter()
     }
 
-    /// The instances whose configuration is not known yet, and what to tell whoever needs one.
-    pub fn unready(&self) -> impl Iterator<Item = (&Arc<str>, &Diagnostic)> {
-        self.unready.iter().map(|(name, (_, problem))| (name, problem))
+    /// The same, with those that were configured late.
+    pub fn all_ready(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
+        let late = self.unready.iter().filter_map(|(name, unready)| Some((name, unready.late.get()?)));
+        self.ready.iter().chain(late)
     }
 
     /// Adds an instance.
@@ -77,12 +170,12 @@ impl Providers {
 
     /// Adds an instance whose configuration is not known yet.
     pub(super) fn insert_unready(&mut self, name: Arc<str>, types_only: Configured, problem: Diagnostic) {
-        self.unready.insert(name, (types_only, problem));
+        self.unready.insert(name, Unready { types_only, problem, late: Arc::default() });
     }
 
     /// The functions that they offer. They need no configuration.
     pub fn functions(&self) -> Functions {
-        let all = self.ready.iter().chain(self.unready.iter().map(|(name, (types_only, _))| (name, types_only)));
+        let all = self.ready.iter().chain(self.unready());
         Functions::new(all.map(|(name, configured)| {
             (Arc::clone(name), (Arc::clone(&configured.provider), Arc::clone(&configured.schema)))
         }))

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use retrue_provider_api::{ProviderSchema, Type, Value};
 
 use crate::address::{BlockAddress, InstanceKey};
-use crate::config::{Stack, absolute_directory};
+use crate::config::{Repetition, ResourceBlock, Stack, absolute_directory};
 use crate::expression::functions::{self, FileKind, FunctionError, Host};
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
@@ -57,6 +57,27 @@ impl Instances {
     /// A block with `for_each`.
     pub fn named(values: BTreeMap<Arc<str>, Value>) -> Self {
         Instances { content: Content::Named(values), whole: OnceLock::new() }
+    }
+
+    /// What the instances of a block stand for, given each.
+    pub(super) fn of(block: &ResourceBlock, mut values: Vec<(Option<InstanceKey>, Value)>) -> Self {
+        values.sort_by(|(a, _), (b, _)| a.cmp(b));
+        match &block.repetition {
+            Repetition::One => match values.into_iter().next() {
+                Some((_, value)) => Self::one(value),
+                None => Self::one(Value::null(Type::Dynamic)),
+            },
+            Repetition::Count(_) => Self::counted(values.into_iter().map(|(_, value)| value).collect()),
+            Repetition::ForEach(_) => Self::named(
+                values
+                    .into_iter()
+                    .filter_map(|(key, value)| match key {
+                        Some(InstanceKey::Name(name)) => Some((name, value)),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+        }
     }
 
     /// One instance.
@@ -361,7 +382,7 @@ impl Scope for BlockScope<'_> {
                 }
             },
             Root::Local(name) => self.known.local(name, span),
-            Root::Resource { .. } | Root::Data { .. } => {
+            Root::Resource { .. } | Root::Data { .. } | Root::Ephemeral { .. } => {
                 let Some(block) = root.block() else { return Ok(Value::unknown(Type::Dynamic)) };
                 match self.known.blocks.get(&block) {
                     Some(instances) => instances.resolve(&block, key, span),

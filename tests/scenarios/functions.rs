@@ -67,7 +67,7 @@ fn functions_of_a_real_provider_have_the_results_that_terraform_gets() {
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
     let Some(theirs) = terraform(test, &place, &program) else { return };
     for (name, text) in EXPRESSIONS {
-        assert_eq!(ours[name], theirs[name], "{text}");
+        assert_eq!(ours[name]["value"], theirs[name], "{text}");
     }
 }
 
@@ -194,14 +194,12 @@ input = '${provider::pyvider::upper(var.secret)}'
     assert!(change("retrue_data.kept")["sensitive"].to_string().contains("input"), "{plan:#}");
     // What was called is part of what the plan was made from; a plan file calls it again while applying.
     place.run(&["plan", "-o", "kept.plan"]).ends(0);
-    let bytes = place.read("kept.plan");
-    assert!(!bytes.contains("HUNTER2") && !bytes.contains("hunter2"));
+    place.holds_nowhere("HUNTER2");
     place.run(&["apply", "kept.plan", "--yes"]).ends(0);
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
     let id = place.run(&["eval", "retrue_data.first.id", "--json"]).ends(0).json();
     let made = place.run(&["eval", "retrue_data.each[\"a\"].output", "--json"]).ends(0).json();
     assert_eq!(made.as_str().unwrap(), format!("A-{}", id.as_str().unwrap().to_uppercase()));
     assert_eq!(place.run(&["eval", "provider::pyvider::upper(\"x\")", "--json"]).ends(0).json(), "X");
-    let everything: String = place.journal().into_iter().map(|(_, line)| line).collect();
-    assert!(!everything.contains("HUNTER2"), "{everything}");
+    place.holds_nowhere("HUNTER2");
 }

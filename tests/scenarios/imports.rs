@@ -15,7 +15,7 @@ fn cloud(server: &Server, blocks: &str) -> String {
 /// Instances that nobody owns.
 fn unowned(server: &Server, ids: &[&str]) {
     for id in ids {
-        let set = [("image", json!("debian-13")), ("size", json!("small"))];
+        let set = [("image", json!("debian-13")), ("size", json!("small")), ("disk", json!([]))];
         let set = set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         server.cloud().put_object("instances", id, &set);
     }

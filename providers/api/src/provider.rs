@@ -272,6 +272,8 @@ pub enum Subject {
     Resource,
     /// A data type.
     Data,
+    /// An ephemeral type.
+    Ephemeral,
 }
 
 /// See [`Provider::read`].

@@ -31,7 +31,6 @@ mod shape;
 mod time_limits;
 mod validate;
 mod wire;
-mod write_only;
 
 pub use config::Launch;
 pub use provider::Terraform;

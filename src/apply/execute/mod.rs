@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Call, Caller, failure, wait_after};
+use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Step, StepEffect, StepId};
@@ -49,6 +50,8 @@ pub(super) struct Executor<'a> {
     pub providers: &'a Providers,
     /// The values of instances, as they are now.
     pub values: &'a Values,
+    /// Makes ready what is ready only now.
+    pub late: &'a Late<'a>,
 }
 
 /// What is known of a step just before it begins.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use retrue_provider_api::{ProviderSchema, Refinement, Type, Value};
+use retrue_provider_api::{Marks, ProviderSchema, Refinement, Type, Value};
 
 use super::types::Schemas;
 use crate::address::{InstanceKey, Mode};
@@ -99,6 +99,10 @@ impl Scope for Within<'_, '_> {
             Root::Resource { .. } | Root::Data { .. } => {
                 let block = root.block().and_then(|address| scope.stack.blocks.get(&address));
                 block.map(|block| scope.block(block, key))
+            }
+            Root::Ephemeral { .. } => {
+                let block = root.block().and_then(|address| scope.stack.blocks.get(&address));
+                block.map(|block| scope.block(block, key).with_marks(Marks::EPHEMERAL))
             }
             Root::Each(Each::Key) | Root::CountIndex => instance.key_value(),
             Root::Each(Each::Value) => instance.value.clone(),

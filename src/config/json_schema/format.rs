@@ -54,6 +54,8 @@ pub(super) struct Variable {
     description: Option<String>,
     /// Whether its values are hidden.
     sensitive: Option<bool>,
+    /// Whether its values rest nowhere: neither in plans nor in the state.
+    ephemeral: Option<bool>,
     /// Where its value is read from when it is needed: "env:NAME", "file:PATH", "command:LINE".
     #[schemars(regex(pattern = "^(env|file|command):."))]
     from: Option<String>,

@@ -30,10 +30,11 @@ pub(super) use reader::Reader;
 use reader::not_yet;
 
 /// The tables and arrays that a file may hold.
-const TOP_LEVEL: &[&str] = &["stack", "variable", "local", "provider", "resource", "data", "output", "moved", "import"];
+const TOP_LEVEL: &[&str] =
+    &["stack", "variable", "local", "provider", "resource", "data", "ephemeral", "output", "moved", "import"];
 
 /// Those that the format reserves for later versions.
-const LATER: &[&str] = &["ephemeral", "module", "check", "phase", "flag", "policy", "environment", "removed"];
+const LATER: &[&str] = &["module", "check", "phase", "flag", "policy", "environment", "removed"];
 
 /// What is wrong with a configuration, with the files to show lines of.
 #[derive(Clone, Debug)]
@@ -152,6 +153,7 @@ impl Loader {
                 "provider" => reader.named(key, item, |reader, name, key, item| self.provider(reader, name, key, item)),
                 "resource" => self.blocks(reader, Mode::Managed, key, item),
                 "data" => self.blocks(reader, Mode::Data, key, item),
+                "ephemeral" => self.blocks(reader, Mode::Ephemeral, key, item),
                 "output" => reader.named(key, item, |reader, name, key, item| self.output(reader, name, key, item)),
                 "moved" => self.moved(reader, key, item),
                 "import" => self.imports(reader, key, item),

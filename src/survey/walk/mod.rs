@@ -20,7 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, Provenance};
+use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
@@ -28,7 +28,7 @@ use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
 use crate::survey::importing::Wanted;
-use crate::survey::opening::{configure_all, functions_of, open_all, outdated};
+use crate::survey::opening::{Configuring, configure_all, functions_of, open_all, outdated};
 use crate::survey::providers::{Configured, Providers};
 use crate::survey::record::Records;
 use crate::survey::recorded::recorded_instances;
@@ -103,11 +103,16 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let used = used.chain(stack.providers.keys().cloned());
     let looking = request.kind == PlanKind::Fix;
     let (opened, mut problems) = open_all(stack, request.process_environment, used).await;
-    let known = known.with_functions(functions_of(&opened));
-    let (providers, found) = configure_all(&known, request.origins, opened).await;
+    let mut known = known.with_functions(functions_of(&opened));
+    let configuring = configure_all(&mut known, &graph, request.origins, opened, &request.calls).await;
+    let Configuring { providers, planned: ephemerals, problems: found } = configuring;
     problems.extend(found);
-    let known = known.with_blocks(BTreeMap::new());
-    problems.extend(unready(&request, &records, &targets, &providers));
+    // What was opened for providers stays known; everything else is decided anew.
+    let opened = ephemerals.iter().map(|ephemeral| ephemeral.address.block.clone()).collect::<BTreeSet<_>>();
+    let mut blocks = std::mem::take(&mut known.blocks);
+    blocks.retain(|address, _| opened.contains(address));
+    let known = known.with_blocks(blocks);
+    problems.extend(unready(&records, &targets, &providers));
     if !problems.is_empty() && !looking {
         return Err(problems);
     }
@@ -129,6 +134,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         decisions: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         data_read: BTreeMap::new(),
+        ephemerals,
         claims: Vec::new(),
         imported: BTreeMap::new(),
         pending_blocks: BTreeSet::new(),
@@ -164,6 +170,8 @@ pub(super) struct Walk<'a> {
     /// By block, the blocks that it depends on, looking through data sources.
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
     pub(super) data_read: BTreeMap<Address, DataRead>,
+    /// What is ephemeral, and how to open it again.
+    pub(super) ephemerals: Vec<PlannedEphemeral>,
     pub(super) claims: Vec<Claim>,
     /// What is imported, by type, provider instance and id: the address that it becomes.
     pub(super) imported: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Address>,
@@ -195,17 +203,14 @@ pub(super) enum Consulted {
     Data(Result<Option<Value>, Diagnostic>),
 }
 
-/// Providers that cannot be configured yet, and that something in this plan needs.
-fn unready(request: &Request<'_>, records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
-    let stack = request.stack;
-    let declared = stack.blocks.values().filter(|_| request.kind != PlanKind::Destroy);
-    let mut needed: BTreeSet<Arc<str>> =
-        declared.filter(|block| targets.reaches(&block.address)).map(|block| stack.provider_name(block)).collect();
+/// Providers that cannot be configured yet, and whose recorded objects this plan is about: those can neither
+/// be read, nor changed, nor ended. What is new is planned, and waits.
+fn unready(records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
     for (_, entry) in records.0.iter().filter(|(address, _)| targets.covers(address)) {
-        let objects = entry.current.iter().chain(entry.deposed.values());
-        needed.extend(objects.map(|object| Arc::from(object.provider.instance.as_str())));
+        needed.extend(entry.objects().map(|object| object.provider.instance.as_str()));
     }
-    providers.unready().filter(|(name, _)| needed.contains(*name)).map(|(_, problem)| problem.clone()).collect()
+    needed.into_iter().filter_map(|name| providers.problem(name)).cloned().collect()
 }
 
 fn instances_of(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {

@@ -23,6 +23,7 @@ fn empty() -> Plan {
         groups: Vec::new(),
         outputs: Vec::new(),
         providers: BTreeMap::new(),
+        ephemerals: Vec::new(),
         drift: Vec::new(),
         in_doubt: Vec::new(),
         pivot: None,
