@@ -229,6 +229,11 @@ impl Session {
             input: BTreeMap::new(),
             providers: journaled,
             ephemerals: compensation.histories.iter().flat_map(|history| history.started.ephemerals.clone()).collect(),
+            ephemeral_sources: compensation
+                .histories
+                .iter()
+                .flat_map(|history| history.started.ephemeral_sources.clone())
+                .collect(),
             continues: None,
             compensates,
         };

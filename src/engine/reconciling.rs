@@ -135,6 +135,7 @@ impl Session {
             input: BTreeMap::new(),
             providers: BTreeMap::new(),
             ephemerals: Vec::new(),
+            ephemeral_sources: BTreeMap::new(),
             continues: None,
             compensates: Vec::new(),
         };

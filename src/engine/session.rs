@@ -117,20 +117,24 @@ impl Session {
             directory: &self.options.directory,
             environment: &self.options.process_environment,
             sources: &|source| self.source(source),
-            given: &self.given(),
+            given: &self.given(&history.started.ephemeral_sources)?,
             calls: &Calls::reading(Default::default()),
         };
         providers_of(history, &outside).await
     }
 
     /// The values that are given for variables now, for those that are kept nowhere.
-    fn given(&self) -> BTreeMap<String, Value> {
+    fn given(&self, sources: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Diagnostic> {
         let prefix = crate::config::VARIABLE_PREFIX;
         let environment = self.options.process_environment.iter().filter_map(|(name, value)| {
             Some((name.to_str()?.strip_prefix(prefix)?.to_owned(), value.to_str()?.to_owned()))
         });
         let given = environment.chain(self.options.vars.iter().cloned());
-        given.map(|(name, text)| (name, crate::config::value_of(&text))).collect()
+        let given: BTreeMap<String, Value> = given.map(|(name, text)| (name, crate::config::value_of(&text))).collect();
+        let left = sources.iter().filter(|(name, _)| !given.contains_key(*name));
+        let read = left.map(|(name, source)| Ok((name.clone(), self.source(source)?)));
+        let read = read.collect::<Result<BTreeMap<_, _>, Diagnostic>>()?;
+        Ok(given.into_iter().chain(read).collect())
     }
 
     /// Reads a secret from the source that was kept in its place.
@@ -239,6 +243,7 @@ impl Session {
                 .map(|(name, instance)| (name.to_string(), journaled(instance, self.seal())))
                 .collect(),
             ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, self.seal())).collect(),
+            ephemeral_sources: plan.sources.clone(),
             continues: continued(&state),
             compensates: Vec::new(),
         };
@@ -307,7 +312,8 @@ impl Session {
             seal: self.seal(),
         };
         crate::apply::base::check_base(&plan, &present).map_err(|moved| base_moved(&moved))?;
-        give_again(&mut plan, &self.given()).map_err(Failure::one)?;
+        let given = self.given(&plan.sources).map_err(Failure::one)?;
+        give_again(&mut plan, &given).map_err(Failure::one)?;
         let calls = Calls::reading(cancellation.soft.clone());
         let Options { directory, process_environment, .. } = &self.options;
         let mut providers = Providers::default();

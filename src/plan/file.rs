@@ -68,6 +68,8 @@ struct PlanV1 {
     providers: BTreeMap<Arc<str>, ProviderV1>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ephemerals: Vec<EphemeralV1>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<String, String>,
     drift: Vec<DriftV1>,
     in_doubt: Vec<InDoubt>,
     pivot: Option<Pivot>,
@@ -396,6 +398,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
             })
             .collect(),
         ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, seal)).collect(),
+        sources: plan.sources.clone(),
         drift: plan
             .drift
             .iter()
@@ -518,6 +521,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .into_iter()
             .map(|ephemeral| wake_ephemeral(ephemeral, seal))
             .collect::<Result<_, UnsealError>>()?,
+        sources: plan.sources,
         drift: plan
             .drift
             .into_iter()

@@ -35,6 +35,8 @@ pub struct Plan {
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
     /// What is ephemeral, and how to open it.
     pub ephemerals: Vec<PlannedEphemeral>,
+    /// By ephemeral variable, the source that it is read from again.
+    pub sources: BTreeMap<String, String>,
     /// What was found to differ from the record.
     pub drift: Vec<Drift>,
     /// What earlier runs left in doubt.

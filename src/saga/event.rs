@@ -205,6 +205,9 @@ pub struct RunStarted {
     /// What is ephemeral and goes into such a configuration: how to open it again, and nothing of its value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ephemerals: Vec<EphemeralV1>,
+    /// By ephemeral variable, the source that it is read from again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ephemeral_sources: BTreeMap<String, String>,
     /// The interrupted run that this one goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,

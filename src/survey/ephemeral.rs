@@ -78,7 +78,8 @@ impl Ephemerals {
         let trouble = Arc::default();
         let renewing = renew_at.map(|at| {
             let (provider, private, trouble) = (Arc::clone(provider), private.clone(), Arc::clone(&trouble));
-            let (address, calls) = (address.clone(), calls.clone());
+            // What a person stops may still need it until it has ended.
+            let (address, calls) = (address.clone(), Calls { cancellation: Default::default(), ..calls.clone() });
             tokio::spawn(async move { renew(&provider, &address, private, at, limit, &calls, &trouble).await })
         });
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::survey::ephemeral::Ephemerals;
 use crate::survey::expand::{Expanded, expand, instance_scope};
 use crate::survey::pending::{pending, whole};
 use crate::survey::providers::{Configured, Providers, attribute_span, told};
-use crate::survey::scope::{BlockScope, Known};
+use crate::survey::scope::{BlockScope, Instances, Known};
 
 /// What is needed to open blocks.
 pub(super) struct Opener<'a> {
@@ -27,11 +27,23 @@ pub(super) struct Opener<'a> {
 /// What came of a block.
 #[derive(Default)]
 pub(super) struct OpenedBlock {
+    /// Its provider is not there, which was told.
+    pub(super) unknown: bool,
     /// What its instances stand for.
     pub(super) values: Vec<(Option<InstanceKey>, Value)>,
     /// How to open them again.
     pub(super) planned: Vec<PlannedEphemeral>,
     pub(super) problems: Vec<Diagnostic>,
+}
+
+impl OpenedBlock {
+    /// What the block stands for; where something is wrong, no further errors shall follow from it.
+    pub(super) fn stands_for(&mut self, block: &ResourceBlock) -> Instances {
+        match self.problems.is_empty() && !self.unknown {
+            true => Instances::of(block, std::mem::take(&mut self.values)),
+            false => Instances::broken(),
+        }
+    }
 }
 
 impl Opener<'_> {
@@ -46,7 +58,7 @@ impl Opener<'_> {
         let instance = self.stack.provider_name(block);
         let Some(configured) = self.providers.get(&instance) else {
             // Why is told where the provider is configured.
-            return opened;
+            return OpenedBlock { unknown: true, ..opened };
         };
         for expanded in expanded {
             match self.instance(block, &expanded, configured, &instance, known, waits).await {

@@ -24,7 +24,7 @@ use crate::survey::functions::Functions;
 use crate::survey::opened::Opener;
 use crate::survey::pending::whole;
 use crate::survey::providers::{Configured, OPENING_WITHIN, Providers, attribute_span, refused};
-use crate::survey::scope::{BlockScope, Instances, Known};
+use crate::survey::scope::{BlockScope, Known};
 use crate::survey::traced::Traced;
 
 pub(super) async fn open(
@@ -142,8 +142,9 @@ pub(super) async fn configure_all(
                 let opener = Opener { stack, providers: &done.providers, calls };
                 let mut block_opened = opener.block(block, known, false).await;
                 done.planned.append(&mut block_opened.planned);
+                let stands_for = block_opened.stands_for(block);
                 done.problems.append(&mut block_opened.problems);
-                known.blocks.insert(address, Instances::of(block, block_opened.values));
+                known.blocks.insert(address, stands_for);
             }
             _ => {}
         }
@@ -265,7 +266,9 @@ pub(super) fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
     let changing: BTreeSet<&BlockAddress> =
         plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
     let mut warnings = Vec::new();
-    for block in stack.providers.values() {
+    // What is configured while applying is configured from what is there then.
+    let late = |name: &str| plan.providers.get(name).is_some_and(|instance| instance.late);
+    for block in stack.providers.values().filter(|block| !late(&block.name)) {
         for changed in rests_on(&block.body, stack).iter().filter(|block| changing.contains(block)) {
             let message = format!(
                 "the provider `{}` is configured from `{changed}` as it is recorded, and this plan changes that",

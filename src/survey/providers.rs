@@ -183,7 +183,7 @@ impl Providers {
 
     /// Asks all of them to end what they are doing.
     pub async fn stop(&self) {
-        for configured in self.ready.values() {
+        for (_, configured) in self.all_ready() {
             configured.provider.stop().await;
         }
     }

@@ -43,7 +43,8 @@ secret_version = "1"
 "#;
 
 fn digest(place: &Environment, text: &str) -> Value {
-    place.run(&["eval", &format!("substr(sha256(\"{text}\"), 0, 16)"), "--json"]).ends(0).json()
+    let expression = format!("substr(sha256(\"{text}\"), 0, 16)");
+    place.run(&["eval", &expression, "--json", "--var", "secret=x"]).ends(0).json()
 }
 
 #[test]
@@ -180,10 +181,12 @@ input = { a = "${local.token}" }
 [resource.pyvider_secret_note.each]
 for_each = '${[var.secret]}'
 name = "${var.secret}"
+secret_value = "${var.secret}"
 
 [resource.pyvider_secret_note.counted]
 count = '${length(var.secret)}'
 name = "n"
+secret_value = "x"
 
 [resource.retrue_data.enabled]
 lifecycle.enabled = '${var.secret == "x"}'
@@ -196,7 +199,7 @@ value = "${ephemeralasnull(local.token)}"
 
 [ephemeral.pyvider_lease.other]
 name = "${var.secret}"
-path = "${local.token}.lease"
+path = "other.lease"
 lifecycle.prevent_destroy = true
 
 [ephemeral.pyvider_leese.unknown]
@@ -229,23 +232,38 @@ fn something_ephemeral_that_waits_for_a_resource_is_opened_while_applying() {
     let test = "something_ephemeral_that_waits_for_a_resource_is_opened_while_applying";
     let Some((place, provider)) = place(test) else { return };
     let blocks = r#"
-[resource.retrue_data.first]
+[variable.secret]
+ephemeral = true
+default = "x"
+
+[resource.local_file.first]
+path = "first.txt"
+content = "x"
 
 [ephemeral.pyvider_lease.l]
-name = "${retrue_data.first.id}"
+name = "late"
 path = "held.lease"
+depends_on = ["local_file.first"]
 
 [resource.pyvider_secret_note.n]
 name = "n"
-secret_value = "${ephemeral.pyvider_lease.l.name}"
+secret_value = "${ephemeral.pyvider_lease.l.lease_id}"
 secret_version = "1"
+
+[resource.local_command.seen]
+create = "cp held.lease seen.txt"
+delete = "true"
+depends_on = ["pyvider_secret_note.n"]
 "#;
     place.write("retrue.toml", stack(&format!("{provider}{blocks}")));
     place.run(&["plan"]).ends(0);
     place.run(&["apply", "--yes"]).ends(0);
-    let id = place.run(&["eval", "retrue_data.first.id", "--json"]).ends(0).json();
+    let seen = place.read("seen.txt");
+    let lease = seen.strip_prefix("opened ").and_then(|seen| seen.split(' ').next()).unwrap();
     let made = place.run(&["eval", "pyvider_secret_note.n.digest", "--json"]).ends(0).json();
-    assert_eq!(made, digest(&place, id.as_str().unwrap()));
+    assert_eq!(made, digest(&place, lease));
+    fs_err::remove_file(place.path("seen.txt")).unwrap();
+    place.holds_nowhere(lease);
     assert!(!place.path("held.lease").exists());
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
     place.run(&["compensate", "--yes"]).ends(0);

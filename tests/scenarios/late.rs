@@ -54,7 +54,7 @@ fn what_is_new_waits_for_the_provider_that_is_configured_by_a_resource() {
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(place.read("made.txt"), "two");
     let runs = place.runs();
-    place.run(&["compensate", "--yes", "--through", runs.first().unwrap()]).ends(0);
+    place.run(&["compensate", "--yes", "--through", runs.last().unwrap()]).ends(0);
     assert!(place.recorded().is_empty() && !place.path("made.txt").exists());
 }
 

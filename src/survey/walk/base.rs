@@ -118,7 +118,8 @@ impl<'a> Walk<'a> {
                 part(&format!("{kind}.{name}"), content.as_bytes());
             }
         }
-        for (name, value) in self.request.variables {
+        // What is ephemeral may be another when the plan is applied.
+        for (name, value) in self.request.variables.iter().filter(|(_, value)| !value.marks_deep().ephemeral) {
             part(&format!("var.{name}"), &canonical_bytes(value));
         }
         for (address, read) in &base.data {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::config::{DeleteOrder, kept};
+use crate::config::{DeleteOrder, Origin, kept};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::plan::assemble::{Chain, Deletes, assemble};
@@ -157,6 +157,7 @@ impl<'a> Walk<'a> {
                 .map(|(name, configured)| (Arc::clone(name), configured.instance.clone()))
                 .collect(),
             ephemerals: std::mem::take(&mut self.ephemerals),
+            sources: self.ephemeral_sources(),
             drift,
             in_doubt: self.request.in_doubt.clone(),
             pivot: assembled.pivot,
@@ -166,6 +167,16 @@ impl<'a> Walk<'a> {
         seal_digest(&mut plan, self.request.seal);
         crate::diagnostic::sort(&mut self.warnings);
         Ok((plan, std::mem::take(&mut self.warnings), in_true))
+    }
+
+    /// By ephemeral variable, where its value is read.
+    fn ephemeral_sources(&self) -> BTreeMap<String, String> {
+        let variables = self.request.stack.variables.values().filter(|variable| variable.ephemeral);
+        let source = |name: &Arc<str>| match self.request.origins.get(name) {
+            Some(Origin::Source(source)) => Some((name.to_string(), source.to_string())),
+            _ => None,
+        };
+        variables.filter_map(|variable| source(&variable.name)).collect()
     }
 
     /// What rests nowhere, and what an undo of some steps needs all the same.
@@ -180,7 +191,8 @@ impl<'a> Walk<'a> {
                 let ephemeral = pending.bindings.iter().filter(|(_, value)| value.marks_deep().ephemeral);
                 ephemeral.filter_map(|(name, _)| name.strip_prefix("var."))
             });
-            let variables: BTreeSet<&str> = variables.collect();
+            let sources = self.ephemeral_sources();
+            let variables: BTreeSet<&str> = variables.filter(|name| !sources.contains_key(*name)).collect();
             needs.extend(
                 blocks.iter().map(|block| format!("an undo opens `{block}` again, to configure the provider `{name}`")),
             );

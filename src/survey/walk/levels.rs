@@ -144,9 +144,9 @@ impl<'a> Walk<'a> {
         }
         let opener = Opener { stack: self.request.stack, providers: self.providers, calls: &self.request.calls };
         let mut opened = opener.block(block, &self.known, self.waits(block)).await;
+        self.known.blocks.insert(block.address.clone(), opened.stands_for(block));
         self.problems.append(&mut opened.problems);
         self.ephemerals.append(&mut opened.planned);
-        self.known.blocks.insert(block.address.clone(), Instances::of(block, opened.values));
     }
 
     pub(super) fn broken(&mut self, block: &ResourceBlock, mut problems: Vec<Diagnostic>) {

@@ -24,6 +24,7 @@ fn empty() -> Plan {
         outputs: Vec::new(),
         providers: BTreeMap::new(),
         ephemerals: Vec::new(),
+        sources: BTreeMap::new(),
         drift: Vec::new(),
         in_doubt: Vec::new(),
         pivot: None,
