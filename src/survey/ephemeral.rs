@@ -11,6 +11,7 @@ use retrue_provider_api::{Context, DataRequest, Marks, Opened, Private, Provider
 use tokio::task::JoinHandle;
 
 use crate::address::Address;
+use crate::clock::deadline;
 use crate::survey::calls::{Calls, within};
 
 /// How long it may take to close one.
@@ -39,13 +40,6 @@ struct Held {
 }
 
 impl Ephemerals {
-    /// Nothing is open; whatever will be is closed by [`close_all`] at the latest.
-    pub fn new() -> Arc<Ephemerals> {
-        let made = Arc::new(Ephemerals::default());
-        ALL.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&made));
-        made
-    }
-
     /// The value of what is open, marked; `None` when it is not.
     ///
     /// # Errors
@@ -59,12 +53,12 @@ impl Ephemerals {
         }
     }
 
-    /// Opens one with a configuration without marks.
+    /// Opens one with a configuration without marks. It is closed by [`close_all`] at the latest.
     ///
     /// # Errors
     /// The provider does not open it.
     pub async fn open(
-        &self,
+        self: &Arc<Self>,
         address: &Address,
         provider: &Arc<dyn Provider>,
         config: Value,
@@ -75,6 +69,7 @@ impl Ephemerals {
         let request = DataRequest { type_name: address.type_name().to_owned(), config };
         let Opened { value, private, renew_at } = within(limit, "open", provider.open(&context, request)).await?;
         let value = value.with_marks(Marks::EPHEMERAL);
+        self.register();
         let trouble = Arc::default();
         let renewing = renew_at.map(|at| {
             let (provider, private, trouble) = (Arc::clone(provider), private.clone(), Arc::clone(&trouble));
@@ -91,8 +86,17 @@ impl Ephemerals {
         Ok(value)
     }
 
+    fn register(self: &Arc<Self>) {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.iter().any(|known| Arc::ptr_eq(known, self)) {
+            all.push(Arc::clone(self));
+        }
+    }
+
     /// Closes everything, the newest first. What cannot be closed is told in the log.
     pub async fn close(&self) {
+        let this: *const Self = self;
+        ALL.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| !std::ptr::eq(Arc::as_ptr(known), this));
         let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
         let mut open: Vec<(Address, Held)> = open.into_iter().collect();
         open.sort_by_key(|(_, held)| std::cmp::Reverse(held.order));
@@ -128,7 +132,7 @@ async fn renew(
         let renewed = provider.renew(&context, address.type_name(), private.clone());
         match within(limit, "renew", renewed).await {
             // Whoever wants it again at once is not asked without end.
-            Ok(Some(next)) => at = next.max(Instant::now() + Duration::from_millis(200)),
+            Ok(Some(next)) => at = next.max(deadline(Duration::from_millis(200))),
             Ok(None) => return,
             Err(error) => {
                 *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());

@@ -11,7 +11,6 @@ use crate::plan::{PendingCondition, PlannedEphemeral, codes};
 use crate::rest::redacted;
 use crate::survey::calls::Calls;
 use crate::survey::conditions::check_conditions;
-use crate::survey::ephemeral::Ephemerals;
 use crate::survey::expand::{Expanded, expand, instance_scope};
 use crate::survey::pending::{pending, whole};
 use crate::survey::providers::{Configured, Providers, attribute_span, told};
@@ -132,7 +131,7 @@ impl Opener<'_> {
         if deferred {
             return Ok((unknown(), planned));
         }
-        let ephemerals: &Ephemerals = self.providers.ephemerals();
+        let ephemerals = self.providers.ephemerals();
         let opened = ephemerals.open(&address, &configured.provider, plain, limit, self.calls).await;
         let value = opened.map_err(|error| vec![problem(&error)])?;
         let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(expanded, known) };

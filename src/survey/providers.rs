@@ -48,7 +48,7 @@ impl Configured {
 }
 
 /// All configured providers by the name of the instance, and what was opened with them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Providers {
     ready: BTreeMap<Arc<str>, Configured>,
     /// Those whose configuration is not known yet.
@@ -65,12 +65,6 @@ struct Unready {
     problem: Diagnostic,
     /// The same, once it is configured.
     late: Arc<OnceLock<Configured>>,
-}
-
-impl Default for Providers {
-    fn default() -> Self {
-        Providers { ready: BTreeMap::new(), unready: BTreeMap::new(), ephemerals: Ephemerals::new() }
-    }
 }
 
 impl Providers {
