@@ -135,7 +135,7 @@ impl<'a> Late<'a> {
         };
         self.providers.configure_late(name, instance.clone(), self.directory).await?;
         if let Some((journal, seal)) = self.journal {
-            let event = Event::Configured { name: name.to_string(), provider: journaled(&instance, seal) };
+            let event = Event::Configured { name: name.to_string(), provider: Box::new(journaled(&instance, seal)) };
             journal.write(vec![Entry::run(event)]).await.map_err(|error| wrong(error.to_string()))?;
         }
         Ok(())

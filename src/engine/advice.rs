@@ -77,6 +77,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "RT0423" | "RT0610" => {
             "`retrue apply` settles what can be told by looking; `retrue resolve ADDR` takes your answer"
         }
+        "RT0426" => "the documentation of the type says what its id looks like",
         "RT0424" => "write `sensitive = true` in the output, or `nonsensitive(…)` around what is no secret",
         "RT0508" => "mend the cause and run again: what was in progress is then settled first",
         "RT0601" => "it was sealed with another key, or changed by hand: give the key that the state was made with",

@@ -1,6 +1,6 @@
 //! What a plan is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -605,6 +605,25 @@ impl Plan {
     /// Only how things are recorded may still be out of date: see [`Plan::has_upkeep`].
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(Step::is_upkeep) && self.outputs.iter().all(|output| !output.changes())
+    }
+
+    /// The ephemeral variables that are needed to carry it out: they rest nowhere.
+    pub fn ephemeral_variables(&self) -> BTreeSet<&str> {
+        fn both(condition: &PendingCondition) -> [&Pending; 2] {
+            [&condition.condition, &condition.message]
+        }
+        let of_steps = self.steps.iter().flat_map(|step| {
+            let conditions = step.preconditions.iter().chain(&step.postconditions);
+            step.config.pending.values().chain(conditions.flat_map(both))
+        });
+        let of_providers = self.providers.values().filter_map(|instance| instance.again.as_ref());
+        let of_ephemerals = self.ephemerals.iter().flat_map(|ephemeral| {
+            let conditions = ephemeral.preconditions.iter().chain(&ephemeral.postconditions);
+            [&ephemeral.config].into_iter().chain(conditions.flat_map(both))
+        });
+        let bindings = of_steps.chain(of_providers).chain(of_ephemerals).flat_map(|pending| &pending.bindings);
+        let ephemeral = bindings.filter(|(_, value)| value.marks_deep().ephemeral);
+        ephemeral.filter_map(|(name, _)| name.strip_prefix("var.")).collect()
     }
 
     /// Whether it has steps that nobody needs to agree to.

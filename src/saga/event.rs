@@ -87,7 +87,7 @@ pub enum Event {
         /// The name of the instance.
         name: String,
         /// What it was configured with.
-        provider: JournaledProvider,
+        provider: Box<JournaledProvider>,
     },
     /// What was observed just before a step.
     Image(Box<ImageEvent>),

@@ -17,6 +17,9 @@ use crate::survey::calls::within;
 /// How long a function may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
+/// A provider, and what it offers.
+pub type Offering = (Arc<dyn Provider>, Arc<ProviderSchema>);
+
 /// Makes keyed hashes.
 pub type KeyedHash = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
 
@@ -25,7 +28,7 @@ pub type KeyedHash = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
 pub struct Functions(Option<Arc<Inner>>);
 
 struct Inner {
-    providers: BTreeMap<Arc<str>, (Arc<dyn Provider>, Arc<ProviderSchema>)>,
+    providers: BTreeMap<Arc<str>, Offering>,
     runtime: Handle,
     /// What was called, by a hash of provider, function and arguments.
     results: Mutex<BTreeMap<String, Value>>,
@@ -126,5 +129,76 @@ fn waited<T: Send>(runtime: &Handle, answer: impl Future<Output = T> + Send) -> 
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| runtime.block_on(answer)),
         // Whoever runs on one thread alone (tests) has providers that answer at once.
         _ => futures::executor::block_on(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use retrue_provider_api::{
+        Capability, Change, ConfigureRequest, Context, FindRequest, Found, Observed, Outcome, PlanRequest,
+        PlanResponse, ProviderDiagnostic, ProviderError, ProviderResult, ReadRequest, ValidateRequest,
+    };
+
+    use super::*;
+
+    /// Its one function tells how often it was called: it is not pure.
+    #[derive(Default)]
+    struct Counter(AtomicU32);
+
+    #[async_trait]
+    impl Provider for Counter {
+        async fn schema(&self) -> ProviderResult<Arc<ProviderSchema>> {
+            Ok(Arc::default())
+        }
+        async fn configure(&self, _: ConfigureRequest) -> ProviderResult<()> {
+            Ok(())
+        }
+        async fn validate(&self, _: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
+            Ok(Vec::new())
+        }
+        fn capability(&self, _: &str, _: &Value) -> Capability {
+            Capability::default()
+        }
+        async fn read(&self, _: &Context, _: ReadRequest) -> ProviderResult<Option<Observed>> {
+            Err(ProviderError::unsupported("read"))
+        }
+        async fn find(&self, _: &Context, _: FindRequest) -> ProviderResult<Found> {
+            Err(ProviderError::unsupported("find"))
+        }
+        async fn plan(&self, _: &Context, _: PlanRequest) -> ProviderResult<PlanResponse> {
+            Err(ProviderError::unsupported("plan"))
+        }
+        async fn apply(&self, _: &Context, _: Change) -> Outcome {
+            Outcome::NotApplied(ProviderError::unsupported("apply"))
+        }
+        async fn call(&self, _: &str, _: Vec<Value>) -> ProviderResult<Value> {
+            Ok(Value::from(u64::from(self.0.fetch_add(1, Ordering::Relaxed))))
+        }
+    }
+
+    fn hash(bytes: &[u8]) -> String {
+        blake3::hash(bytes).to_hex().to_string()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_call_is_made_once_and_an_apply_is_held_to_what_the_plan_got() {
+        let counter: Arc<dyn Provider> = Arc::new(Counter::default());
+        let offered = || [(Arc::from("p"), (Arc::clone(&counter), Arc::default()))];
+        let planning = Functions::new(offered());
+        let call = |functions: &Functions, argument: &str| functions.call("p", "f", vec![Value::from(argument)]);
+        assert_eq!(call(&planning, "a"), Ok(Value::from(0u64)));
+        assert_eq!(call(&planning, "a"), Ok(Value::from(0u64)), "it is remembered");
+        assert_eq!(call(&planning, "b"), Ok(Value::from(1u64)));
+        let results = planning.results(&hash);
+        assert_eq!(results.len(), 2);
+        let applying = Functions::new(offered()).expecting(results, Arc::new(hash));
+        let told = call(&applying, "a").unwrap_err();
+        assert!(told.message.contains("not pure"), "{told}");
+        // What the plan did not call is free.
+        assert_eq!(call(&applying, "c"), Ok(Value::from(3u64)));
+        assert!(call(&planning, "a").is_ok() && planning.call("q", "f", Vec::new()).is_err());
     }
 }

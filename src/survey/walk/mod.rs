@@ -153,6 +153,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     })
 }
 
+/// An object outside: its type, its provider instance, its id.
+type Object = (Arc<str>, Arc<str>, Arc<str>);
+
 pub(super) struct Walk<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) graph: &'a Graph,
@@ -174,7 +177,7 @@ pub(super) struct Walk<'a> {
     pub(super) ephemerals: Vec<PlannedEphemeral>,
     pub(super) claims: Vec<Claim>,
     /// What is imported, by type, provider instance and id: the address that it becomes.
-    pub(super) imported: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Address>,
+    pub(super) imported: BTreeMap<Object, Address>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
     pub(super) problems: Vec<Diagnostic>,
