@@ -110,7 +110,7 @@ impl Session {
     /// The providers of a run, configured as its journal says.
     pub(super) async fn providers_of(&self, history: &RunHistory) -> Result<Providers, Diagnostic> {
         let records = self.store.state().await;
-        let state = records.ok().and_then(|records| State::read(&records).ok()).unwrap_or_default();
+        let state = records.ok().and_then(|records| State::read(records).ok()).unwrap_or_default();
         let outside = Outside {
             seal: self.seal(),
             state: &state,
