@@ -100,6 +100,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0424", "an output that shows a secret"),
     ("RT0425", "a provider that is not installed"),
     ("RT0426", "an import that cannot be carried out"),
+    ("RT0427", "tables about a provider that cannot be understood"),
     ("RT0501", "a provider could not carry out a step"),
     ("RT0502", "the world is not what the plan saw"),
     ("RT0503", "an expression without a value"),
@@ -165,6 +166,18 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0902", "a plan file cannot be read or written"),
     ("RT0903", "an option that does not fit"),
     ("RT0950", "a verb of later work"),
+    ("RT1001", "no state of Terraform there"),
+    ("RT1002", "a state of Terraform that cannot be read"),
+    ("RT1003", "a state of Terraform of another version"),
+    ("RT1004", "not Terraform's language"),
+    ("RT1005", "it cannot be converted"),
+    ("RT1006", "converted with a difference"),
+    ("RT1007", "a stack or a record is there already"),
+    ("RT1008", "an object that cannot be taken over"),
+    ("RT1009", "an object that Terraform cannot have"),
+    ("RT1010", "the stack that was made is not sound"),
+    ("RT1011", "the stack could not be written"),
+    ("RT1012", "secrets in the clear"),
 ];
 
 /// What a code stands for.

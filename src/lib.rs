@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod expression;
 pub mod graph;
+pub mod migrate;
 pub mod plan;
 pub mod reconcile;
 pub mod registry;

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use retrue_provider_api::{Provider, ProviderResult};
+use retrue_provider_terraform::tables::Tables;
 use retrue_provider_terraform::{Launch, Terraform};
 
 use crate::config::Schemas;
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 
-pub use programs::{Found, LOCK_FILE, install, locate};
+pub use programs::{Found, LOCK_FILE, install, locate, terraform_address};
 
 /// One built-in provider.
 #[derive(Clone, Copy)]
@@ -71,11 +72,16 @@ pub fn make(
                 let hint = "`retrue providers install` fetches what the lock file names";
                 return Err(Diagnostic::error(crate::plan::codes::NOT_INSTALLED, problem).hint(hint));
             }
-            Launch::file(name, program)
+            programs::unchanged(origin, &program, environment)?;
+            let launch = Launch::file(name, program);
+            programs::kept(origin, environment).into_iter().fold(launch, Launch::keeping)
         }
     };
     let address = if origin.source.is_empty() { name.to_owned() } else { origin.source.clone() };
-    let terraform = Arc::new(Terraform::new(Launch { address, ..launch.within(directory) }));
+    // They were checked when they were read; a plan or a journal holds nothing else.
+    let tables = Tables::read(&origin.tables.clone().into()).unwrap_or_default();
+    let launch = Launch { address, ..launch.within(directory) }.knowing(tables);
+    let terraform = Arc::new(Terraform::new(launch));
     STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&terraform));
     Ok(terraform)
 }

@@ -24,6 +24,9 @@ mod scenarios {
     mod logs;
     mod looking;
     mod machine;
+    mod migrate;
+    mod migrate_cloud;
+    mod migrate_real;
     mod options;
     mod planning;
     mod programs;
@@ -35,6 +38,7 @@ mod scenarios {
     mod promises_secret;
     mod providers;
     mod reconciling;
+    mod registries;
     mod reports;
     mod signals;
     mod standing;

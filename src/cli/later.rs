@@ -11,7 +11,6 @@ pub struct Later {
 
 /// All of them. Each ends in one error, and does nothing.
 pub const LATER: &[Later] = &[
-    Later { verb: "migrate", instead: "write the stack by hand; `retrue init` gives a start" },
     Later {
         verb: "runs review",
         instead: "`retrue runs note` keeps what you found, `retrue runs accept` closes the run",

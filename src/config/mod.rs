@@ -40,7 +40,7 @@ pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
     Condition, DeleteOrder, DependsOn, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
-    ProviderBlock, ProviderProgram, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
+    ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
 pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables, value_of};
 

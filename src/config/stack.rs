@@ -172,6 +172,17 @@ pub struct ProviderProgram {
     pub version: Option<(String, Span)>,
     /// The program itself, relative to the stack.
     pub path: Option<(String, Span)>,
+    /// What the user knows of its types and errors.
+    pub tables: ProviderTables,
+}
+
+/// Tables about a provider, as they are written: `errors`, `recipes`, `data_types`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderTables {
+    /// By key.
+    pub values: serde_json::Map<String, serde_json::Value>,
+    /// Where each part of them stands: keys and numbers of items.
+    pub places: std::collections::BTreeMap<Vec<String>, Span>,
 }
 
 /// A resource, or a data source.

@@ -6,10 +6,12 @@
 mod advice;
 pub mod codes;
 mod compensation;
+mod exporting;
 mod failure;
 mod importing;
 mod logging;
 pub mod look;
+mod migrating;
 mod observer;
 mod options;
 mod planning;
@@ -22,8 +24,10 @@ mod surgery;
 mod workspace;
 
 pub use compensation::{CompensateOptions, Compensated, Compensation};
+pub use exporting::{HandedOver, hand_over};
 pub use failure::{Failure, FailureKind};
 pub use look::{Look, look, outputs};
+pub use migrating::{Migrated, migrate};
 pub use observer::{Observer, RunEvent, RunEventKind, Silent, StepRef};
 pub use options::{Cancellation, OnFailure, Options, PlanOptions};
 pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};

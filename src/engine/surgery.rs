@@ -179,6 +179,13 @@ impl Session {
         Ok(meant)
     }
 
+    /// Writes down what was taken over from elsewhere, all of it in one record or nothing.
+    pub(super) async fn record_migration(&self, what: String, writes: Vec<Write>) -> Result<(), Failure> {
+        let event = Event::Recorded { what, object: None };
+        self.surgery(vec![Entry { address: None, step: None, event, writes }]).await?;
+        Ok(())
+    }
+
     /// Adds a person's remark to a run.
     pub async fn note(&self, run: &str, text: &str) -> Result<String, Failure> {
         let (record, history) = self.run(run).await?;

@@ -88,7 +88,11 @@ fn inputs(options: &Options) -> Inputs {
 
 /// Loads the stack and gives its variables their values.
 pub fn workspace(options: &Options) -> Result<Workspace, Failure> {
-    let stack = load(options)?;
+    with_variables(options, load(options)?)
+}
+
+/// Gives the variables of a stack their values.
+pub(super) fn with_variables(options: &Options, stack: Stack) -> Result<Workspace, Failure> {
     let mut sources = stack.sources.clone();
     match config::resolve_variables(&stack, &inputs(options), &mut sources) {
         Ok(variables) => Ok(Workspace { stack, variables, sources }),
@@ -112,7 +116,10 @@ fn check_environment(options: &Options) -> Result<(), Failure> {
 
 /// The providers that a stack can use, not configured: the built-in ones, and the programs that it names,
 /// each by the name of the provider. What a program cannot be had for is told beside them.
-async fn providers_of(options: &Options, stack: &Stack) -> (BTreeMap<Arc<str>, Arc<dyn Provider>>, Vec<Diagnostic>) {
+pub(super) async fn providers_of(
+    options: &Options,
+    stack: &Stack,
+) -> (BTreeMap<Arc<str>, Arc<dyn Provider>>, Vec<Diagnostic>) {
     let mut providers: BTreeMap<Arc<str>, Arc<dyn Provider>> = BTreeMap::new();
     let mut problems = Vec::new();
     for built_in in BUILT_IN {
@@ -122,15 +129,18 @@ async fn providers_of(options: &Options, stack: &Stack) -> (BTreeMap<Arc<str>, A
         let Some(program) = stack.program_of(block) else { continue };
         let environment = &options.process_environment;
         let made = match crate::registry::locate(&block.type_name, program, &stack.directory, environment).await {
-            Ok(origin) => crate::registry::make(&block.type_name, Some(&origin), &stack.directory, environment),
-            Err(problem) => Err(problem),
+            Ok(origin) => crate::registry::make(&block.type_name, Some(&origin), &stack.directory, environment)
+                .map_err(|problem| vec![problem]),
+            Err(found) => Err(found),
         };
         match made {
             Ok(provider) => {
                 providers.insert(Arc::clone(&block.type_name), provider);
             }
-            Err(problem) if problem.labels.is_empty() => problems.push(problem.at(block.span)),
-            Err(problem) => problems.push(problem),
+            Err(found) => problems.extend(found.into_iter().map(|problem| match problem.labels.is_empty() {
+                true => problem.at(block.span),
+                false => problem,
+            })),
         }
     }
     (providers, problems)
@@ -156,7 +166,7 @@ pub async fn install(options: &Options, upgrade: bool) -> Result<Vec<crate::regi
         .map_err(|problems| Failure::many(problems, stack.sources))
 }
 
-async fn schemas_of(providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>) -> (Schemas, Vec<Diagnostic>) {
+pub(super) async fn schemas_of(providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>) -> (Schemas, Vec<Diagnostic>) {
     let mut problems = Vec::new();
     let mut schemas = Vec::new();
     for (name, provider) in providers {

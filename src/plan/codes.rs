@@ -50,3 +50,5 @@ pub const SENSITIVE_OUTPUT: &str = "RT0424";
 pub const NOT_INSTALLED: &str = "RT0425";
 /// An import cannot be carried out.
 pub const IMPORT: &str = "RT0426";
+/// Tables about a provider that cannot be understood.
+pub const PROVIDER_TABLES: &str = "RT0427";

@@ -459,6 +459,9 @@ pub struct ProviderOrigin {
     pub program: String,
     /// A hash of it, `h1:…`; empty where only a path is known.
     pub hash: String,
+    /// What the user knows of its types and errors, as it is written: an undo needs it long after.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub tables: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A configured provider instance.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use retrue_provider_terraform::config::Attached;
+use retrue_provider_terraform::config::{Attached, Kept};
 use retrue_provider_terraform::install::{
-    self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Wanted,
+    self, InstallError, Installation, Installed, Lock, LockedProvider, ProviderAddress, Settings, Trust, Wanted,
 };
+use retrue_provider_terraform::tables::Tables;
 
-use crate::config::ProviderProgram;
+use crate::config::{ProviderProgram, ProviderTables};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{ProviderOrigin, codes};
 use crate::span::Span;
@@ -28,6 +29,8 @@ pub struct Found {
     pub program: PathBuf,
     /// Whether the lock file names it anew.
     pub changed: bool,
+    /// What a person should know about it.
+    pub warnings: Vec<String>,
 }
 
 type Environment = BTreeMap<OsString, OsString>;
@@ -37,6 +40,30 @@ type Environment = BTreeMap<OsString, OsString>;
 /// # Errors
 /// It is not there, it is not the one that is locked, or the lock file does not name it yet.
 pub async fn locate(
+    name: &str,
+    program: &ProviderProgram,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<ProviderOrigin, Vec<Diagnostic>> {
+    read_tables(name, program)?;
+    let origin = find(name, program, directory, environment).await.map_err(|problem| vec![problem])?;
+    Ok(ProviderOrigin { tables: program.tables.values.clone(), ..origin })
+}
+
+/// Reads what the user knows of a provider's types and errors.
+fn read_tables(name: &str, program: &ProviderProgram) -> Result<(), Vec<Diagnostic>> {
+    let ProviderTables { values, places } = &program.tables;
+    let Err(mistakes) = Tables::read(&values.clone().into()) else { return Ok(()) };
+    let told = mistakes.into_iter().map(|mistake| {
+        let place = (0..=mistake.path.len()).rev().find_map(|length| places.get(mistake.path.get(..length)?));
+        Diagnostic::error(codes::PROVIDER_TABLES, format!("`[provider.{name}]`: {}", mistake.what))
+            .maybe_at(place.copied())
+            .hint(mistake.hint)
+    });
+    Err(told.collect())
+}
+
+async fn find(
     name: &str,
     program: &ProviderProgram,
     directory: &Path,
@@ -66,6 +93,8 @@ pub async fn locate(
     let constraints = constraints(program)?;
     let found =
         installation.find(&Wanted { address, constraints, locked }).await.map_err(|error| wrong(&error, span))?;
+    // Whoever wrote the lock file has read them; what is fetched now is what it names.
+    found.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     Ok(origin_of(named, &found))
 }
 
@@ -120,7 +149,10 @@ async fn one(
     if let Some((path, span)) = &program.path {
         let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
         let source = program.source.as_ref().map_or_else(|| path.clone(), |(source, _)| source.clone());
-        return Ok((Found { source, version: String::new(), program: file, changed: false }, None));
+        return Ok((
+            Found { source, version: String::new(), program: file, changed: false, warnings: Vec::new() },
+            None,
+        ));
     }
     let Some((text, span)) = &program.source else {
         return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
@@ -133,10 +165,13 @@ async fn one(
     let kept = kept.filter(|kept| kept.version.parse().is_ok_and(|version| constraints.allow(&version)));
     let wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
     let installed = installation.find(&wanted).await.map_err(|error| wrong(&error, *span))?;
-    let Installed { program: file, version, hashes } = installed;
+    let Installed { program: file, version, hashes, warnings, .. } = installed;
     let version = version.map(|version| version.to_string()).unwrap_or_default();
     if version.is_empty() {
-        return Ok((Found { source, version, program: file, changed: false }, before.providers.get(text).cloned()));
+        return Ok((
+            Found { source, version, program: file, changed: false, warnings },
+            before.providers.get(text).cloned(),
+        ));
     }
     let mut locked = LockedProvider {
         version: version.clone(),
@@ -147,7 +182,13 @@ async fn one(
         locked.hashes.extend(kept.hashes);
     }
     let changed = before.providers.get(&source) != Some(&locked);
-    Ok((Found { source, version, program: file, changed }, Some(locked)))
+    Ok((Found { source, version, program: file, changed, warnings }, Some(locked)))
+}
+
+/// The address of a provider as Terraform writes it: what names no registry is from its own.
+pub fn terraform_address(source: &str) -> Option<String> {
+    let address: ProviderAddress = source.parse().ok()?;
+    address.aliases().last().map(ToString::to_string)
 }
 
 /// A provider that somebody else runs, by `TF_REATTACH_PROVIDERS`.
@@ -187,7 +228,8 @@ fn installation(environment: &Environment, directory: &Path) -> Result<Installat
             *path = directory.join(&*path);
         }
     }
-    Ok(Installation::new(settings, cache(environment)))
+    let trust = Trust::read(&|name| text(environment, name));
+    Ok(Installation::new(settings, cache(environment)).trusting(trust))
 }
 
 /// Where providers are kept: in the user's cache.
@@ -197,6 +239,40 @@ fn cache(environment: &Environment) -> PathBuf {
         .or_else(|| text(environment, "HOME").map(|home| Path::new(&home).join(".cache")))
         .unwrap_or_else(std::env::temp_dir);
     base.join("retrue/providers")
+}
+
+/// Holds a program against the hash that it had when it was chosen, which may be long ago: plans and journals name it.
+///
+/// # Errors
+/// It is another one.
+pub(super) fn unchanged(origin: &ProviderOrigin, program: &Path, environment: &Environment) -> Result<(), Diagnostic> {
+    if origin.hash.is_empty() {
+        return Ok(());
+    }
+    let directory = program.parent().unwrap_or(program);
+    let hash = install::known_hash(&cache(environment), directory)
+        .map_err(|error| Diagnostic::error(codes::NOT_INSTALLED, error.to_string()))?;
+    if hash.to_string() == origin.hash {
+        return Ok(());
+    }
+    let what = format!(
+        "`{}` {} in {} is not the one that was chosen: its hash is {hash}, and was {}",
+        origin.source,
+        origin.version,
+        directory.display(),
+        origin.hash
+    );
+    let hint = "`retrue providers install` fetches what the lock file names";
+    Err(Diagnostic::error(codes::NOT_INSTALLED, what).hint(hint))
+}
+
+/// Where what a program says of its types is kept. Only what is chosen by its hash is known to be the same again.
+pub(super) fn kept(origin: &ProviderOrigin, environment: &Environment) -> Option<Kept> {
+    if origin.hash.is_empty() {
+        return None;
+    }
+    let directory = install::private(&cache(environment), "schemas")?;
+    Some(Kept { directory, hash: origin.hash.clone() })
 }
 
 /// The program at a path: the file itself, or the one in a directory that looks like a provider.
@@ -216,18 +292,25 @@ fn constraints(program: &ProviderProgram) -> Result<install::Constraints, Diagno
 }
 
 fn origin(source: String, version: String, program: &Path, hash: String) -> ProviderOrigin {
-    ProviderOrigin { source, version, program: program.display().to_string(), hash }
+    ProviderOrigin { source, version, program: program.display().to_string(), hash, tables: Default::default() }
 }
 
 fn origin_of(source: String, found: &Installed) -> ProviderOrigin {
     let version = found.version.as_ref().map(ToString::to_string).unwrap_or_default();
-    let hash = found.hashes.iter().map(ToString::to_string).find(|hash| hash.starts_with("h1:"));
+    let hash = found.content.as_ref().map(ToString::to_string);
     origin(source, version, &found.program, hash.unwrap_or_default())
 }
 
 fn wrong(error: &InstallError, span: Span) -> Diagnostic {
-    Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(
-        "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
-         .terraformrc names",
-    )
+    let hint = match error {
+        InstallError::Signature { .. } => {
+            "tell whoever publishes the provider; a copy that you trust for other reasons can be used from a mirror or by \
+             `path`"
+        }
+        _ => {
+            "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
+             .terraformrc names"
+        }
+    };
+    Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(hint)
 }

@@ -153,11 +153,15 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
     let count = undos.len();
     let mut barriers: Vec<Vec<usize>> = Vec::new();
     let mut remade: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
+    let mut ended: BTreeMap<(&str, &BlockAddress), Crowd> = BTreeMap::new();
     for (index, undo) in undos.iter().enumerate() {
         if undo.step.id.effect == StepEffect::Delete {
-            remade.entry(undo.step.id.address.block.clone()).or_default().members.push(index);
+            let block = &undo.step.id.address.block;
+            remade.entry(block.clone()).or_default().members.push(index);
+            ended.entry((undo.run.as_str(), block)).or_default().members.push(index);
         }
     }
+    let mut waits: Vec<Vec<usize>> = Vec::with_capacity(count);
     let mut depending: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     let mut touching: BTreeMap<Address, usize> = BTreeMap::new();
     let mut of_block: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
@@ -184,11 +188,18 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
             }
         }
         if follows {
-            // What it depends on now, and what it referred to before it was changed to do without.
+            for dependency in &dependencies {
+                after.extend(remade.get_mut(dependency).and_then(|crowd| crowd.wait(count, &mut barriers)));
+            }
+        }
+        if follows || id.effect == StepEffect::Delete {
+            // And what it referred to before it was changed to do without, or ended. Only within a run: its
+            // images are of one world, in which nothing refers to itself in a circle.
             let referred = undo.step.image.iter().flat_map(|image| image.provenance.values());
             let referred = referred.map(|(address, _)| &address.block).filter(|other| **other != block);
-            for other in dependencies.iter().chain(referred).collect::<BTreeSet<_>>() {
-                after.extend(remade.get_mut(other).and_then(|crowd| crowd.wait(count, &mut barriers)));
+            for other in referred.collect::<BTreeSet<_>>() {
+                let remade = ended.get_mut(&(undo.run.as_str(), other));
+                after.extend(remade.and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
         }
         for place in places.into_iter().flatten() {
@@ -200,9 +211,10 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
                 depending.entry(dependency).or_default().members.push(index);
             }
         }
-        if let Some(undo) = undos.get_mut(index) {
-            undo.after = after.into_iter().collect();
-        }
+        waits.push(after.into_iter().collect());
+    }
+    for (undo, after) in undos.iter_mut().zip(waits) {
+        undo.after = after;
     }
     Unwinding { undos, barriers }
 }

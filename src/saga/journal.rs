@@ -122,6 +122,11 @@ impl Journal {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How the run stands, by all that is written of itself.
+    pub fn state(&self) -> Option<RunState> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner).state()
+    }
+
     /// How many steps stand how, by all that is written.
     pub fn counts(&self) -> Counts {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner).counts()

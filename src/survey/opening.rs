@@ -65,7 +65,7 @@ pub async fn open_all(
             Ok(one) => {
                 opened.insert(name, one);
             }
-            Err(problem) => problems.push(*problem),
+            Err(mut found) => problems.append(&mut found),
         }
     }
     (opened, problems)
@@ -82,7 +82,7 @@ async fn open_one(
     stack: &Stack,
     environment: &BTreeMap<OsString, OsString>,
     name: &Arc<str>,
-) -> Result<Opened, Box<Diagnostic>> {
+) -> Result<Opened, Vec<Diagnostic>> {
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
     let type_name = Arc::clone(block.map_or(name, |block| &block.type_name));
@@ -93,11 +93,11 @@ async fn open_one(
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
     let opened = open(&type_name, origin.as_ref(), &stack.directory, environment, span).await;
     let (provider, schema) = opened.map_err(|problem| match declared {
-        true => problem,
-        false => problem.hint(format!(
+        true => vec![problem],
+        false => vec![problem.hint(format!(
             "what it made is still recorded: `[provider.{name}]` is needed until that is gone; put it back, apply, and \
              remove it then"
-        )),
+        ))],
     })?;
     Ok(Opened { provider, schema, type_name, origin })
 }

@@ -195,6 +195,14 @@ impl Provider for Traced {
             .await
     }
 
+    async fn take_over(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        Traced::traced(self, "take_over", None, type_name, self.inner.take_over(type_name, version, state)).await
+    }
+
+    async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {
+        Traced::traced(self, "hand_over", None, type_name, self.inner.hand_over(type_name, state)).await
+    }
+
     async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
         Traced::traced(self, "move_state", None, to_type, self.inner.move_state(from_type, to_type, state)).await
     }

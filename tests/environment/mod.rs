@@ -3,6 +3,7 @@
 
 pub(crate) mod peers;
 pub(crate) mod proxy;
+pub(crate) mod terraform;
 pub(crate) mod tree;
 
 use std::fmt::Write as _;

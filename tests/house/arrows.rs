@@ -9,8 +9,11 @@ const GROUND: &[&str] = &["address", "clock", "crash", "crash_point", "diagnosti
 
 /// Each room, and the rooms that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["apply", "config", "engine", "graph", "plan", "reconcile", "registry", "saga", "store"]),
-    ("engine", &["apply", "config", "expression", "plan", "reconcile", "registry", "saga", "store", "survey"]),
+    ("cli", &["apply", "config", "engine", "graph", "migrate", "plan", "reconcile", "registry", "saga", "store"]),
+    (
+        "engine",
+        &["apply", "config", "expression", "migrate", "plan", "reconcile", "registry", "saga", "store", "survey"],
+    ),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
     ("apply", &["engine", "expression", "plan", "saga", "store", "survey"]),
     ("survey", &["config", "expression", "graph", "plan", "registry", "saga"]),
@@ -18,6 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Plan reads what is recorded, the saga writes down what steps are called.
     ("plan", &["saga"]),
     ("saga", &["plan", "store"]),
+    // What functions there are, and what a stack's files are called.
+    ("migrate", &["config", "expression"]),
     // `validate` looks for circles, the graph is built from a stack.
     ("config", &["expression", "graph"]),
     ("graph", &["config", "expression"]),

@@ -35,6 +35,7 @@ fn programs_of_providers_are_found_locked_and_checked() {
     assert!(schema.stdout.contains("triggers"), "{}", schema.screen());
     assert!(place.run(&["schema"]).ends(0).stdout.contains("null_resource"));
     place.run(&["validate"]).ends(0);
+    place.run(&["plan", "-o", "chosen.plan"]).ends(0);
 
     // Another program under the same name is refused before it is run.
     let program =
@@ -45,6 +46,9 @@ fn programs_of_providers_are_found_locked_and_checked() {
     fs_err::remove_file(&program).unwrap();
     fs_err::write(&program, bytes).unwrap();
     place.run(&["plan"]).ends(1).tells("RT0425", &["not the one that is locked"]);
+    // Nor does what is known of it from before hide that.
+    place.run(&["providers", "schema", "null_resource"]).ends(1).tells("RT0425", &["not the one that is locked"]);
+    place.run(&["apply", "--yes", "chosen.plan"]).ends(1).tells("RT0425", &["not the one that was chosen"]);
 
     place.write("retrue.toml", stack(&NULL.replace("~> 2.1", "~> 3.0")));
     place.run(&["providers", "install"]).ends(1).tells("RT0425", &["no version", "2.1.2"]);

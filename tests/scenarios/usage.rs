@@ -68,7 +68,6 @@ fn later_verbs_say_so() {
         let mut line: Vec<&str> = later.verb.split(' ').collect();
         match later.verb {
             "import" => line.extend(["local_file.a", "a.txt"]),
-            "migrate" => line.push("."),
             "runs review" | "runs replay" => line.push("0"),
             _ => {}
         }

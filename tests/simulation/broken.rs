@@ -23,8 +23,6 @@ pub(crate) enum Broken {
     NoUndone,
     /// The counter of generations is not kept.
     NoGeneration,
-    /// What is sealed is written in the clear.
-    ///
     /// The configuration of a run is not written.
     NoProviders,
     /// A look for what might be there finds nothing, ever.
@@ -33,8 +31,8 @@ pub(crate) enum Broken {
     NoMarker,
     /// A create without an answer is sent again.
     SendsTwice,
-    /// What a person asked for while unwinding is done in the order of the doing: parents first.
-    UndoInOrder,
+    /// Where the values of an image came from is not kept.
+    NoProvenance,
     /// What was decided about a step in doubt is not written.
     NoResolution,
 }
@@ -56,7 +54,7 @@ impl Broken {
         Broken::BlindLook,
         Broken::NoMarker,
         Broken::SendsTwice,
-        Broken::UndoInOrder,
+        Broken::NoProvenance,
         Broken::NoResolution,
     ];
 }

@@ -90,6 +90,11 @@ impl Disk {
                     image["image"] = Json::Null;
                 }
             }),
+            Broken::NoProvenance => changed(&|record| {
+                if let Some(image) = record.body["event"].get_mut("image") {
+                    image["provenance"] = serde_json::json!({});
+                }
+            }),
             Broken::NoProviders => changed(&|record| {
                 if let Some(started) = record.body["event"].get_mut("run_started") {
                     started["providers"] = serde_json::json!({});

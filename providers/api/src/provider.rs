@@ -159,6 +159,16 @@ pub trait Provider: Send + Sync {
         from_wire(&state).map_err(|error| ProviderError::new(Category::Validation, "upgrade_state", error.to_string()))
     }
 
+    /// Reads state as the files of Terraform hold it, whatever version of the schema it was written by.
+    async fn take_over(&self, _type_name: &str, _version: u64, _state: serde_json::Value) -> ProviderResult<Value> {
+        Err(ProviderError::unsupported("take_over"))
+    }
+
+    /// The state as the files of Terraform hold it, by the current version of the schema.
+    async fn hand_over(&self, _type_name: &str, _state: Value) -> ProviderResult<serde_json::Value> {
+        Err(ProviderError::unsupported("hand_over"))
+    }
+
     /// Turns the state of one type into that of another, for `moved`.
     async fn move_state(&self, _from_type: &str, _to_type: &str, _state: Value) -> ProviderResult<Value> {
         Err(ProviderError::unsupported("move_state"))

@@ -1,8 +1,10 @@
 //! `retrue_data`: a value with a life of its own.
 
 use retrue_provider_api::{
-    Attribute, Block, Change, Context, Effect, Path, PlanRequest, PlanResponse, Type, TypeSchema, Value,
+    Attribute, Block, Change, Context, Effect, Path, PlanRequest, PlanResponse, Type, TypeSchema, Value, convert,
+    from_plain_json, to_plain_json,
 };
+use serde_json::Value as Json;
 
 pub(crate) const TYPE: &str = "retrue_data";
 
@@ -62,6 +64,38 @@ pub(crate) fn apply(context: &Context, change: Change) -> Value {
 pub(crate) fn imported(id: &str) -> Value {
     let null = || Value::null(Type::Dynamic);
     Value::object([("id", Value::from(id)), ("input", null()), ("output", null()), ("triggers_replace", null())])
+}
+
+/// What Terraform recorded of a `terraform_data`.
+pub(crate) fn taken_over(state: &Json) -> Option<Value> {
+    let id = state.get("id").and_then(Json::as_str).map_or_else(|| Value::null(Type::String), Value::from);
+    let mut attributes = vec![("id", id)];
+    for name in ["input", "output", "triggers_replace"] {
+        let value = match state.get(name) {
+            None | Some(Json::Null) => Value::null(Type::Dynamic),
+            Some(typed) => {
+                let plain = from_plain_json(typed.get("value")?).ok()?;
+                convert(&plain, &Type::from_json(typed.get("type")?)?).ok()?
+            }
+        };
+        attributes.push((name, value));
+    }
+    Some(Value::object(attributes))
+}
+
+/// The same as Terraform records it; nothing where something is unknown.
+pub(crate) fn handed_over(state: &Value) -> Option<Json> {
+    let mut attributes = serde_json::Map::new();
+    attributes.insert("id".to_owned(), to_plain_json(&attribute(state, "id"))?);
+    for name in ["input", "output", "triggers_replace"] {
+        let value = attribute(state, name);
+        let typed = match value.is_null() {
+            true => Json::Null,
+            false => serde_json::json!({ "value": to_plain_json(&value)?, "type": value.kind().to_json() }),
+        };
+        attributes.insert(name.to_owned(), typed);
+    }
+    Some(Json::Object(attributes))
 }
 
 fn attribute(object: &Value, name: &str) -> Value {

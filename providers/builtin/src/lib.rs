@@ -68,6 +68,19 @@ impl Provider for Builtin {
         let object = Observed::of(data::imported(&request.id));
         Ok(vec![Imported { type_name: request.type_name, object }])
     }
+
+    async fn take_over(&self, type_name: &str, _version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        known(type_name, "take_over")?;
+        data::taken_over(&state).ok_or_else(|| {
+            ProviderError::new(Category::Validation, "take_over", "this is no state of a `terraform_data`")
+        })
+    }
+
+    async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {
+        known(type_name, "hand_over")?;
+        data::handed_over(&state)
+            .ok_or_else(|| ProviderError::new(Category::Validation, "hand_over", "something in it is not known yet"))
+    }
 }
 
 fn known(type_name: &str, operation: &str) -> ProviderResult<()> {

@@ -13,10 +13,10 @@ use crate::diagnostic::{error_of, warnings};
 use crate::marker::unmarked;
 use crate::process::{CallError, Connection};
 use crate::provider::{Terraform, null};
-use crate::recipes::recipe;
 use crate::restore::configuration_of;
 use crate::schema::{Kind, Loaded};
 use crate::shape::shape;
+use crate::tables::Tables;
 use crate::wire;
 use crate::wire::Method;
 
@@ -100,7 +100,7 @@ impl Terraform {
             let same = change.prior.get("id") == image.state.get("id");
             let now = if same { change.prior.clone() } else { null() };
             let config = configuration_of(kind.block(), &change.config, &image.state, &now);
-            let config = marked(kind, context, change, &config).unwrap_or(config);
+            let config = marked(self.client.tables(), kind, context, change, &config).unwrap_or(config);
             let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
             let planned = self
                 .ask_plan(&change.type_name, kind, &config, &prior, &proposed, &change.prior_private)
@@ -126,7 +126,7 @@ impl Terraform {
         }
         let planned = shape(kind.block(), &change.planned);
         let planned = retrue_provider_api::without_write_only(kind.block(), &planned);
-        if let Some(config) = marked(kind, context, change, &config) {
+        if let Some(config) = marked(self.client.tables(), kind, context, change, &config) {
             return self.prepare_marked(kind, change, prior, config, planned, identity).await;
         }
         Ok(Ready { prior, config, planned, planned_private: change.planned_private.0.clone(), identity })
@@ -194,7 +194,7 @@ impl Terraform {
     ) -> Outcome {
         let operation = word(change.effect);
         self.note_legacy(&change.type_name, answer.legacy);
-        let error = error_of(operation, &answer.diagnostics, &[&ready.config]);
+        let error = error_of(self.client.tables(), operation, &answer.diagnostics, &[&ready.config]);
         let state = match decode(answer.state.as_ref(), &kind.wire) {
             Ok(state) => unmarked(kind.block(), shape(kind.block(), &state), like(change)),
             Err(unreadable) => {
@@ -298,8 +298,8 @@ async fn record(context: &Context, connection: &Connection) -> ProviderResult<()
 }
 
 /// The configuration of a create with the marker in it, where the type takes one.
-fn marked(kind: &Kind, context: &Context, change: &Change, config: &Value) -> Option<Value> {
-    let recipe = recipe(&change.type_name).filter(|_| change.effect == Effect::Create)?;
+fn marked(tables: &Tables, kind: &Kind, context: &Context, change: &Change, config: &Value) -> Option<Value> {
+    let recipe = tables.recipe(&change.type_name).filter(|_| change.effect == Effect::Create)?;
     crate::marker::marked(kind.block(), recipe.marker.as_deref()?, config, context.marker.as_ref()?)
 }
 

@@ -5,7 +5,7 @@ use retrue_provider_api::Category;
 /// Lines of `CATEGORY: PART OF A TEXT`; the first that fits wins.
 const TABLE: &str = include_str!("errors.txt");
 
-/// The category that a text means; `None` when no line of the table fits.
+/// The category that a text means by what is shipped; `None` when no line of the table fits.
 pub(crate) fn classify(text: &str) -> Option<Category> {
     let text = text.to_lowercase();
     rules().find(|(_, part)| text.contains(part)).and_then(|(category, _)| category_of(category))
@@ -30,7 +30,7 @@ fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
         .map(|(category, part)| (category.trim(), part.trim()))
 }
 
-fn category_of(word: &str) -> Option<Category> {
+pub(crate) fn category_of(word: &str) -> Option<Category> {
     serde_json::from_value(serde_json::Value::from(word)).ok()
 }
 

@@ -9,10 +9,11 @@ use retrue_provider_api::{Category, Path, ProviderError, ProviderResult, Value};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::codec::{CodecError, encode};
-use crate::config::Launch;
+use crate::config::{Kept, Launch};
 use crate::diagnostic::refuse_errors;
 use crate::process::{CallError, Connection, StartError};
 use crate::schema::{Loaded, load};
+use crate::tables::Tables;
 use crate::wire;
 use crate::wire::{Method, Protocol};
 
@@ -63,6 +64,11 @@ impl Client {
         &self.launch
     }
 
+    /// What is known of its types and errors beyond what it says.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.launch.tables
+    }
+
     /// The connection, made when there is none.
     ///
     /// # Errors
@@ -84,6 +90,9 @@ impl Client {
             launch.directory = directory;
         }
         let connection = Arc::new(Connection::start(&launch).await.map_err(|error| self.not_started(error))?);
+        if let Some(loaded) = self.loaded.get() {
+            self.prime(&connection, loaded).await?;
+        }
         if let Settings::Known(config) = &slot.settings {
             self.configure_one(&connection, config.clone()).await?;
         }
@@ -141,19 +150,61 @@ impl Client {
     }
 
     async fn load(&self) -> ProviderResult<Arc<Loaded>> {
+        if let Some(loaded) = self.launch.kept.as_ref().and_then(Kept::recall) {
+            tracing::debug!(provider = self.launch.name, "its types are known from before");
+            return Ok(Arc::new(loaded));
+        }
         let loaded = match self.connection().await?.protocol() {
-            Protocol::Five => self.load_as::<wire::Attribute5>().await?,
-            Protocol::Six => self.load_as::<wire::Attribute6>().await?,
+            Protocol::Five => self.load_as::<wire::Attribute5>(Protocol::Five).await?,
+            Protocol::Six => self.load_as::<wire::Attribute6>(Protocol::Six).await?,
         };
         Ok(Arc::new(loaded))
     }
 
-    async fn load_as<A: wire::AttributeMessage>(&self) -> ProviderResult<Loaded> {
+    /// Asks a process for its schema that did not tell it yet.
+    ///
+    /// There are providers that make themselves ready while they answer that: unless one says that it need not be
+    /// asked (`get_provider_schema_optional`), each of its processes is, however well its types are known. What it
+    /// says then is held against what is known.
+    async fn prime(&self, connection: &Connection, known: &Loaded) -> ProviderResult<()> {
+        if known.schema_optional {
+            return Ok(());
+        }
+        let told = match connection.protocol() {
+            Protocol::Five => self.told_again::<wire::Attribute5>(connection).await?,
+            Protocol::Six => self.told_again::<wire::Attribute6>(connection).await?,
+        };
+        if told.schema == known.schema {
+            return Ok(());
+        }
+        if let Some(kept) = &self.launch.kept {
+            kept.forget();
+        }
+        let what =
+            "it has other types than it had when it was asked last, though its program is the same: run this again";
+        Err(self.error(Category::Validation, "schema", what))
+    }
+
+    async fn told_again<A: wire::AttributeMessage>(&self, connection: &Connection) -> ProviderResult<Loaded> {
+        let answer = self.call(connection, Method::Schema, wire::Empty {}).await;
+        let answer: wire::SchemaResponse<A> = answer.map_err(|error| self.failed(Method::Schema, error))?;
+        refuse_errors(self.tables(), "schema", &answer.diagnostics, &[])?;
+        load(answer, Default::default()).map_err(|error| self.unreadable("schema", error))
+    }
+
+    async fn load_as<A: wire::AttributeMessage>(&self, protocol: Protocol) -> ProviderResult<Loaded> {
         let response: wire::SchemaResponse<A> = self.ask(Method::Schema, wire::Empty {}).await?;
-        refuse_errors("schema", &response.diagnostics, &[])?;
+        refuse_errors(self.tables(), "schema", &response.diagnostics, &[])?;
         // Older providers have none, and some that have the method answer with an error.
-        let identities: wire::IdentitySchemasResponse =
-            self.ask(Method::IdentitySchemas, wire::Empty {}).await.unwrap_or_default();
+        let identities: ProviderResult<wire::IdentitySchemasResponse> =
+            self.ask(Method::IdentitySchemas, wire::Empty {}).await;
+        // An error may be of the moment, and is not kept for ever.
+        let none = self.failed(Method::IdentitySchemas, CallError::Unimplemented).message;
+        let is_all = identities.as_ref().err().is_none_or(|error| error.message == none);
+        let identities = identities.unwrap_or_default();
+        if let Some(kept) = self.launch.kept.as_ref().filter(|_| is_all) {
+            kept.keep(protocol, &response, &identities);
+        }
         load(response, identities.schemas).map_err(|error| self.unreadable("schema", error))
     }
 
@@ -196,7 +247,7 @@ impl Client {
         };
         let answer = self.call(connection, Method::Configure, request).await;
         let answer: wire::ValidateResponse = answer.map_err(|error| self.failed(Method::Configure, error))?;
-        refuse_errors("configure", &answer.diagnostics, &[]).map(|_| ())
+        refuse_errors(self.tables(), "configure", &answer.diagnostics, &[]).map(|_| ())
     }
 
     /// The parts of its configuration that are not known yet; empty when all is.

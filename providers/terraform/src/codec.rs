@@ -10,9 +10,7 @@ use retrue_provider_api::{NumberError, Path, PathStep, Type, Value};
 use thiserror::Error;
 
 use crate::wire::DynamicValue;
-#[cfg(test)]
-use json::to_json;
-pub(crate) use json::{from_json, plain_json};
+pub(crate) use json::{from_json, plain_json, to_json};
 pub(crate) use msgpack::{from_msgpack, to_msgpack};
 
 /// Why a value cannot be written or read.

@@ -2,7 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::tables::Tables;
 
 /// How long a provider may take from its start to its handshake.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(60);
@@ -25,11 +28,24 @@ pub struct Launch {
     pub environment: Vec<(OsString, OsString)>,
     /// The directory that it runs in: that of the stack.
     pub directory: PathBuf,
+    /// What the user knows of its types and errors beyond what it says.
+    pub tables: Arc<Tables>,
+    /// Where what it says of itself is kept from run to run; `None` where its content is not known.
+    pub kept: Option<Kept>,
     /// How long it may take to say where it listens.
     pub handshake_within: Duration,
     /// How long it may take for its schema, a check or an upgrade of state, which need nothing outside; and a fifth
     /// of how long it may take for its configuration. What takes longer is killed.
     pub answer_within: Duration,
+}
+
+/// Where what a provider says of itself is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// A directory that only this user can write to.
+    pub directory: PathBuf,
+    /// The hash of the provider's program, and of all that came with it.
+    pub hash: String,
 }
 
 /// Where a provider is.
@@ -78,6 +94,8 @@ impl Launch {
             arguments: Vec::new(),
             environment: Vec::new(),
             directory: PathBuf::from("."),
+            tables: Arc::default(),
+            kept: None,
             handshake_within: HANDSHAKE_WITHIN,
             answer_within: ANSWER_WITHIN,
         }
@@ -92,6 +110,18 @@ impl Launch {
     #[must_use]
     pub fn within(self, directory: impl Into<PathBuf>) -> Self {
         Launch { directory: directory.into(), ..self }
+    }
+
+    /// The same, with what the user knows of its types and errors.
+    #[must_use]
+    pub fn knowing(self, tables: Tables) -> Self {
+        Launch { tables: Arc::new(tables), ..self }
+    }
+
+    /// The same, keeping what it says of itself.
+    #[must_use]
+    pub fn keeping(self, kept: Kept) -> Self {
+        Launch { kept: Some(kept), ..self }
     }
 
     /// The same, with a variable added to its environment.

@@ -24,7 +24,7 @@ impl Terraform {
             capabilities: Some(capabilities(false)),
         };
         let answer: wire::ReadDataResponse = self.client.ask(Method::ReadData, message).await?;
-        let warnings = refuse_errors("read_data", &answer.diagnostics, &[&config])?;
+        let warnings = refuse_errors(self.client.tables(), "read_data", &answer.diagnostics, &[&config])?;
         warnings.iter().for_each(|warning| tracing::warn!(name, "{warning}"));
         let state = decode(answer.state.as_ref(), &kind.wire);
         let state = state.map_err(|error| self.client.unreadable("read_data", error))?;

@@ -3,7 +3,7 @@
 /// A line for each type; `*` stands for anything.
 const TABLE: &str = include_str!("data_types.txt");
 
-/// Whether a delete of an object of the type loses data.
+/// Whether a delete of an object of the type loses data, by what is shipped.
 pub(crate) fn holds_data(type_name: &str) -> bool {
     TABLE
         .lines()

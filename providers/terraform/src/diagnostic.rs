@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use retrue_provider_api::{Category, Path, PathStep, ProviderDiagnostic, ProviderError, ProviderResult, Value};
 
-use crate::classification::classify;
+use crate::tables::Tables;
 use crate::wire;
 use crate::wire::Selector;
 
@@ -52,12 +52,17 @@ pub(crate) fn warnings(diagnostics: &[wire::Diagnostic]) -> Vec<String> {
 }
 
 /// All errors among diagnostics as one; `None` when there is none.
-pub(crate) fn error_of(operation: &str, diagnostics: &[wire::Diagnostic], values: &[&Value]) -> Option<ProviderError> {
+pub(crate) fn error_of(
+    tables: &Tables,
+    operation: &str,
+    diagnostics: &[wire::Diagnostic],
+    values: &[&Value],
+) -> Option<ProviderError> {
     let errors: Vec<_> = translate(diagnostics, values).into_iter().filter(|diagnostic| diagnostic.error).collect();
     let first = errors.first()?;
     let message: Vec<String> = errors.iter().map(|error| text(&error.message, &error.detail)).collect();
     let message = message.join("; ");
-    let category = classify(&message).unwrap_or(match operation {
+    let category = tables.category_of(&message).unwrap_or(match operation {
         "validate" | "plan" | "configure" | "schema" => Category::Validation,
         _ => Category::Unknown,
     });
@@ -70,11 +75,12 @@ pub(crate) fn error_of(operation: &str, diagnostics: &[wire::Diagnostic], values
 
 /// The warnings, or the errors as one.
 pub(crate) fn refuse_errors(
+    tables: &Tables,
     operation: &str,
     diagnostics: &[wire::Diagnostic],
     values: &[&Value],
 ) -> ProviderResult<Vec<String>> {
-    match error_of(operation, diagnostics, values) {
+    match error_of(tables, operation, diagnostics, values) {
         Some(error) => Err(error),
         None => Ok(warnings(diagnostics)),
     }
@@ -122,7 +128,7 @@ mod tests {
     #[test]
     fn several_errors_are_one_line() {
         let all = [an_error("first\nline"), an_error("AccessDenied: no")];
-        let error = error_of("read", &all, &[]).unwrap();
+        let error = error_of(&Tables::default(), "read", &all, &[]).unwrap();
         assert_eq!(error.message, "first line; AccessDenied: no");
         assert_eq!(error.category, Category::Authentication);
     }

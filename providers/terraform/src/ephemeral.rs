@@ -25,7 +25,7 @@ impl Terraform {
             capabilities: Some(capabilities(false)),
         };
         let answer: wire::OpenResponse = self.client.ask(Method::Open, message).await?;
-        refuse_errors("open", &answer.diagnostics, &[&config])?;
+        refuse_errors(self.client.tables(), "open", &answer.diagnostics, &[&config])?;
         let value = decode(answer.result.as_ref(), &kind.wire);
         let value = value.map_err(|error| self.client.unreadable("open", error))?;
         if value.is_null() {
@@ -49,7 +49,7 @@ impl Terraform {
         let private = Some(newest.unwrap_or_else(|| key.1.clone()));
         let message = wire::RenewRequest { type_name: type_name.to_owned(), private };
         let answer: wire::RenewResponse = self.client.ask(Method::Renew, message).await?;
-        refuse_errors("renew", &answer.diagnostics, &[])?;
+        refuse_errors(self.client.tables(), "renew", &answer.diagnostics, &[])?;
         if let Some(private) = answer.private {
             self.renewed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, private);
         }
@@ -61,7 +61,7 @@ impl Terraform {
         let newest = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let message = wire::CloseRequest { type_name: key.0, private: Some(newest.unwrap_or(key.1)) };
         let answer: wire::ValidateResponse = self.client.ask(Method::Close, message).await?;
-        refuse_errors("close", &answer.diagnostics, &[]).map(|_| ())
+        refuse_errors(self.client.tables(), "close", &answer.diagnostics, &[]).map(|_| ())
     }
 }
 

@@ -7,7 +7,7 @@ use retrue_provider_api::{
 use crate::marker;
 use crate::provider::Terraform;
 use crate::read::as_recorded;
-use crate::recipes::{Recipe, recipe, texts};
+use crate::recipes::{Recipe, texts};
 use crate::schema::Kind;
 use crate::shape::shape;
 
@@ -19,7 +19,7 @@ impl Terraform {
             let what = format!("objects of type `{}` cannot be looked for", request.type_name);
             self.client.error(Category::Validation, "find", what)
         };
-        let recipe = recipe(&request.type_name).ok_or_else(cannot)?;
+        let recipe = self.client.tables().recipe(&request.type_name).ok_or_else(cannot)?;
         let config = shape(kind.block(), &request.config);
         let marker = request.marker.as_ref().filter(|_| recipe.marker.is_some());
         if marker.is_none() && recipe.identity_of(&config).is_none_or(|identity| !identity.is_wholly_known()) {

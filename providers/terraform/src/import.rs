@@ -32,7 +32,7 @@ impl Terraform {
             identity: None,
         };
         let answer: wire::ImportResponse = self.client.ask(Method::Import, message).await?;
-        refuse_errors("import", &answer.diagnostics, &[])?;
+        refuse_errors(self.client.tables(), "import", &answer.diagnostics, &[])?;
         let mut imported = Vec::new();
         for stub in answer.resources {
             let type_name = if stub.type_name.is_empty() { request.type_name.clone() } else { stub.type_name };
@@ -69,7 +69,7 @@ impl Terraform {
             source_identity_version: 0,
         };
         let answer: wire::MoveResponse = self.client.ask(Method::Move, message).await?;
-        refuse_errors("move_state", &answer.diagnostics, &[])?;
+        refuse_errors(self.client.tables(), "move_state", &answer.diagnostics, &[])?;
         let moved = decode(answer.state.as_ref(), &target.wire);
         let moved = moved.map_err(|error| self.client.unreadable("move_state", error))?;
         if moved.is_null() {

@@ -8,12 +8,15 @@ mod address;
 mod archive;
 mod constraint;
 mod hash;
+mod known;
 mod lock;
 mod mirror;
 mod network;
 mod reattach;
+mod registry;
 mod resolve;
 mod settings;
+mod signature;
 
 use std::path::PathBuf;
 
@@ -22,10 +25,12 @@ use thiserror::Error;
 pub use address::{OPENTOFU, ProviderAddress, TERRAFORM, platform};
 pub use constraint::{Constraints, Version};
 pub use hash::{Hash, hash_archive, hash_directory};
+pub(crate) use known::write;
+pub use known::{known_hash, private};
 pub use lock::{Lock, LockedProvider};
 pub use mirror::program_in;
 pub use reattach::attached;
-pub use resolve::{Installation, Installed, Wanted};
+pub use resolve::{Installation, Installed, Trust, Wanted};
 pub use settings::{Method, Scope, Settings};
 
 /// Why there is no provider to be used.
@@ -85,6 +90,16 @@ pub enum InstallError {
         place: String,
         /// What its hashes are.
         hashes: Vec<Hash>,
+    },
+    /// Nobody who may do so vouches for what a registry gives.
+    #[error("`{address}` {version} is not to be trusted: {what}")]
+    Signature {
+        /// The provider.
+        address: ProviderAddress,
+        /// Its version.
+        version: Version,
+        /// What is wrong.
+        what: String,
     },
     /// The lock file names a version that the constraints do not allow.
     #[error("the lock file has `{address}` {version}, which does not fit `{wanted}`: install again with an upgrade")]

@@ -8,13 +8,13 @@ use retrue_provider_api::{
 use crate::check::plan_mistakes;
 use crate::client::capabilities;
 use crate::codec::{decode, encode, nothing};
-use crate::data_types::holds_data;
 use crate::diagnostic::{path_of, refuse_errors};
 use crate::marker::unmarked;
 use crate::provider::{Terraform, null};
 use crate::restore::configuration_of;
 use crate::schema::Kind;
 use crate::shape::shape;
+use crate::tables::Tables;
 use crate::wire;
 use crate::wire::Method;
 
@@ -91,7 +91,7 @@ impl Terraform {
             prior_identity: None,
         };
         let answer: wire::PlanResponse = self.client.ask(Method::Plan, message).await?;
-        let warnings = refuse_errors("plan", &answer.diagnostics, &[config])?;
+        let warnings = refuse_errors(self.client.tables(), "plan", &answer.diagnostics, &[config])?;
         self.note_legacy(type_name, answer.legacy);
         let planned = decode(answer.planned.as_ref(), &kind.wire)
             .map_err(|error| self.client.unreadable("plan", error))
@@ -128,7 +128,7 @@ impl Terraform {
         let loaded = self.client.loaded().await?;
         self.client.configured("plan").await?;
         let mut response = PlanResponse {
-            reversibility: Reversibility::Lossy(loss(&request.type_name, kind)),
+            reversibility: Reversibility::Lossy(loss(self.client.tables(), &request.type_name, kind)),
             planned_private: request.prior_private.clone(),
             ..PlanResponse::of(null())
         };
@@ -145,7 +145,7 @@ impl Terraform {
                 prior_identity: None,
             };
             let answer: wire::PlanResponse = self.client.ask(Method::Plan, message).await?;
-            response.warnings = refuse_errors("plan", &answer.diagnostics, &[&prior])?;
+            response.warnings = refuse_errors(self.client.tables(), "plan", &answer.diagnostics, &[&prior])?;
             if !answer.planned_private.is_empty() {
                 response.planned_private = Private(answer.planned_private);
             }
@@ -178,9 +178,9 @@ impl Terraform {
 }
 
 /// What an undo of a delete does not bring back.
-fn loss(type_name: &str, kind: &Kind) -> String {
+fn loss(tables: &Tables, type_name: &str, kind: &Kind) -> String {
     let computed_id = kind.block().attributes.get("id").is_some_and(|id| id.computed);
-    match (holds_data(type_name), computed_id) {
+    match (tables.holds_data(type_name), computed_id) {
         (true, _) => "its data is gone, and it gets a new id".into(),
         (false, true) => "it gets a new id".into(),
         (false, false) => "it is made anew".into(),

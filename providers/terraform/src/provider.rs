@@ -15,10 +15,10 @@ use retrue_provider_api::{
 use crate::client::Client;
 use crate::codec::{decode, encode};
 use crate::config::Launch;
-use crate::recipes::{Recipe, recipe};
+use crate::recipes::Recipe;
 use crate::schema::{Kind, Loaded};
+use crate::time_limits;
 use crate::wire::{Empty, IdentityData, Method, StopResponse};
-use crate::{data_types, time_limits};
 
 /// Private bytes by type and by what they were at first.
 pub(crate) type Renewed = BTreeMap<(String, Vec<u8>), Vec<u8>>;
@@ -136,7 +136,8 @@ impl Provider for Terraform {
     }
 
     fn capability(&self, type_name: &str, config: &Value) -> Capability {
-        let recipe = recipe(type_name);
+        let tables = self.client.tables();
+        let recipe = tables.recipe(type_name);
         Capability {
             findable: recipe.map_or(Findable::No, |recipe| recipe.findable(config)),
             unfinished: recipe.map_or(Unfinished::Updated, Recipe::unfinished),
@@ -146,14 +147,14 @@ impl Provider for Terraform {
             imports: true,
             by_processes: self.client.launch().is_started(),
             checks_plans: true,
-            holds_data: data_types::holds_data(type_name),
+            holds_data: tables.holds_data(type_name),
             settles_within: Duration::from_secs(recipe.map_or(0, |recipe| recipe.settles)),
             time_limits: time_limits::of(config),
         }
     }
 
     fn identity(&self, type_name: &str, config: &Value) -> Option<Value> {
-        recipe(type_name)?.identity_of(config)
+        self.client.tables().recipe(type_name)?.identity_of(config)
     }
 
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
@@ -198,6 +199,14 @@ impl Provider for Terraform {
 
     async fn upgrade_state(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
         self.upgrade_recorded(type_name, version, &state).await
+    }
+
+    async fn take_over(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        self.take_over_state(type_name, version, &state).await
+    }
+
+    async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {
+        self.hand_over_state(type_name, &state).await
     }
 
     async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {

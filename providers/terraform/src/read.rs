@@ -3,7 +3,7 @@
 use retrue_provider_api::{Data, Observed, Private, ProviderResult, ReadRequest, Type, Value, from_wire};
 
 use crate::client::capabilities;
-use crate::codec::{CodecError, decode, encode, nothing, plain_json};
+use crate::codec::{CodecError, decode, encode, nothing, plain_json, to_json};
 use crate::diagnostic::refuse_errors;
 use crate::marker::unmarked;
 use crate::provider::Terraform;
@@ -43,7 +43,7 @@ impl Terraform {
             identity: Self::identity_message(loaded, type_name, identity.as_ref()),
         };
         let answer: wire::ReadResponse = self.client.ask(Method::Read, message).await?;
-        let warnings = refuse_errors("read", &answer.diagnostics, &[state])?;
+        let warnings = refuse_errors(self.client.tables(), "read", &answer.diagnostics, &[state])?;
         warnings.iter().for_each(|warning| tracing::warn!(type_name, "{warning}"));
         let found = decode(answer.state.as_ref(), &kind.wire).map_err(|error| self.client.unreadable("read", error))?;
         if found.is_null() {
@@ -77,6 +77,23 @@ impl Terraform {
         self.upgrade(type_name, &kind, version, &plain_json(&recorded, &kind.wire)).await
     }
 
+    /// Reads state as a state file holds it.
+    pub(crate) async fn take_over_state(
+        &self,
+        type_name: &str,
+        version: u64,
+        state: &serde_json::Value,
+    ) -> ProviderResult<Value> {
+        let (_, kind) = self.resource("take_over", type_name).await?;
+        self.upgrade(type_name, &kind, version, state).await
+    }
+
+    /// Writes state as a state file holds it.
+    pub(crate) async fn hand_over_state(&self, type_name: &str, state: &Value) -> ProviderResult<serde_json::Value> {
+        let (_, kind) = self.resource("hand_over", type_name).await?;
+        to_json(&shape(kind.block(), state), &kind.wire).map_err(|error| self.client.unsendable("hand_over", error))
+    }
+
     async fn upgrade(
         &self,
         type_name: &str,
@@ -90,7 +107,7 @@ impl Terraform {
             state: Some(RawState { json: state.to_string().into_bytes(), flatmap: Default::default() }),
         };
         let answer: wire::UpgradeResponse = self.client.ask(Method::UpgradeState, message).await?;
-        refuse_errors("upgrade_state", &answer.diagnostics, &[])?;
+        refuse_errors(self.client.tables(), "upgrade_state", &answer.diagnostics, &[])?;
         let upgraded = decode(answer.state.as_ref(), &kind.wire);
         let upgraded = upgraded.map_err(|error| self.client.unreadable("upgrade_state", error))?;
         Ok(shape(kind.block(), &upgraded))

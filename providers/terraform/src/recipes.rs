@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use retrue_provider_api::{Data, Findable, Type, Unfinished, Value};
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::data_types::fits;
 
@@ -12,7 +13,7 @@ use crate::data_types::fits;
 const TABLE: &str = include_str!("recipes.toml");
 
 /// How objects of a type are found again. `recipes.toml` says what the parts mean.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Recipe {
     nothing_outside: bool,
@@ -28,16 +29,17 @@ pub(crate) struct Recipe {
 }
 
 /// A data source that knows more.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lookup {
     pub(crate) data: String,
-    pub(crate) config: toml::Table,
+    pub(crate) config: serde_json::Map<String, Json>,
     pub(crate) id: String,
+    #[serde(default)]
     pub(crate) none: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum After {
     #[default]
@@ -46,14 +48,17 @@ enum After {
     AlwaysReplaced,
 }
 
-type Table = Result<BTreeMap<String, Recipe>, toml::de::Error>;
+/// The recipes that are shipped, by type, with `*` in some names.
+pub(crate) fn shipped() -> &'static BTreeMap<String, Recipe> {
+    static RECIPES: LazyLock<BTreeMap<String, Recipe>> = LazyLock::new(|| {
+        // A test reads the table; without it, nothing would be found, and a person asked.
+        toml::from_str(TABLE).unwrap_or_default()
+    });
+    &RECIPES
+}
 
-static RECIPES: LazyLock<Table> = LazyLock::new(|| toml::from_str(TABLE));
-
-/// The recipe for a type: that of its own name before any with a `*`.
-pub(crate) fn recipe(type_name: &str) -> Option<&'static Recipe> {
-    // A test reads the table; without it, nothing would be found, and a person asked.
-    let recipes = RECIPES.as_ref().ok()?;
+/// The recipe for a type among some: that of its own name before any with a `*`.
+pub(crate) fn among<'r>(recipes: &'r BTreeMap<String, Recipe>, type_name: &str) -> Option<&'r Recipe> {
     recipes.get(type_name).or_else(|| {
         recipes.iter().find(|(pattern, _)| pattern.contains('*') && fits(pattern, type_name)).map(|(_, recipe)| recipe)
     })
@@ -112,22 +117,54 @@ impl Recipe {
     }
 
     /// The configuration of a data source.
-    pub(crate) fn filled(&self, table: &toml::Table, config: &Value, more: &[(&str, &str)]) -> Option<Value> {
+    pub(crate) fn filled(
+        &self,
+        table: &serde_json::Map<String, Json>,
+        config: &Value,
+        more: &[(&str, &str)],
+    ) -> Option<Value> {
         let entries = table.iter().map(|(name, value)| Some((name.clone(), self.value(value, config, more)?)));
         Some(Value::object(entries.collect::<Option<Vec<_>>>()?))
     }
 
-    fn value(&self, template: &toml::Value, config: &Value, more: &[(&str, &str)]) -> Option<Value> {
+    fn value(&self, template: &Json, config: &Value, more: &[(&str, &str)]) -> Option<Value> {
         Some(match template {
-            toml::Value::String(text) => Value::string(self.fill(text, config, more)?),
-            toml::Value::Boolean(flag) => Value::from(*flag),
-            toml::Value::Integer(number) => Value::from(*number),
-            toml::Value::Array(items) => {
+            Json::String(text) => Value::string(self.fill(text, config, more)?),
+            Json::Bool(flag) => Value::from(*flag),
+            Json::Number(number) => Value::from(number.as_i64()?),
+            Json::Array(items) => {
                 Value::tuple(items.iter().map(|item| self.value(item, config, more)).collect::<Option<Vec<_>>>()?)
             }
-            toml::Value::Table(table) => self.filled(table, config, more)?,
-            toml::Value::Float(_) | toml::Value::Datetime(_) => return None,
+            Json::Object(table) => self.filled(table, config, more)?,
+            Json::Null => return None,
         })
+    }
+
+    /// What is wrong with it: keys, and what is wrong there.
+    pub(crate) fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let named = !self.identity.is_empty();
+        if !self.nothing_outside && !named && self.marker.is_none() {
+            found.push(("", "it says no way of finding: `nothing_outside`, `identity` or `marker`".into()));
+        }
+        if self.nothing_outside && (named || self.marker.is_some()) {
+            let what = "with `nothing_outside` nothing can be found, and there is an `identity` or a `marker`";
+            found.push(("nothing_outside", what.into()));
+        }
+        if named && self.import.is_none() && self.lookup.is_none() {
+            found.push(("identity", "what is named so is found by `lookup` or `import`, and there is neither".into()));
+        }
+        if self.marker.is_some() && self.lookup.is_none() {
+            found.push(("marker", "what carries it is found by `lookup`, and there is none".into()));
+        }
+        let texts = self.absent.iter().map(|text| ("absent", text));
+        let texts = texts.chain(self.lookup.iter().flat_map(|lookup| &lookup.none).map(|text| ("lookup", text)));
+        for (key, text) in texts {
+            if *text != text.to_lowercase() {
+                found.push((key, format!("`{text}` is compared with texts in lower case, and never fits")));
+            }
+        }
+        found
     }
 
     /// Whether what was found is as good as gone.
@@ -152,17 +189,15 @@ pub(crate) fn texts(value: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn recipe(type_name: &str) -> Option<&'static Recipe> {
+        among(shipped(), type_name)
+    }
+
     #[test]
     fn the_table_is_sound() {
-        let recipes = RECIPES.as_ref().unwrap_or_else(|error| panic!("{error}"));
+        let recipes: BTreeMap<String, Recipe> = toml::from_str(TABLE).unwrap();
         for (name, recipe) in recipes {
-            let ways = [recipe.nothing_outside, !recipe.identity.is_empty(), recipe.marker.is_some()];
-            assert!(ways.iter().any(|way| *way), "{name}: no way of finding");
-            assert!(!recipe.nothing_outside || !ways[1] && !ways[2], "{name}: nothing, and something");
-            assert!(recipe.identity.is_empty() || recipe.import.is_some() || recipe.lookup.is_some(), "{name}");
-            assert!(recipe.marker.is_none() || recipe.lookup.is_some(), "{name}: a marker, and nothing to ask");
-            let texts = recipe.absent.iter().chain(recipe.lookup.iter().flat_map(|lookup| &lookup.none));
-            texts.for_each(|text| assert_eq!(*text, text.to_lowercase(), "{name}"));
+            assert_eq!(recipe.mistakes(), [], "{name}");
         }
     }
 

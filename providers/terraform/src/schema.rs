@@ -24,6 +24,8 @@ pub(crate) struct Loaded {
     pub(crate) identities: BTreeMap<String, (i64, Type)>,
     pub(crate) plans_deletes: bool,
     pub(crate) moves_state: bool,
+    /// Whether it need not be asked for its schema before anything else.
+    pub(crate) schema_optional: bool,
 }
 
 /// A type, and what values of it look like on the wire.
@@ -88,6 +90,7 @@ pub(crate) fn load<A: AttributeMessage>(
         identities: identities.into_iter().map(identity).collect::<Result<_, _>>()?,
         plans_deletes: capabilities.plan_destroy,
         moves_state: capabilities.move_state,
+        schema_optional: capabilities.schema_optional,
     })
 }
 

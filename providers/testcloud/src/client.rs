@@ -85,8 +85,8 @@ impl Client {
                 // Below 500 the cloud says why it did nothing; from 500 on it does not know itself.
                 if answer.status < 500 { Err(Failure::Certain(error)) } else { doubtful(error) }
             }
-            Err(SendError::NotSent(message)) => Err(Failure::Certain(network(operation, &message))),
-            Err(SendError::Lost(message)) => doubtful(network(operation, &message)),
+            Err(error @ SendError::NotSent(_)) => Err(Failure::Certain(network(operation, &error))),
+            Err(error @ SendError::Lost(_)) => doubtful(network(operation, &error)),
         }
     }
 
@@ -114,8 +114,8 @@ fn timed_out(operation: &str) -> ProviderError {
     ProviderError::new(Category::TimeOut, operation, "the cloud did not answer in time")
 }
 
-fn network(operation: &str, message: &str) -> ProviderError {
-    ProviderError::new(Category::Network, operation, message)
+fn network(operation: &str, error: &SendError) -> ProviderError {
+    ProviderError::new(Category::Network, operation, error.to_string())
 }
 
 /// The error for an answer that is not a success.

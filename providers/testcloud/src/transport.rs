@@ -50,6 +50,16 @@ impl HttpTransport {
             .map_err(|error| error.to_string())?;
         Ok(HttpTransport { url, client })
     }
+
+    /// An error with the address that was asked: without it, nobody knows what is down. The address is without a
+    /// name and a password, which a URL may hold.
+    fn told(&self, error: &dyn std::error::Error) -> String {
+        format!("{}: {}", self.url.origin().ascii_serialization(), innermost(error))
+    }
+
+    fn lost(&self, error: &dyn std::error::Error) -> SendError {
+        SendError::Lost(self.told(error))
+    }
 }
 
 #[async_trait]
@@ -81,16 +91,15 @@ impl Transport for HttpTransport {
         }
         let response = request.send().await.map_err(|error| {
             let lost = !error.is_connect() && !error.is_builder();
-            let text = innermost(&error);
-            if lost { SendError::Lost(text) } else { SendError::NotSent(text) }
+            if lost { self.lost(&error) } else { SendError::NotSent(self.told(&error)) }
         })?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let bytes = response.bytes().await.map_err(|error| SendError::Lost(innermost(&error)))?;
+        let bytes = response.bytes().await.map_err(|error| self.lost(&error))?;
         let body = if bytes.is_empty() {
             Json::Null
         } else {
-            serde_json::from_slice(&bytes).map_err(|error| SendError::Lost(error.to_string()))?
+            serde_json::from_slice(&bytes).map_err(|error| self.lost(&error))?
         };
         Ok(Answer { status, body, retry_after })
     }

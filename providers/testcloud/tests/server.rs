@@ -62,7 +62,14 @@ async fn answers_get_lost_after_the_effect_and_resets_come_before_it() {
 async fn nobody_there_means_not_sent() {
     let url = Server::start().unwrap().url();
     let answer = HttpTransport::new(&url).unwrap().send(&get("/v1/buckets")).await;
-    assert!(matches!(answer, Err(SendError::NotSent(_))), "{answer:?}");
+    let Err(error @ SendError::NotSent(_)) = answer else { panic!("{answer:?}") };
+    let said = error.to_string();
+    assert!(said.contains(url.trim_end_matches('/')) && said.contains("refused"), "{said}");
+    // What a URL holds of a secret is not told.
+    let secret = url.replace("http://", "http://somebody:secret@");
+    let answer = HttpTransport::new(&secret).unwrap().send(&get("/v1/buckets")).await;
+    let said = answer.unwrap_err().to_string();
+    assert!(said.contains(url.trim_end_matches('/')) && !said.contains("secret"), "{said}");
 }
 
 #[tokio::test]

@@ -213,7 +213,8 @@ async fn close(caller: &Caller<'_>, record: &RunRecord, in_doubt: bool) -> Resul
         (RunState::NeedsReview, false) => RunState::FailedPermanent,
         (_, false) => RunState::Interrupted,
     };
-    if !record.state.may_become(next) {
+    // What is being unwound has come to its own end before.
+    if !record.state.may_become(next) || caller.journal.state() == Some(next) {
         return Ok(());
     }
     if counts.applied + counts.partial + counts.undone > 0 {

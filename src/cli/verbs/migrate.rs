@@ -3,20 +3,80 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
-use crate::cli::exit::Ending;
+use crate::cli::exit::{Ending, Exit};
+use crate::cli::json::diagnostics::{WireDiagnostic, wire};
+use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
+use crate::engine;
+use crate::migrate::VALUES_FILE;
 
 /// Turn a Terraform directory into a stack
+///
+/// Reads `terraform.tfstate` and the files beside it, and writes the stack (to the directory of -C, or the
+/// current one) and its store: the same addresses, and nothing is changed outside. What cannot be
+/// converted is listed by its place, and then nothing is written.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// The directory
     #[arg(value_name = "DIR")]
     pub(crate) source: PathBuf,
+    /// Go on with what can be converted; the rest is listed and left out
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    files: &'a [String],
+    objects: &'a [String],
+    findings: Vec<WireDiagnostic<'a>>,
+    changes: Vec<WireChange>,
+}
+
+#[derive(Serialize)]
+struct WireChange {
+    address: String,
+    action: &'static str,
+    reasons: Vec<String>,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let _ = arguments;
-    session.later("migrate")
+    session.listen();
+    let Arguments { source, partial } = arguments;
+    let migrated = engine::migrate(&session.options(), &source, partial, &session.cancellation).await?;
+    let console = &session.console;
+    let changes = migrated.changes.iter().map(|(address, action, reasons)| WireChange {
+        address: address.to_string(),
+        action: action.word(),
+        reasons: reasons.clone(),
+    });
+    let changes: Vec<WireChange> = changes.collect();
+    if console.settings().json {
+        return session.document(&Document {
+            files: &migrated.files,
+            objects: &migrated.objects,
+            findings: wire(&migrated.findings, &migrated.sources),
+            changes,
+        });
+    }
+    session.warn(&migrated.findings, &migrated.sources);
+    for file in &migrated.files {
+        console.line(&format!("wrote {file}"));
+    }
+    console.line(&format!("{} recorded", count(migrated.objects.len(), "object is", "objects are")));
+    for change in &changes {
+        let because = change.reasons.join("; ");
+        let address = visible(&change.address);
+        console.hint(&format!("note: a plan would {} {address}: {}\n", change.action, visible(&because)));
+    }
+    let mut chosen = session.common.chosen();
+    if migrated.files.iter().any(|file| file == VALUES_FILE) {
+        let file = session.directory().join(VALUES_FILE);
+        chosen.push_str(&format!(" --var-file {}", crate::cli::command::typed(&file.to_string_lossy())));
+    }
+    console.hint(&format!("hint: `retrue plan{chosen}` shows what differs from the world\n"));
+    Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cli::codes;
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::render::table::table;
+use crate::cli::render::text::{visible, yellow};
 use crate::cli::render::types::type_schema;
 use crate::cli::session::Session;
 use crate::config::{ProviderProgram, Stack};
@@ -63,6 +64,7 @@ struct WireInstalled {
     version: String,
     program: String,
     changed: bool,
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +125,9 @@ async fn schemas(session: &Session) -> Result<Vec<Known>, Failure> {
 
 async fn install(session: &Session, upgrade: bool) -> Ending {
     let found = engine::install(&session.options(), upgrade).await?;
+    for warning in found.iter().flat_map(|one| &one.warnings) {
+        session.console.tell(&format!("{} {}\n", yellow("warning:"), visible(warning)));
+    }
     if session.console.settings().json {
         let found: Vec<WireInstalled> = found
             .into_iter()
@@ -131,6 +136,7 @@ async fn install(session: &Session, upgrade: bool) -> Ending {
                 version: found.version,
                 program: found.program.display().to_string(),
                 changed: found.changed,
+                warnings: found.warnings,
             })
             .collect();
         return session.document(&found);

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::address::Address;
 use crate::cli::converge::{address, read};
-use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::exit::{Ending, Exit, Failure, usage};
 use crate::cli::json;
 use crate::cli::render::table::table;
 use crate::cli::render::text::{count, visible};
@@ -24,7 +24,7 @@ pub(crate) enum Verb {
     Mv(Move),
     /// Forget something; outside it stays as it is
     Rm(Remove),
-    /// Write the state and all runs to standard output, secrets sealed
+    /// Write the state to standard output: with all runs and secrets sealed, or as Terraform's
     Export(Export),
     /// Put the state of an export in the place of what is recorded; runs stay as they are
     Restore(Restore),
@@ -55,9 +55,25 @@ pub(crate) struct Remove {
     pub(crate) addresses: Vec<Address>,
 }
 
-/// Nothing to choose.
+/// In which form.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct Export {}
+pub(crate) struct Export {
+    /// Whose format; in that of Terraform secrets are in the clear
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "retrue")]
+    pub(crate) format: Format,
+    /// Leave out what Terraform cannot have, and list it
+    #[arg(long)]
+    pub(crate) partial: bool,
+}
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Our own: for `state restore`.
+    Retrue,
+    /// Terraform's, version 4.
+    Tfstate,
+}
 
 /// From where.
 #[derive(Args, Clone, Debug)]
@@ -75,7 +91,7 @@ pub(crate) struct Recover {}
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     let verb = match verb {
         Verb::List(_) => return list(session).await,
-        Verb::Export(_) => return export(session),
+        Verb::Export(arguments) => return export(session, &arguments).await,
         Verb::Recover(_) => return recover(session).await,
         changing => changing,
     };
@@ -192,9 +208,21 @@ async fn list(session: &Session) -> Ending {
     Ok(Exit::Done)
 }
 
-fn export(session: &Session) -> Ending {
-    match session.look()? {
-        Some(look) => session.document(&look.export()?),
-        None => Err(no_state("there is no state to export")),
+async fn export(session: &Session, arguments: &Export) -> Ending {
+    let Some(look) = session.look()? else { return Err(no_state("there is no state to export")) };
+    if arguments.format == Format::Retrue {
+        if arguments.partial {
+            return Err(usage("`--partial` is about `--format tfstate`: the other leaves nothing out"));
+        }
+        return session.document(&look.export()?);
     }
+    let handed_over = engine::hand_over(&session.options(), &look, arguments.partial).await?;
+    let mut told = handed_over.left_out;
+    if handed_over.secrets {
+        let message = "secrets are in the clear in this state, as Terraform keeps them";
+        let hint = "write it where only you can read it, and remove it when it is no longer needed";
+        told.push(Diagnostic::warning(crate::migrate::codes::SECRETS, message).hint(hint));
+    }
+    session.warn(&told, &crate::diagnostic::Sources::default());
+    session.document(&handed_over.document)
 }

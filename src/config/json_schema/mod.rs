@@ -1,6 +1,7 @@
 //! The JSON Schema of the format, for editors: the fixed part and every type of every provider.
 
 mod format;
+mod tables;
 mod types;
 
 use std::collections::BTreeMap;
@@ -101,12 +102,13 @@ fn providers(schemas: &Schemas) -> Json {
     let names: Vec<&str> = schemas.iter().map(|(name, _)| name).collect();
     let kind = json!({ "type": "string", "examples": names, "description": "Which provider it configures." });
     let text = |description: &str| json!({ "type": "string", "description": description });
-    let further = Map::from_iter([
+    let mut further = Map::from_iter([
         ("type".to_owned(), kind.clone()),
         ("source".to_owned(), text("The address of one of Terraform's providers: `hashicorp/aws`.")),
         ("version".to_owned(), text("The versions that will do: `~> 3.39`.")),
         ("path".to_owned(), text("The program itself, relative to the stack.")),
     ]);
+    further.extend(tables::tables());
     let mut properties = Map::new();
     for (name, schema) in schemas.iter() {
         let block: &Block = &schema.provider.block;

@@ -83,6 +83,27 @@ fn mistakes_are_seen() {
     }
 }
 
+#[test]
+fn tables_of_a_provider_are_known() {
+    let recipes = include_str!("../../../providers/terraform/src/recipes.toml");
+    let recipes = recipes
+        .replace("\n[", "\n[provider.acme.recipes.")
+        .replace("[provider.acme.recipes.\"", "[provider.acme.recipes.\"");
+    let categories = retrue_provider_terraform::tables::CATEGORIES;
+    let errors: String = categories.iter().map(|category| format!("{category} = [\"x\"]\n")).collect();
+    let text = format!(
+        "[stack]\nschema = 1\n[provider.acme]\nsource = \"a/acme\"\ndata_types = [\"acme_*\"]\n[provider.acme.errors]\n{errors}{recipes}"
+    );
+    assert_eq!(wrong(&text), [""; 0]);
+    for text in [
+        "[stack]\nschema = 1\n[provider.acme]\nsource = 'a/acme'\nerrors = { slow = ['x'] }",
+        "[stack]\nschema = 1\n[provider.acme]\nsource = 'a/acme'\nrecipes = { a_b = { identiy = ['x'] } }",
+        "[stack]\nschema = 1\n[provider.acme]\nsource = 'a/acme'\ndata_types = 'x'",
+    ] {
+        assert!(!wrong(text).is_empty(), "{text}");
+    }
+}
+
 /// The schema of the built-in providers is in the repository, for editors and for the web.
 #[test]
 fn the_schema_in_the_repository_is_current() {

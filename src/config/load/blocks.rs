@@ -11,7 +11,9 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::span::Span;
 
-const PROVIDER_LATER: &[&str] = &["for_each", "errors", "resilience"];
+const PROVIDER_LATER: &[&str] = &["for_each", "resilience"];
+/// Tables about a program of a provider; for what is built in they are attributes like any others.
+const PROVIDER_TABLES: &[&str] = &["errors", "recipes", "data_types"];
 const MOVED_KEYS: &[&str] = &["from", "to"];
 
 impl Loader {
@@ -66,7 +68,8 @@ impl Loader {
         let Some(table) = reader.table(key, item) else { return };
         let span = reader.key_span(key);
         let mut type_name = Arc::clone(&name);
-        let mut program = ProviderProgram { source: None, version: None, path: None };
+        let mut program = ProviderProgram { source: None, version: None, path: None, tables: Default::default() };
+        let is_program = table.contains_key("source") || table.contains_key("path");
         let mut body = Vec::with_capacity(table.len());
         for (key, item) in table {
             match key.get_ref().as_ref() {
@@ -82,6 +85,9 @@ impl Loader {
                         "version" => program.version = text,
                         _ => program.path = text,
                     }
+                }
+                word if is_program && PROVIDER_TABLES.contains(&word) => {
+                    reader.provider_table(key, item, &mut program.tables);
                 }
                 later if PROVIDER_LATER.contains(&later) => {
                     reader.unknown_key(key, "of a provider", &[], PROVIDER_LATER);

@@ -6,6 +6,7 @@ mod imports;
 mod lifecycle;
 mod reader;
 mod settings;
+mod tables;
 mod value;
 mod variables;
 

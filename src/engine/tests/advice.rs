@@ -104,7 +104,7 @@ const PLANNING: &[(&str, &str)] = &[
     ("[output.a]\nvalue = '${sensitive(1)}'\n", "RT0424"),
     (
         "[resource.retrue_data.a]\ninput = 'x'\n[provider.testcloud]\nurl = '${retrue_data.a.output}'\n\
-         [resource.testcloud_bucket.b]\nname = 'b'\n",
+         [resource.testcloud_bucket.b]\nname = 'b'\n[[import]]\nto = 'testcloud_bucket.b'\nid = 'b'\n",
         "RT0421",
     ),
 ];

@@ -32,6 +32,13 @@ impl FromStr for Hash {
     }
 }
 
+impl Hash {
+    /// Whether it is one of what is in an archive or a directory, `h1:`.
+    pub fn is_content(&self) -> bool {
+        self.0.starts_with("h1:")
+    }
+}
+
 impl TryFrom<String> for Hash {
     type Error = InstallError;
 

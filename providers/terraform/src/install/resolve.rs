@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::mirror::{Place, program_in, versions};
 use super::network::{Archive, Network};
+use super::registry::Registry;
 use super::{
     Constraints, Hash, InstallError, LockedProvider, Method, ProviderAddress, Settings, Version, archive, hash_archive,
-    hash_directory, platform,
+    known_hash, platform,
 };
 
 /// Where providers are looked for, and where they are kept.
@@ -18,7 +19,29 @@ pub struct Installation {
     pub cache: PathBuf,
     /// For this platform: `linux_amd64`.
     pub platform: String,
+    /// How much registries are trusted.
+    pub trust: Trust,
     network: Network,
+}
+
+/// How much registries are trusted, beyond what is always asked of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// What OpenTofu's registry has no key for is refused, too.
+    pub keys_needed: bool,
+    /// What is signed with a key that has expired is refused, too.
+    pub expired_refused: bool,
+}
+
+impl Trust {
+    /// As OpenTofu's variables say. `variable` looks up the environment.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        let is_set = |name: &str| variable(name).is_some_and(|value| value == "true");
+        Trust {
+            keys_needed: is_set("OPENTOFU_ENFORCE_GPG_VALIDATION"),
+            expired_refused: is_set("OPENTOFU_ENFORCE_GPG_EXPIRATION"),
+        }
+    }
 }
 
 /// What is wanted.
@@ -41,6 +64,10 @@ pub struct Installed {
     pub version: Option<Version>,
     /// What belongs into the lock file: what was there, and what was computed. Empty for an override.
     pub hashes: Vec<Hash>,
+    /// The `h1:` hash of itself, computed or known from before; `None` for an override.
+    pub content: Option<Hash>,
+    /// What a person should know about it.
+    pub warnings: Vec<String>,
 }
 
 /// A version that can be had, and from where.
@@ -54,7 +81,19 @@ enum Source {
 impl Installation {
     /// With these settings, keeping what is unpacked in `cache`, for this machine.
     pub fn new(settings: Settings, cache: impl Into<PathBuf>) -> Self {
-        Installation { settings, cache: cache.into(), platform: platform(), network: Network::default() }
+        Installation {
+            settings,
+            cache: cache.into(),
+            platform: platform(),
+            trust: Trust::default(),
+            network: Network::default(),
+        }
+    }
+
+    /// The same, trusting registries so much.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Installation { trust, ..self }
     }
 
     /// Finds, fetches and checks a provider.
@@ -68,7 +107,7 @@ impl Installation {
         let overridden = address.aliases().into_iter().find_map(|alias| self.settings.overrides.get(&alias));
         if let Some(directory) = overridden {
             let program = program_in(directory, &address.name)?;
-            return Ok(Installed { program, version: None, hashes: Vec::new() });
+            return Ok(Installed { program, version: None, hashes: Vec::new(), content: None, warnings: Vec::new() });
         }
         let locked = self.locked_version(wanted)?;
         let kept = |version: &Version| {
@@ -116,7 +155,7 @@ impl Installation {
                 self.fetch(wanted, version, archive, &directory).await
             }
             Source::Registry => {
-                let archive = self.network.registered_archive(address, version, &self.platform).await?;
+                let archive = self.registry().archive(address, version, &self.platform).await?;
                 self.fetch(wanted, version, archive, &directory).await
             }
         }
@@ -136,8 +175,8 @@ impl Installation {
                         versions.into_iter().map(|v| (v, Source::Mirror(base.clone(), alias.clone()))).collect()
                     }),
                     Method::Direct if alias == *address && found.is_empty() => self
-                        .network
-                        .registered(address, &self.platform)
+                        .registry()
+                        .versions(address, &self.platform)
                         .await
                         .map(|versions| versions.into_iter().map(|v| (v, Source::Registry)).collect()),
                     Method::Direct => Ok(Vec::new()),
@@ -156,6 +195,10 @@ impl Installation {
         }
     }
 
+    fn registry(&self) -> Registry<'_> {
+        Registry { network: &self.network, settings: &self.settings, trust: self.trust }
+    }
+
     fn locked_version(&self, wanted: &Wanted) -> Result<Option<Version>, InstallError> {
         let Some(locked) = &wanted.locked else { return Ok(None) };
         let version: Version = locked.version.parse()?;
@@ -168,7 +211,7 @@ impl Installation {
 
     fn use_directory(&self, wanted: &Wanted, version: &Version, path: &Path) -> Result<Installed, InstallError> {
         let program = program_in(path, &wanted.address.name)?;
-        let hashes = vec![hash_directory(path)?];
+        let hashes = vec![known_hash(&self.cache, path)?];
         self.checked(wanted, version, path.display().to_string(), hashes, program)
     }
 
@@ -186,7 +229,7 @@ impl Installation {
         }
         // Checked before anything of it is unpacked.
         let checked = self.checked(wanted, version, path.display().to_string(), hashes, PathBuf::new())?;
-        if to.is_dir() && hash_directory(to).ok().is_none_or(|hash| !checked.hashes.contains(&hash)) {
+        if to.is_dir() && known_hash(&self.cache, to).ok().is_none_or(|hash| !checked.hashes.contains(&hash)) {
             fs_err::remove_dir_all(to).map_err(InstallError::file(to))?;
         }
         if !to.is_dir() {
@@ -214,7 +257,11 @@ impl Installation {
         let scratch = tempfile::tempdir_in(&self.cache).map_err(InstallError::file(&self.cache))?;
         let path = scratch.path().join("provider.zip");
         self.network.fetch(&archive.url, &path).await?;
-        self.unpack(wanted, version, &path, &archive.hashes, to)
+        let mut installed = self.unpack(wanted, version, &path, &archive.hashes, to)?;
+        installed.hashes.extend(archive.others);
+        installed.hashes.sort();
+        installed.hashes.dedup();
+        Ok(Installed { warnings: archive.warnings, ..installed })
     }
 
     /// Holds what was computed against the lock file.
@@ -235,7 +282,8 @@ impl Installation {
         }
         known.sort();
         known.dedup();
-        Ok(Installed { program, version: Some(version.clone()), hashes: known })
+        let content = hashes.into_iter().find(Hash::is_content);
+        Ok(Installed { program, version: Some(version.clone()), hashes: known, content, warnings: Vec::new() })
     }
 
     fn mismatch(&self, wanted: &Wanted, version: &Version, place: String, hashes: Vec<Hash>) -> InstallError {

@@ -19,6 +19,8 @@ pub struct Settings {
     pub overrides: BTreeMap<ProviderAddress, PathBuf>,
     /// A directory that programs share.
     pub cache: Option<PathBuf>,
+    /// Where hosts have their registries of providers, for those that are not to be asked: URLs that end with `/`.
+    pub hosts: BTreeMap<String, String>,
 }
 
 /// One way to get a provider.
@@ -159,6 +161,13 @@ impl Settings {
                         settings.methods.push((method, scope));
                     }
                 }
+                ("host", Node::Named(host, inner)) => {
+                    let Some(Node::Block(services)) = syntax::last(inner, "services") else { continue };
+                    if let Some(Node::Text(url)) = syntax::last(services, "providers.v1") {
+                        let url = if url.ends_with('/') { url.clone() } else { format!("{url}/") };
+                        settings.hosts.insert(host.to_ascii_lowercase(), url);
+                    }
+                }
                 _ => {}
             }
         }
@@ -180,6 +189,7 @@ mod tests {
             plugin_cache_dir = "$HOME/cache" // another
             disable_checkpoint = true
             credentials "example.com" { token = "secret" }
+            host "Example.com" { services = { "modules.v1" = "https://m/", "providers.v1" = "http://127.0.0.1:1/v1" } }
             provider_installation {
               dev_overrides { "local/providers/pyvider" = "/opt/pyv" }
               filesystem_mirror {
@@ -202,6 +212,7 @@ mod tests {
                 Method::Direct,
             ]
         );
+        assert_eq!(settings.hosts, [("example.com".into(), "http://127.0.0.1:1/v1/".into())].into());
         let aws = "hashicorp/aws".parse().unwrap();
         assert_eq!(
             settings.methods.iter().map(|(_, scope)| scope.holds(&aws)).collect::<Vec<_>>(),

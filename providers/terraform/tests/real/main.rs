@@ -5,6 +5,7 @@
 mod aws;
 mod beside;
 mod example;
+mod kept;
 mod misbehaving;
 mod null;
 mod pyvider;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             errors_are_classified,
             undo_of_an_update_and_of_a_delete,
         ],
+        kept: [what_a_provider_said_is_known_without_it, what_it_says_otherwise_is_told, what_is_damaged_is_asked_again],
         recipes: [what_has_a_name, what_carries_a_marker],
         beside: [the_same_as_terraform],
         example: [

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{World, block_on, object, there};
 
-const FILE: &str = "bin/terraform-provider-null_v2.1.2_x4";
+pub const FILE: &str = "bin/terraform-provider-null_v2.1.2_x4";
 
 fn launch(test: &str) -> Option<Launch> {
     there(test, FILE).map(|path| Launch::file("null", path))

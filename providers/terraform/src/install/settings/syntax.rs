@@ -13,6 +13,8 @@ pub(super) enum Node {
     List(Vec<String>),
     /// Names with what stands behind them.
     Block(Vec<(String, Node)>),
+    /// The same, of a block with a name of its own, such as that of a host.
+    Named(String, Vec<(String, Node)>),
 }
 
 /// How deep blocks may nest.
@@ -107,8 +109,9 @@ fn entries(rest: &mut &[Token], depth: usize) -> Result<Vec<(String, Node)>, Str
         let node = match next(rest) {
             Some(Token::Sign('=' | ':')) => value(rest, &name, depth)?,
             Some(Token::Sign('{')) => Node::Block(entries(rest, depth + 1)?),
-            // A block with a name of its own, such as that of a host.
-            Some(Token::Quoted(_)) if next(rest) == Some(Token::Sign('{')) => Node::Block(entries(rest, depth + 1)?),
+            Some(Token::Quoted(own)) if next(rest) == Some(Token::Sign('{')) => {
+                Node::Named(own, entries(rest, depth + 1)?)
+            }
             _ => return Err(format!("behind `{name}` stands neither a value nor a block")),
         };
         found.push((name, node));

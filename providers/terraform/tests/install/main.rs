@@ -1,28 +1,19 @@
 //! From a wish to a program: mirrors, archives, locks, servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(missing_docs, unreachable_pub)]
+
+mod registry;
+mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use retrue_provider_terraform::install::{
-    Hash, InstallError, Installation, Installed, LockedProvider, Method, ProviderAddress, Scope, Settings, Wanted,
-    hash_archive, hash_directory, platform, program_in,
+    Hash, InstallError, Installation, LockedProvider, Method, Scope, Settings, Wanted, hash_archive, hash_directory,
+    platform, program_in,
 };
 
-fn archive(content: &str) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = zip::ZipWriter::new(&mut bytes);
-    let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
-    writer.start_file("terraform-provider-x_v1_x5", options).unwrap();
-    writer.write_all(content.as_bytes()).unwrap();
-    writer.start_file("LICENSE", options).unwrap();
-    writer.write_all(b"free").unwrap();
-    writer.finish().unwrap();
-    bytes.into_inner()
-}
+use crate::support::{archive, hex, server, version, wanted};
 
 fn unpacked(root: &Path, address: &str, version: &str, content: &str) -> PathBuf {
     let directory = root.join(address).join(version).join(platform());
@@ -30,10 +21,6 @@ fn unpacked(root: &Path, address: &str, version: &str, content: &str) -> PathBuf
     std::fs::write(directory.join("terraform-provider-x_v1_x5"), content).unwrap();
     std::fs::write(directory.join("LICENSE"), "free").unwrap();
     directory
-}
-
-fn wanted(constraints: &str) -> Wanted {
-    Wanted { address: "acme/x".parse().unwrap(), constraints: constraints.parse().unwrap(), locked: None }
 }
 
 fn locked(version: &str, hashes: &[Hash]) -> Option<LockedProvider> {
@@ -47,10 +34,6 @@ fn locked(version: &str, hashes: &[Hash]) -> Option<LockedProvider> {
 fn installation(cache: &Path, methods: Vec<Method>) -> Installation {
     let methods = methods.into_iter().map(|method| (method, Scope::default())).collect();
     Installation::new(Settings { methods, ..Settings::default() }, cache)
-}
-
-fn version(installed: &Installed) -> String {
-    installed.version.as_ref().unwrap().to_string()
 }
 
 #[tokio::test]
@@ -136,33 +119,6 @@ async fn overrides_and_hostile_archives() {
     assert!(error.to_string().contains("leads out of its directory"), "{error}");
 }
 
-/// A server with a few files, and the paths that it was asked for.
-fn server(files: impl FnOnce(&str) -> BTreeMap<String, Vec<u8>>) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    let (files, asked) = (files(&host), Arc::new(Mutex::new(Vec::new())));
-    let heard = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut buffer = [0; 8192];
-            let read = stream.read(&mut buffer).unwrap();
-            let path = String::from_utf8_lossy(&buffer[..read]).split(' ').nth(1).unwrap_or_default().to_owned();
-            heard.lock().unwrap().push(path.clone());
-            let (status, body) = files.get(&path).map_or(("404 Not Found", &b""[..]), |body| ("200 OK", body));
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-        }
-    });
-    (host, asked)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let path = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(path.path(), bytes).unwrap();
-    hash_archive(path.path()).unwrap()[0].to_string()
-}
-
 #[tokio::test]
 async fn a_network_mirror() {
     let zip = archive("net");
@@ -189,44 +145,6 @@ async fn a_network_mirror() {
     let wish = Wanted { locked: locked("1.0.0", &installed.hashes), ..wanted("") };
     installation.find(&wish).await.unwrap();
     assert_eq!(asked.lock().unwrap().len(), before, "what is in the cache needs no network");
-}
-
-#[tokio::test]
-async fn a_registry() {
-    let zip = archive("registered");
-    let hash = hex(&zip).trim_start_matches("zh:").to_owned();
-    let (os, arch) = platform().split_once('_').map(|(os, arch)| (os.to_owned(), arch.to_owned())).unwrap();
-    let (host, _) = server(|_| {
-        let text = |text: String| text.into_bytes();
-        let platforms = format!("[{{\"os\":\"{os}\",\"arch\":\"{arch}\"}}]");
-        BTreeMap::from([
-            ("/.well-known/terraform.json".into(), text(r#"{"providers.v1":"/v1/providers/"}"#.into())),
-            (
-                "/v1/providers/acme/x/versions".into(),
-                text(format!(
-                    "{{\"versions\":[{{\"version\":\"1.0.0\",\"protocols\":[\"5.0\"],\"platforms\":{platforms}}},\
-                     {{\"version\":\"2.0.0\",\"protocols\":[\"4.0\"],\"platforms\":{platforms}}},\
-                     {{\"version\":\"3.0.0\",\"protocols\":[\"6.0\"],\"platforms\":[]}}]}}"
-                )),
-            ),
-            (
-                format!("/v1/providers/acme/x/3.0.0/download/{os}/{arch}"),
-                text(format!("{{\"download_url\":\"/files/x.zip\",\"shasum\":\"{hash}\"}}")),
-            ),
-            ("/files/x.zip".into(), zip),
-        ])
-    });
-    let cache = tempfile::tempdir().unwrap();
-    let installation = installation(cache.path(), vec![Method::Direct]);
-    let address: ProviderAddress = format!("{host}/acme/x").parse().unwrap();
-    let installed = installation.find(&Wanted { address: address.clone(), ..wanted("") }).await.unwrap();
-    assert_eq!(version(&installed), "3.0.0");
-    assert_eq!(std::fs::read_to_string(&installed.program).unwrap(), "registered");
-    let error = installation.find(&Wanted { address, ..wanted("2.0.0") }).await.unwrap_err();
-    assert!(error.to_string().contains("there are 3.0.0, 1.0.0"), "{error}");
-    let address = "registry.terraform.io/acme/x".parse().unwrap();
-    let error = installation.find(&Wanted { address, ..wanted("") }).await.unwrap_err();
-    assert!(error.to_string().contains("its terms"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,102 @@
+//! `lifecycle`, and what else is said about a resource as a whole.
+
+use hcl_edit::expr::Expression;
+
+use super::named::reference_text;
+use super::{Converter, put_conditions, texts};
+use crate::migrate::document::Table;
+use crate::migrate::json::Data;
+use crate::migrate::rewrite::BUILT_IN;
+use crate::migrate::source::{Block, Entry, Value};
+use crate::migrate::written::Written;
+
+impl Converter<'_> {
+    pub(super) fn lifecycle(&mut self, block: &Block) -> Table {
+        let mut table = Table::commented(&block.comments);
+        let mut conditions = Vec::new();
+        for entry in &block.body.entries {
+            match entry {
+                Entry::Attribute(attribute) => match attribute.name.as_str() {
+                    "prevent_destroy" | "create_before_destroy" | "enabled" => {
+                        let value = self.value(&attribute.value);
+                        table.set(&attribute.name, value, &attribute.comments);
+                    }
+                    "ignore_changes" => {
+                        let value = ignored(&attribute.value);
+                        table.set("ignore_changes", value, &attribute.comments);
+                    }
+                    "replace_triggered_by" => {
+                        let named = elements(&attribute.value).iter().map(|name| renamed(name)).collect();
+                        table.set("replace_triggered_by", texts(named), &attribute.comments);
+                    }
+                    _ => self.unknown(entry, "`lifecycle`"),
+                },
+                Entry::Block(inner) if matches!(inner.kind.as_str(), "precondition" | "postcondition") => {
+                    conditions.push((inner.kind.clone(), self.condition(inner)));
+                }
+                Entry::Block(_) => self.unknown(entry, "`lifecycle`"),
+            }
+        }
+        put_conditions(&mut table, conditions);
+        table.closing.clone_from(&block.body.closing);
+        table
+    }
+
+    /// `depends_on` of a resource: addresses.
+    pub(super) fn depends_on(&mut self, value: &Value) -> Written {
+        let addresses: Vec<String> =
+            items(value).iter().filter_map(|item| self.address(item)).map(|address| address.to_string()).collect();
+        texts(addresses)
+    }
+}
+
+/// Attributes whose difference means nothing. A step with a dot may be an attribute or a key of a map: both
+/// are written.
+fn ignored(value: &Value) -> Written {
+    if matches!(reference_text(value).as_str(), "all" | "*") {
+        return Written::Text("all".to_owned());
+    }
+    let mut paths: Vec<String> = Vec::new();
+    for path in elements(value) {
+        if path == "*" || path == "all" {
+            return Written::Text("all".to_owned());
+        }
+        if let Some((outer, name)) = path.rsplit_once('.')
+            && crate::address::is_identifier(name)
+        {
+            paths.push(format!("{outer}[\"{name}\"]"));
+        }
+        paths.push(path);
+    }
+    texts(paths)
+}
+
+fn renamed(name: &str) -> String {
+    let (prefix, rest) = match name.strip_prefix("resource.") {
+        Some(rest) => ("resource.", rest),
+        None => ("", name),
+    };
+    match rest.strip_prefix(BUILT_IN.0).filter(|rest| rest.starts_with('.')) {
+        Some(rest) => format!("{prefix}{}{rest}", BUILT_IN.1),
+        None => name.to_owned(),
+    }
+}
+
+/// What the elements of a list name.
+fn elements(value: &Value) -> Vec<String> {
+    items(value).iter().map(reference_text).collect()
+}
+
+/// The elements of a list that is written out.
+fn items(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Native(Expression::Array(items), text) => {
+            items.iter().map(|item| Value::Native(item.clone(), text.clone())).collect()
+        }
+        Value::Json(json) => match &json.data {
+            Data::Array(items) => items.iter().cloned().map(Value::Json).collect(),
+            _ => Vec::new(),
+        },
+        Value::Native(..) => Vec::new(),
+    }
+}
