@@ -15,6 +15,28 @@ pub enum Mode {
     Managed,
     /// A data source: read.
     Data,
+    /// Something ephemeral: opened, used and closed; its values rest nowhere.
+    Ephemeral,
+}
+
+impl Mode {
+    /// What such a thing is called, in messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Mode::Managed => "resource",
+            Mode::Data => "data source",
+            Mode::Ephemeral => "ephemeral resource",
+        }
+    }
+
+    /// The table that such things are declared in.
+    pub fn table(self) -> &'static str {
+        match self {
+            Mode::Managed => "resource",
+            Mode::Data => "data",
+            Mode::Ephemeral => "ephemeral",
+        }
+    }
 }
 
 /// Which one of several instances.
@@ -107,8 +129,10 @@ impl fmt::Display for BlockAddress {
             }
             f.write_str(".")?;
         }
-        if self.mode == Mode::Data {
-            f.write_str("data.")?;
+        match self.mode {
+            Mode::Managed => {}
+            Mode::Data => f.write_str("data.")?,
+            Mode::Ephemeral => f.write_str("ephemeral.")?,
         }
         write!(f, "{}.{}", self.type_name, self.name)
     }
@@ -156,13 +180,14 @@ fn parse(text: &str) -> Option<Address> {
         modules.push((Arc::from(name), key));
         rest = rest.strip_prefix('.')?;
     }
-    let mode = match rest.strip_prefix("data.") {
-        Some(after) => {
+    let mut mode = Mode::Managed;
+    for (prefix, prefixed) in [("data.", Mode::Data), ("ephemeral.", Mode::Ephemeral)] {
+        if let Some(after) = rest.strip_prefix(prefix) {
             rest = after;
-            Mode::Data
+            mode = prefixed;
+            break;
         }
-        None => Mode::Managed,
-    };
+    }
     let type_name = take_name(&mut rest)?.into();
     rest = rest.strip_prefix('.')?;
     let name = take_name(&mut rest)?.into();
@@ -213,9 +238,15 @@ mod tests {
 
     #[test]
     fn addresses_read_back() {
-        for text in
-            ["a.b", "data.a.b", "a.b[3]", "a.b[\"k.[\\\"\"]", "module.m.a.b", "module.m[\"x\"].module.n[0].data.a.b[1]"]
-        {
+        for text in [
+            "a.b",
+            "data.a.b",
+            "ephemeral.a.b[0]",
+            "a.b[3]",
+            "a.b[\"k.[\\\"\"]",
+            "module.m.a.b",
+            "module.m[\"x\"].module.n[0].data.a.b[1]",
+        ] {
             assert_eq!(text.parse::<Address>().map(|address| address.to_string()).as_deref(), Ok(text));
         }
         for text in ["", "a", "a.", "a.b.c", "a.b[", "a.b[x]", "a.b[\"k\"", "1a.b", "a.b[0]x", "module.m"] {

@@ -116,10 +116,10 @@ pub fn wake_private(sealed: Option<&str>, seal: &dyn Seal) -> Result<Private, Un
 /// Texts shorter than this are not looked for: they would stand everywhere.
 const SHORTEST_SECRET: usize = 3;
 
-/// A text without the sensitive texts in some values.
+/// A text without the secret texts, sensitive or ephemeral, in some values.
 pub fn redacted(text: &str, values: &[&Value]) -> String {
     let mut secrets: BTreeSet<String> = BTreeSet::new();
-    for value in values.iter().filter(|value| value.marks_deep().sensitive) {
+    for value in values.iter().filter(|value| !value.marks_deep().is_empty()) {
         let (plain, marked) = (*value).clone().unmark_with_paths();
         for part in marked.keys().filter_map(|path| path.get(&plain)) {
             part.visit(&mut |_, leaf| {

@@ -15,8 +15,12 @@ mod scenarios {
     mod crash_cloud;
     mod durable;
     mod elsewhere;
+    mod ephemeral;
+    mod functions;
+    mod imports;
     mod input;
     mod killed;
+    mod late;
     mod logs;
     mod looking;
     mod machine;

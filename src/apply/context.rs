@@ -13,6 +13,7 @@ use crate::plan::{ObjectKey, StepId};
 use crate::rest::{Seal, redacted};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, StepFailure};
+use crate::survey::functions::KeyedHash;
 
 /// What is the same for all steps of a run.
 pub struct Caller<'a> {
@@ -45,6 +46,12 @@ impl<'a> Caller<'a> {
         let blobs = journal.store().blobs();
         let lineage = journal.record().lineage.unwrap_or_else(|| lineage.to_owned());
         Caller { journal, seal, blobs, cancellation, observer, lineage, environment }
+    }
+
+    /// Makes keyed hashes, wherever it is taken to.
+    pub fn keyed_hash(&self) -> KeyedHash {
+        let journal = Arc::clone(&self.journal);
+        Arc::new(move |bytes| journal.store().sealer().keyed_hash(bytes))
     }
 
     /// Tells the observer.

@@ -5,6 +5,7 @@ pub mod codes;
 pub mod context;
 mod execute;
 mod held;
+pub mod late;
 mod order;
 pub mod run;
 mod schedule;

@@ -12,6 +12,7 @@ use crate::apply::codes;
 use crate::apply::context::Caller;
 use crate::apply::execute::{Executor, StepResult};
 use crate::apply::held::pivots;
+use crate::apply::late::Late;
 use crate::apply::schedule::{Ended, Schedule};
 use crate::apply::scope::Values;
 use crate::engine::{OnFailure, RunEventKind};
@@ -21,7 +22,7 @@ use crate::saga::journal::{Entry, JournalError};
 use crate::saga::state::output_key;
 use crate::saga::{Counts, Event, RecordedObject, RunState, State, StepFailure};
 use crate::store::Write;
-use crate::survey::Providers;
+use crate::survey::{Calls, Providers};
 
 /// What is to be applied.
 pub struct ApplyRequest<'a> {
@@ -67,10 +68,15 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let ApplyRequest { caller, plan, providers, state, .. } = &request;
     let seal = caller.seal;
     let recorded = recorded_values(state, seal);
-    let values = Values::new(recorded, plan, request.directory.clone());
+    let functions = providers.functions();
+    let functions = functions.expecting(plan.base.functions.clone(), caller.keyed_hash());
+    let values = Values::new(recorded, plan, request.directory.clone(), functions);
     let pivots = pivots(plan);
     let pivot_steps = pivots.iter().filter_map(|index| Some(plan.steps.get(*index)?.id.clone())).collect();
-    let executor = Executor { pivots: &pivot_steps, caller, providers, values: &values };
+    let calls = Calls::reading(caller.cancellation.hard.clone());
+    let late = Late::new(&plan.ephemerals, providers, &values, calls, &request.directory);
+    let late = late.journaled(&caller.journal, seal);
+    let executor = Executor { pivots: &pivot_steps, caller, providers, values: &values, late: &late };
     let mut schedule = Schedule::new(plan);
     let mut live = Live { objects: recorded_objects(state, seal) };
     let mut report = RunReport {
@@ -175,7 +181,7 @@ fn final_state(report: &RunReport, cancelled: bool) -> RunState {
     if may_pass { RunState::FailedTransient } else { RunState::FailedPermanent }
 }
 
-fn recorded_values(state: &State, seal: &dyn crate::rest::Seal) -> BTreeMap<Address, Value> {
+pub(super) fn recorded_values(state: &State, seal: &dyn crate::rest::Seal) -> BTreeMap<Address, Value> {
     state
         .current()
         .filter_map(|(address, object)| Some((address.clone(), object.attributes().wake(seal).ok()?)))

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use retrue_provider_api::{Type, Value};
+use retrue_provider_api::{Block, Type, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
+use crate::diagnostic::Diagnostic;
 use crate::expression::functions::Host;
 use crate::expression::{EvalError, Expression, Root, Scope, codes, evaluate};
 use crate::plan::{Action, Pending, Plan, PlannedValue};
 use crate::span::Span;
 use crate::survey::locals::{in_order, locals_in};
-use crate::survey::pending::WHOLE;
-use crate::survey::{FileHost, first_error};
+use crate::survey::pending::{WHOLE, evaluate_whole};
+use crate::survey::{FileHost, Functions, first_error};
 
 /// The values of all instances, as they are now.
 pub(super) struct Values {
@@ -27,7 +28,12 @@ pub(super) struct Values {
 
 impl Values {
     /// What is recorded, and what the plan says of instances that have no step.
-    pub(super) fn new(recorded: BTreeMap<Address, Value>, plan: &Plan, directory: PathBuf) -> Self {
+    pub(super) fn new(
+        recorded: BTreeMap<Address, Value>,
+        plan: &Plan,
+        directory: PathBuf,
+        functions: Functions,
+    ) -> Self {
         let mut values = recorded;
         let mut leaving = BTreeSet::new();
         for change in &plan.changes {
@@ -42,7 +48,14 @@ impl Values {
                 _ => {}
             }
         }
-        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host: FileHost::new(directory, false) }
+        let host = FileHost::new(directory, false).with_functions(functions);
+        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host }
+    }
+
+    /// Only what is recorded.
+    pub(super) fn recorded(recorded: BTreeMap<Address, Value>, directory: PathBuf, functions: Functions) -> Self {
+        let host = FileHost::new(directory, false).with_functions(functions);
+        Values { values: Mutex::new(recorded), leaving: BTreeSet::new(), locals: Mutex::default(), host }
     }
 
     /// Remembers what a step returned; null means that it is gone.
@@ -55,7 +68,13 @@ impl Values {
         }
     }
 
-    fn resolve(&self, block: &BlockAddress, key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
+    /// What a block stands for, or one of its instances.
+    pub(super) fn resolve(
+        &self,
+        block: &BlockAddress,
+        key: Option<&InstanceKey>,
+        span: Span,
+    ) -> Result<Value, EvalError> {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = values.get(&block.instance(key.cloned())) {
             return Ok(value.clone());
@@ -90,6 +109,11 @@ impl Values {
     pub(super) fn evaluate(&self, pending: &Pending, itself: Option<&Value>) -> Result<Value, Vec<EvalError>> {
         let expression = Expression::from_portable(&pending.expression).map_err(|error| vec![error])?;
         evaluate(&expression, &PendingScope { values: self, pending, itself })
+    }
+
+    /// Evaluates a whole body that was pending, in the form of a schema.
+    pub(super) fn evaluate_body(&self, pending: &Pending, block: &Block) -> Result<Value, Vec<Diagnostic>> {
+        evaluate_whole(pending, block, &PendingScope { values: self, pending, itself: None })
     }
 
     /// The whole value: what was known, with what was pending in its place.

@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::config::VARIABLE_PREFIX;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Applied, Compensated, OnFailure, PlanOptions, Planned, Workspace};
-use crate::plan::InDoubt;
+use crate::plan::{InDoubt, Plan};
 use crate::saga::RunState;
 
 /// What is to be done.
@@ -40,9 +40,6 @@ pub(crate) struct Request<'a> {
 pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending {
     session.listen();
     let options = session.options();
-    if request.plan_file.is_some() {
-        only_the_plan(session)?;
-    }
     let mut loaded = None;
     let workspace = match request.plan_file {
         // A plan is the whole program; of the stack only the place of the store is of interest.
@@ -58,15 +55,19 @@ pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending 
     session.close(&store, ending).await
 }
 
-/// A plan file carries its variables: values on the command line are refused before anything is done,
-/// those of the environment may be meant for other commands and are told to have no say.
-fn only_the_plan(session: &Session) -> Result<(), Failure> {
-    if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
+/// A plan file carries its variables, but for ephemeral ones, which rest nowhere: other values on the command
+/// line are refused before anything is done, those of the environment may be meant for other commands and are
+/// told to have no say.
+fn only_the_plan(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    let again = plan.ephemeral_variables();
+    let given = session.options().vars;
+    if given.iter().any(|(name, _)| !again.contains(name.as_str())) || !session.common.variable_files.is_empty() {
         return Err(super::exit::usage("a plan file carries its variables and takes no others"));
     }
     let options = session.options();
     let given = options.process_environment.keys().filter_map(|name| name.to_str());
-    for name in given.filter(|name| name.starts_with(VARIABLE_PREFIX)) {
+    let unread = given.filter(|name| name.strip_prefix(VARIABLE_PREFIX).is_some_and(|name| !again.contains(name)));
+    for name in unread {
         session.console.hint(&format!("note: {} is not read: a plan file carries its variables\n", visible(name)));
     }
     Ok(())
@@ -79,14 +80,14 @@ async fn with_store(
     request: &Request<'_>,
 ) -> Ending {
     let progress = Progress::new(session.console.clone());
+    let kept = request.plan_file.map(|path| engine::read_plan(path, store.seal())).transpose()?;
+    kept.iter().try_for_each(|plan| only_the_plan(session, plan))?;
     let doubtful = store.settle(&progress, &session.cancellation).await?;
-    let planned = match (request.plan_file, workspace) {
+    let planned = match (kept, workspace) {
         (None, Some(workspace)) => {
             store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
         }
-        (Some(path), _) => {
-            store.ready(engine::read_plan(path, store.seal())?, &doubtful, &session.cancellation).await?
-        }
+        (Some(plan), _) => store.ready(plan, &doubtful, &session.cancellation).await?,
         (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
     };
     session.warn(&planned.warnings, &planned.sources);

@@ -73,6 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(runtime) => {
             let ending = runtime.block_on(async {
                 let ending = dispatch(&session, verb).await;
+                crate::engine::close_ephemerals().await;
                 crate::registry::shut_down().await;
                 ending
             });

@@ -285,6 +285,7 @@ pub(crate) fn done(action: &str) -> &str {
     match action {
         "create" => "created",
         "adopt" => "adopted",
+        "import" => "imported",
         "update" => "updated",
         "replace" => "replaced",
         "delete" => "deleted",

@@ -69,8 +69,12 @@ codes! {
     UNKNOWN_PROVIDER = "RT0135";
     /// A reference where only constants are allowed.
     REFERENCE_NOT_ALLOWED = "RT0137";
+    /// An ephemeral value stands where it would be kept.
+    EPHEMERAL = "RT0138";
     /// A `moved` whose `from` is still declared, whose `to` is not, or that goes in a circle.
     BAD_MOVE = "RT0140";
+    /// An `[[import]]` that cannot hold: its target is not declared, or imported twice.
+    BAD_IMPORT = "RT0141";
     /// A type that no provider offers.
     UNKNOWN_TYPE = "RT0150";
     /// An attribute that the type does not have.

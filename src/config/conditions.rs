@@ -3,6 +3,7 @@
 use retrue_provider_api::{Data, Type, convert};
 
 use super::codes;
+use super::ephemeral::kept;
 use super::stack::Condition;
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Scope, evaluate};
@@ -22,6 +23,18 @@ pub fn truth(expression: &Expression, scope: &dyn Scope) -> Result<Option<bool>,
         Data::Unknown(..) => Ok(None),
         _ => Err(wrong("this is null, and neither true nor false".to_owned())),
     }
+}
+
+/// The truth value of what decides whether something is there; nothing ephemeral, for it shows.
+///
+/// # Errors
+/// As [`truth`], or it is ephemeral.
+pub fn decided(expression: &Expression, scope: &dyn Scope) -> Result<Option<bool>, Vec<Diagnostic>> {
+    let value = evaluate(expression, scope).map_err(into_diagnostics)?;
+    if value.marks_deep().ephemeral {
+        return Err(vec![kept("what `enabled` decides", expression.span())]);
+    }
+    truth(expression, scope)
 }
 
 /// Checks conditions: one diagnostic with the given code for each that does not hold. What is not known

@@ -15,7 +15,9 @@ mod body;
 mod check;
 pub mod codes;
 mod conditions;
+mod ephemeral;
 mod files;
+mod imports;
 mod json_schema;
 mod load;
 mod moved;
@@ -29,17 +31,18 @@ mod stack;
 mod variables;
 
 pub use body::evaluate_body;
-pub use check::{CheckedBody, Schemas, check, check_bodies};
-pub use conditions::{check_conditions, truth};
+pub use check::{CheckedBody, Schemas, check, check_bodies, types};
+pub use conditions::{check_conditions, decided, truth};
+pub use ephemeral::{kept, refuse_ephemeral};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory, stack_files};
 pub use json_schema::json_schema;
 pub use load::{Failed, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
-    Condition, DeleteOrder, DependsOn, IgnoreChanges, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
+    Condition, DeleteOrder, DependsOn, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
     ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
 };
-pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables};
+pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables, value_of};
 
 #[cfg(test)]
 mod tests;

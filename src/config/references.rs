@@ -6,23 +6,23 @@ use std::sync::Arc;
 use retrue_provider_api::{PathStep, Value};
 
 use super::codes;
-use super::stack::{Repetition, ResourceBlock, Stack};
+use super::stack::{Import, Repetition, ResourceBlock, Stack};
 use crate::address::{BlockAddress, InstanceKey, Mode};
 use crate::diagnostic::Diagnostic;
-use crate::expression::{Expression, Reference, Root, nearest};
+use crate::expression::{Expression, Reference, Root, TargetKey, nearest};
 use crate::span::Span;
 
 /// After so many complaints no nearest names are looked for: each costs a look at all names.
 const ADVICE_LIMIT: usize = 50;
 
 /// Words that stand where `var` and its like are meant.
-const ROOTS: &[&str] = &["var", "local", "data", "each", "count", "self", "path", "env"];
+const ROOTS: &[&str] = &["var", "local", "data", "ephemeral", "each", "count", "self", "path", "env"];
 
 /// What an expression may refer to, besides what is declared.
 #[derive(Clone, Copy, Default)]
 struct Place<'s> {
-    /// The block around it, where its instances are told apart.
-    instance_of: Option<&'s ResourceBlock>,
+    /// How what is around it is repeated, where its instances are told apart.
+    instance_of: Option<&'s Repetition>,
     /// Whether it decides about a block as a whole.
     whole: bool,
     /// Whether `self` is known.
@@ -56,6 +56,9 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Vec<Diagnostic>) {
     for block in stack.blocks.values() {
         checker.block(block);
     }
+    for import in &stack.imports {
+        checker.import(import);
+    }
 }
 
 /// The names of blocks by mode and type.
@@ -73,7 +76,7 @@ struct Checker<'c> {
 impl<'c> Checker<'c> {
     fn block(&mut self, block: &'c ResourceBlock) {
         let around = Place::default();
-        let inside = Place { instance_of: Some(block), ..around };
+        let inside = Place { instance_of: Some(&block.repetition), ..around };
         let after = Place { itself: true, ..inside };
         block.repetition.expression().into_iter().for_each(|expression| self.expression(expression, around));
         self.expression(&block.body, inside);
@@ -90,6 +93,12 @@ impl<'c> Checker<'c> {
         }
         for reference in &lifecycle.replace_triggered_by {
             self.reference(reference, inside);
+            if let Root::Ephemeral { .. } = &reference.root {
+                let message = format!("`{}` is another with every run: it triggers nothing", reference.root);
+                let hint = "name a resource, or an attribute of one";
+                self.diagnostics
+                    .push(Diagnostic::error(codes::REFERENCE_NOT_ALLOWED, message).at(reference.span).hint(hint));
+            }
         }
         for (target, span) in &block.depends_on {
             let key = match target {
@@ -104,6 +113,28 @@ impl<'c> Checker<'c> {
         }
         if let Some((name, span)) = &block.provider {
             self.provider(name, *span, block);
+        }
+    }
+
+    fn import(&mut self, import: &Import) {
+        import.repetition.expression().into_iter().for_each(|each| self.expression(each, Place::default()));
+        let inside = Place { instance_of: Some(&import.repetition), ..Place::default() };
+        self.expression(&import.id, inside);
+        match &import.key {
+            TargetKey::Expression(key) => {
+                for reference in key.references() {
+                    // The parser counts from the start of the text, not of the file.
+                    self.reference(&Reference { span: import.to_span, ..reference }, inside);
+                }
+            }
+            TargetKey::Written(key) => {
+                if let Some(block) = self.stack.blocks.get(&import.to)
+                    && !matches!(block.repetition, Repetition::One)
+                {
+                    self.instance(block, key, import.to_span);
+                }
+            }
+            TargetKey::None => {}
         }
     }
 
@@ -157,16 +188,14 @@ impl<'c> Checker<'c> {
                     self.missing(codes::UNKNOWN_LOCAL, format!("there is no local value `{name}`"), span, near);
                 }
             }
-            Root::Resource { .. } | Root::Data { .. } => self.block_reference(reference),
+            Root::Resource { .. } | Root::Data { .. } | Root::Ephemeral { .. } => self.block_reference(reference),
             Root::Each(_) => {
-                let repeated = place.instance_of.map(|block| &block.repetition);
-                if !matches!(repeated, Some(Repetition::ForEach(_))) {
+                if !matches!(place.instance_of, Some(Repetition::ForEach(_))) {
                     self.out_of_place("each", "a block with `for_each`", place, span);
                 }
             }
             Root::CountIndex => {
-                let repeated = place.instance_of.map(|block| &block.repetition);
-                if !matches!(repeated, Some(Repetition::Count(_))) {
+                if !matches!(place.instance_of, Some(Repetition::Count(_))) {
                     self.out_of_place("count.index", "a block with `count`", place, span);
                 }
             }
@@ -212,7 +241,7 @@ impl<'c> Checker<'c> {
             return Some(block);
         }
         let near = self.near_block(address);
-        let what = if address.mode == Mode::Data { "data source" } else { "resource" };
+        let what = address.mode.noun();
         self.missing(codes::UNKNOWN_RESOURCE, format!("there is no {what} `{address}`"), span, near);
         None
     }
@@ -241,7 +270,7 @@ impl<'c> Checker<'c> {
             let near = nearest(&address.name, names.iter().map(AsRef::as_ref))?;
             Some(BlockAddress::new(mode, Arc::clone(&address.type_name), near).to_string())
         };
-        let other = if address.mode == Mode::Data { Mode::Managed } else { Mode::Data };
+        let other = if address.mode == Mode::Managed { Mode::Data } else { Mode::Managed };
         of_mode(address.mode).or_else(|| of_mode(other)).or_else(|| {
             // The name may be right and the type wrong.
             let with_name =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::{Data, Number, Type, Value, convert};
 
 use super::codes;
+use super::ephemeral::kept;
 use super::stack::Repetition;
 use crate::address::InstanceKey;
 use crate::diagnostic::Diagnostic;
@@ -92,6 +93,9 @@ fn advised(message: impl Into<String>, span: Span, hint: &str) -> Box<Diagnostic
 }
 
 fn count(value: Value, span: Span) -> Result<Instances, Box<Diagnostic>> {
+    if value.marks_deep().ephemeral {
+        return Err(Box::new(kept("`count`", span)));
+    }
     if value.marks_deep().sensitive {
         return Err(wrong("`count` is sensitive, and the number of instances shows", span));
     }
@@ -119,6 +123,9 @@ fn for_each(value: Value, span: Span) -> Result<Instances, Box<Diagnostic>> {
         Data::Map(..) | Data::Object(_) => value.marks(),
         _ => value.marks_deep(),
     };
+    if marks.ephemeral {
+        return Err(Box::new(kept("a key of `for_each`", span)));
+    }
     if marks.sensitive {
         let hint = "`nonsensitive` makes the keys public, where they are no secret";
         return Err(advised("`for_each` is sensitive, and its keys show", span, hint));

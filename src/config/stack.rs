@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use retrue_provider_api::{ConversionError, Path, Type, Value};
+use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::expression::{Expression, Reference, TypeExpression};
+use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
 use crate::span::Span;
 
 /// One desired state: a directory with `retrue.toml`, all its files read as one.
@@ -36,6 +36,8 @@ pub struct Stack {
     pub outputs: BTreeMap<Arc<str>, Output>,
     /// Renames, in the order in which they are written.
     pub moved: Vec<Moved>,
+    /// Adoptions by id, in the order in which they are written.
+    pub imports: Vec<Import>,
     /// What is no error and yet to be told.
     pub warnings: Vec<Diagnostic>,
 }
@@ -84,6 +86,8 @@ pub struct Variable {
     pub nullable: bool,
     /// Whether its values are hidden.
     pub sensitive: bool,
+    /// Whether its values rest nowhere.
+    pub ephemeral: bool,
     /// For people.
     pub description: Option<Arc<str>>,
     /// Where its value comes from.
@@ -96,6 +100,11 @@ impl Variable {
     /// Its type; `dynamic` where none is written.
     pub fn kind(&self) -> &Type {
         self.constraint.kind()
+    }
+
+    /// A value of it with the marks that its values have.
+    pub fn marked(&self, value: Value) -> Value {
+        value.with_marks(Marks { sensitive: self.sensitive, ephemeral: self.ephemeral })
     }
 
     /// Brings a value to its type: fills in the defaults of optional attributes, then converts.
@@ -345,4 +354,21 @@ pub struct Moved {
     pub to: Address,
     /// The place of `to`.
     pub to_span: Span,
+}
+
+/// An adoption by id: what exists under it becomes what is declared under an address.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The block that it becomes, or becomes an instance of.
+    pub to: BlockAddress,
+    /// Which instance.
+    pub key: TargetKey,
+    /// The place of `to`.
+    pub to_span: Span,
+    /// How its system calls it.
+    pub id: Expression,
+    /// The provider configuration that is expected to find it, where one is named.
+    pub provider: Option<(Arc<str>, Span)>,
+    /// One import for each element, or only one.
+    pub repetition: Repetition,
 }

@@ -24,6 +24,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "RT0119" => "an address looks like `TYPE.NAME`, `TYPE.NAME[0]` or `TYPE.NAME[\"KEY\"]`",
         "RT0122" => "keep one of them",
         "RT0123" => "write it out: it is needed before anything is evaluated",
+        "RT0141" => "one `import` for each thing: to the address that is declared",
         "RT0140" => "one `moved` for each thing: from the address that it had to the one that is declared",
         "RT0151" => "`retrue providers schema TYPE` tells what the type has",
         "RT0152" => "`retrue providers schema TYPE` tells what the type needs",
@@ -76,6 +77,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "RT0423" | "RT0610" => {
             "`retrue apply` settles what can be told by looking; `retrue resolve ADDR` takes your answer"
         }
+        "RT0426" => "the documentation of the type says what its id looks like",
         "RT0424" => "write `sensitive = true` in the output, or `nonsensitive(…)` around what is no secret",
         "RT0508" => "mend the cause and run again: what was in progress is then settled first",
         "RT0601" => "it was sealed with another key, or changed by hand: give the key that the state was made with",

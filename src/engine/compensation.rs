@@ -204,15 +204,17 @@ impl Session {
     ) -> Result<Compensated, Failure> {
         let state = self.state().await?;
         let mut providers = Providers::default();
+        let mut opened = Vec::new();
         let mut journaled = BTreeMap::new();
         for history in &compensation.histories {
             let of_run = self.providers_of(history).await.map_err(Failure::one)?;
-            for (name, configured) in of_run.iter() {
+            for (name, configured) in of_run.all_ready() {
                 // The newest run comes first: its configuration is the one that is valid now.
                 if providers.get(name).is_none() {
                     providers.insert(Arc::clone(name), configured.clone());
                 }
             }
+            opened.push(of_run);
             for (name, form) in &history.started.providers {
                 journaled.entry(name.clone()).or_insert_with(|| form.clone());
             }
@@ -226,6 +228,12 @@ impl Session {
             steps: compensation.steps.len(),
             input: BTreeMap::new(),
             providers: journaled,
+            ephemerals: compensation.histories.iter().flat_map(|history| history.started.ephemerals.clone()).collect(),
+            ephemeral_sources: compensation
+                .histories
+                .iter()
+                .flat_map(|history| history.started.ephemeral_sources.clone())
+                .collect(),
             continues: None,
             compensates,
         };
@@ -248,6 +256,9 @@ impl Session {
             skip: compensation.skip,
         };
         let report = unwind(request).await.map_err(|error| journal_stop(&error))?;
+        for of_run in opened {
+            of_run.close().await;
+        }
         self.help_readers().await;
         Ok(Compensated::Unwound(Box::new(report)))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use retrue_provider_api::{Block, Image, ImageRequest, ImportRequest, Imported, ReadRequest, Type, Value};
+use retrue_provider_api::{Block, Image, ImageRequest, ReadRequest, Type, Value};
 
 use crate::address::Address;
 use crate::diagnostic::Diagnostic;
@@ -13,10 +13,10 @@ use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, PlanKind, Step, StepEffect, codes as plan_codes};
 use crate::saga::journal::Entry;
 use crate::saga::state::{generation_key, object_key};
-use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, State, codes};
+use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, codes};
 use crate::store::Write;
 use crate::survey::calls::within;
-use crate::survey::{Calls, Configured};
+use crate::survey::{Calls, Configured, Records, importing};
 
 impl Session {
     /// Records what exists under an id as an address that the stack declares. Nothing outside changes; what
@@ -57,7 +57,12 @@ impl Session {
             ))
         })?;
         let object = self.imported(step, configured, id, cancellation).await?;
-        refuse_second_owner(&state, &object, address, id, self.seal())?;
+        let records = Records::open(&state, &[], self.seal())
+            .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))?;
+        if let Some(other) = importing::owner(&records, address, &object.provider.instance, &object.attributes) {
+            let hint = format!("`retrue state mv {other} {address}` renames it");
+            return Err(Failure::one(importing::owned_elsewhere(id, other).hint(hint)));
+        }
         let resting = RestingObject::new(&object, self.seal());
         let value = serde_json::to_value(&resting).map_err(|error| journal_stop(&error.into()))?;
         let entry = Entry {
@@ -91,14 +96,8 @@ impl Session {
         let capability = configured.provider.capability(&step.type_name, &plain);
         let limit = capability.time_limits.read;
         let calls = Calls::reading(cancellation.hard.clone());
-        let context = calls.context(address, limit);
-        let request = ImportRequest { type_name: step.type_name.to_string(), id: id.to_owned() };
-        let found = within(limit, "import", configured.provider.import(&context, request))
-            .await
-            .map_err(|error| problem(format!("`{id}` cannot be imported: {error}")))?;
-        let of_type = |imported: &Imported| imported.type_name == *step.type_name;
-        let Imported { object: observed, .. } =
-            found.into_iter().find(of_type).ok_or_else(|| problem(format!("there is no `{id}`")))?;
+        let found = importing::find(configured, address, id, &plain, &calls).await.map_err(problem)?;
+        let observed = found.object;
         let context = retrue_provider_api::Context { blobs: self.store.blobs(), ..calls.context(address, limit) };
         let request = ImageRequest {
             object: ReadRequest {
@@ -130,30 +129,8 @@ impl Session {
             run: String::new(),
             origin: Origin::Adopted(Some(Image { state: marked(image.state), ..image })),
             lifecycle: step.lifecycle.clone(),
+            sent_write_only: false,
             config,
         })
-    }
-}
-
-/// One object has one owner: what has the same id, by the same provider, is recorded already.
-fn refuse_second_owner(
-    state: &State,
-    object: &RecordedObject,
-    address: &Address,
-    id: &str,
-    seal: &dyn crate::rest::Seal,
-) -> Result<(), Failure> {
-    let Some(of) = object.id() else { return Ok(()) };
-    let same = |(other, recorded): &(&Address, &RestingObject)| {
-        other.type_name() == address.type_name()
-            && recorded.provider().instance == object.provider.instance
-            && recorded.attributes().wake(seal).is_ok_and(|value| value.get("id").and_then(Value::as_str) == Some(&of))
-    };
-    match state.current().find(same) {
-        None => Ok(()),
-        Some((other, _)) => Err(Failure::one(
-            Diagnostic::error(plan_codes::IDENTITY_ELSEWHERE, format!("`{id}` is recorded as `{other}` already"))
-                .hint(format!("`retrue state mv {other} {address}` renames it")),
-        )),
     }
 }

@@ -39,5 +39,10 @@ pub use workspace::{
     DEFAULT_ENVIRONMENT, Workspace, checked_workspace, install, load, schemas, store_directory, validate, workspace,
 };
 
+/// Closes whatever is ephemeral and still open, however a command ended.
+pub async fn close_ephemerals() {
+    crate::survey::ephemeral::close_all().await;
+}
+
 #[cfg(test)]
 mod tests;

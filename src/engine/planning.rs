@@ -1,6 +1,7 @@
 //! Planning, and plan files.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use retrue_provider_api::Value;
@@ -16,7 +17,9 @@ use crate::plan::{self, InDoubt, Plan, PlanKind};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::store::Sealer;
-use crate::survey::{BlockScope, Calls, Known, Providers, Records, Request, Surveyed, recorded_instances, survey};
+use crate::survey::{
+    BlockScope, Calls, Known, Providers, Records, Request, Surveyed, functions_of, open_all, recorded_instances, survey,
+};
 
 /// A plan, and what came with making it.
 pub struct Planned {
@@ -214,7 +217,7 @@ pub fn open_plan(options: &Options, path: &Path) -> Result<Plan, Failure> {
 }
 
 /// The value of a bare expression over variables, locals and what is recorded.
-pub fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
+pub async fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
     let workspace = workspace(options)?;
     let looked = look(options, Some(&workspace.stack))?;
     let mut sources = workspace.sources.clone();
@@ -234,7 +237,23 @@ pub fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
         None => recorded_instances(&workspace.stack, &Records::default()),
     };
     let known = Known::new(&workspace.stack, &workspace.variables.values, &options.process_environment);
-    let known = known.with_blocks(blocks);
+    let (opened, problems) =
+        open_all(&workspace.stack, &options.process_environment, called(&workspace, &expression)).await;
+    if !problems.is_empty() {
+        return Err(Failure::many(problems, sources));
+    }
+    let known = known.with_functions(functions_of(&opened)).with_blocks(blocks);
     evaluate(&expression, &BlockScope::plain(&known))
         .map_err(|errors| Failure::many(errors.into_iter().map(Diagnostic::from).collect(), sources))
+}
+
+/// The providers whose functions an expression, or a local, calls.
+fn called(workspace: &Workspace, expression: &Expression) -> Vec<Arc<str>> {
+    let locals = workspace.stack.locals.values().map(|local| &local.value);
+    let functions = locals.chain([expression]).flat_map(Expression::functions);
+    let providers = functions.filter_map(|name| {
+        let (provider, _) = name.strip_prefix("provider::")?.split_once("::")?;
+        workspace.stack.providers.contains_key(provider).then(|| Arc::from(provider))
+    });
+    providers.collect()
 }

@@ -45,6 +45,7 @@ pub async fn reconcile(
     let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();
     let basis = Basis { only: Some(&recorded), ..basis };
     let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
+    planned.providers.close().await;
     Ok((Report::new(&planned.plan, planned.in_true), planned))
 }
 
@@ -133,6 +134,8 @@ impl Session {
             steps: entries.len(),
             input: BTreeMap::new(),
             providers: BTreeMap::new(),
+            ephemerals: Vec::new(),
+            ephemeral_sources: BTreeMap::new(),
             continues: None,
             compensates: Vec::new(),
         };

@@ -9,8 +9,9 @@ use serde_json::Value as Json;
 use crate::address::Address;
 use crate::apply::context::Caller;
 use crate::apply::journal_failure;
+use crate::apply::late::{give_again, make_ready};
 use crate::apply::run::{ApplyRequest, RunReport, apply};
-use crate::apply::settle::{SettleError, journaled, providers_of, reopened, settle_run};
+use crate::apply::settle::{Outside, SettleError, journaled, providers_of, reopened, settle_run};
 use crate::apply::unwind::needed_blobs;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Stack;
@@ -20,12 +21,13 @@ use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, until_cancelled};
 use crate::engine::workspace::{Workspace, holder, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
+use crate::plan::file::rest_ephemeral;
 use crate::plan::{InDoubt, Plan, PlanKind};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
-use crate::survey::Calls;
+use crate::survey::{Calls, Providers};
 
 /// The store with the lock held. What goes wrong in the store is a [`Failure`].
 pub struct Session {
@@ -106,9 +108,33 @@ impl Session {
     }
 
     /// The providers of a run, configured as its journal says.
-    pub(super) async fn providers_of(&self, history: &RunHistory) -> Result<crate::survey::Providers, Diagnostic> {
-        let Options { directory, process_environment, .. } = &self.options;
-        providers_of(history, self.seal(), directory, process_environment, &|source| self.source(source)).await
+    pub(super) async fn providers_of(&self, history: &RunHistory) -> Result<Providers, Diagnostic> {
+        let records = self.store.state().await;
+        let state = records.ok().and_then(|records| State::read(records).ok()).unwrap_or_default();
+        let outside = Outside {
+            seal: self.seal(),
+            state: &state,
+            directory: &self.options.directory,
+            environment: &self.options.process_environment,
+            sources: &|source| self.source(source),
+            given: &self.given(&history.started.ephemeral_sources)?,
+            calls: &Calls::reading(Default::default()),
+        };
+        providers_of(history, &outside).await
+    }
+
+    /// The values that are given for variables now, for those that are kept nowhere.
+    fn given(&self, sources: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Diagnostic> {
+        let prefix = crate::config::VARIABLE_PREFIX;
+        let environment = self.options.process_environment.iter().filter_map(|(name, value)| {
+            Some((name.to_str()?.strip_prefix(prefix)?.to_owned(), value.to_str()?.to_owned()))
+        });
+        let given = environment.chain(self.options.vars.iter().cloned());
+        let given: BTreeMap<String, Value> = given.map(|(name, text)| (name, crate::config::value_of(&text))).collect();
+        let left = sources.iter().filter(|(name, _)| !given.contains_key(*name));
+        let read = left.map(|(name, source)| Ok((name.clone(), self.source(source)?)));
+        let read = read.collect::<Result<BTreeMap<_, _>, Diagnostic>>()?;
+        Ok(given.into_iter().chain(read).collect())
     }
 
     /// Reads a secret from the source that was kept in its place.
@@ -140,7 +166,7 @@ impl Session {
                 }
             }
             let providers = if nothing_open {
-                crate::survey::Providers::default()
+                Providers::default()
             } else {
                 self.providers_of(&history).await.map_err(Failure::one)?
             };
@@ -212,8 +238,12 @@ impl Session {
             providers: plan
                 .providers
                 .iter()
+                // What is configured later is written down then.
+                .filter(|(_, instance)| !instance.late)
                 .map(|(name, instance)| (name.to_string(), journaled(instance, self.seal())))
                 .collect(),
+            ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, self.seal())).collect(),
+            ephemeral_sources: plan.sources.clone(),
             continues: continued(&state),
             compensates: Vec::new(),
         };
@@ -255,6 +285,7 @@ impl Session {
                 None => applied.compensated = Some(self.unwind_own(&applied, observer, cancellation).await?),
             }
         }
+        planned.providers.close().await;
         self.tidy(planned.keep).await?;
         Ok(applied)
     }
@@ -266,7 +297,7 @@ impl Session {
     /// refused.
     pub async fn ready(
         &self,
-        plan: Plan,
+        mut plan: Plan,
         doubtful: &[InDoubt],
         cancellation: &Cancellation,
     ) -> Result<Planned, Failure> {
@@ -281,19 +312,24 @@ impl Session {
             seal: self.seal(),
         };
         crate::apply::base::check_base(&plan, &present).map_err(|moved| base_moved(&moved))?;
-        let mut providers = crate::survey::Providers::default();
-        for (name, instance) in &plan.providers {
-            providers
-                .configure(
-                    Arc::clone(name),
-                    instance.clone(),
-                    &self.options.directory,
-                    &self.options.process_environment,
-                )
-                .await
-                .map_err(Failure::one)?;
-        }
+        let given = self.given(&plan.sources).map_err(Failure::one)?;
+        give_again(&mut plan, &given).map_err(Failure::one)?;
         let calls = Calls::reading(cancellation.soft.clone());
+        let Options { directory, process_environment, .. } = &self.options;
+        let mut providers = Providers::default();
+        for (name, instance) in &plan.providers {
+            let (name, instance) = (Arc::clone(name), instance.clone());
+            let done = match instance.again {
+                Some(_) => providers.open_late(name, instance, directory, process_environment).await,
+                None => providers.configure(name, instance, directory, process_environment).await,
+            };
+            done.map_err(Failure::one)?;
+        }
+        let now = plan.providers.iter().filter(|(_, instance)| instance.again.is_some() && !instance.late);
+        let now: Vec<Arc<str>> = now.map(|(name, _)| Arc::clone(name)).collect();
+        make_ready(&now, &plan.ephemerals, &providers, (&state, self.seal()), directory, &calls)
+            .await
+            .map_err(Failure::one)?;
         let checked =
             crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
         until_cancelled(&cancellation.soft, checked).await?.map_err(|moved| base_moved(&moved))?;

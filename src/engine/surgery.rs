@@ -30,8 +30,13 @@ fn may_move(from: &Address, to: &Address) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| {
         Err(Failure::one(Diagnostic::error(crate::config::codes::BAD_MOVE, message).hint(hint)))
     };
-    if let Some(data) = [from, to].into_iter().find(|address| address.block.mode == Mode::Data) {
-        return refused(format!("`{data}` is data, and data is not recorded"), "only resources can be moved");
+    if let Some(other) = [from, to].into_iter().find(|address| address.block.mode != Mode::Managed) {
+        let noun = other.block.mode.noun();
+        return refused(
+            format!("`{other}` is no resource but a {noun}, which is not recorded")
+                .replace("a ephemeral", "an ephemeral"),
+            "only resources can be moved",
+        );
     }
     if from.type_name() != to.type_name() {
         return refused(

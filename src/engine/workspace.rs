@@ -211,6 +211,7 @@ async fn asked(providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>, bodies: &[Chec
             None => Subject::Provider,
             Some(Mode::Managed) => Subject::Resource,
             Some(Mode::Data) => Subject::Data,
+            Some(Mode::Ephemeral) => Subject::Ephemeral,
         };
         let type_name = body.block.map(|block| block.address.type_name.to_string()).unwrap_or_default();
         let named = body.block.map_or_else(|| format!("provider.{}", body.provider), |block| block.address.to_string());

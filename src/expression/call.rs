@@ -18,10 +18,8 @@ use crate::span::Span;
 
 impl Evaluator<'_> {
     pub(super) fn call(&self, call: &Call, span: Span, errors: &mut Errors) -> Value {
-        if call.name.starts_with("provider::") {
-            let message = format!("`{}`: functions of providers are not there yet", call.name);
-            errors.push(EvalError::new(codes::NOT_YET, message, call.name_span));
-            return unknown();
+        if let Some(name) = call.name.strip_prefix("provider::") {
+            return self.provided(name, call, span, errors);
         }
         if !functions::exists(&call.name) {
             let message = format!("there is no function `{}`", call.name);
@@ -56,6 +54,51 @@ impl Evaluator<'_> {
         };
         result.unwrap_or_else(|found| {
             errors.extend(found);
+            unknown()
+        })
+    }
+
+    /// A call of `provider::PROVIDER::FUNCTION`.
+    fn provided(&self, name: &str, call: &Call, span: Span, errors: &mut Errors) -> Value {
+        let refused = |message: String| EvalError::new(codes::UNKNOWN_FUNCTION, message, call.name_span);
+        let Some((provider, function)) = name.split_once("::").filter(|(_, function)| !function.contains("::")) else {
+            let hint = "a function of a provider is `provider::PROVIDER::FUNCTION`";
+            errors.push(refused(format!("`{}` names no function", call.name)).hint(hint));
+            return unknown();
+        };
+        let host = self.scope.host();
+        let offered = match host.offers(provider) {
+            Ok(offered) => offered,
+            Err(message) => {
+                let hint = "the name is that of a `[provider.NAME]` of the stack";
+                errors.push(refused(message).hint(hint));
+                return unknown();
+            }
+        };
+        let Some(schema) = offered.functions.get(function) else {
+            let near = nearest(function, offered.functions.keys().map(String::as_str));
+            let hint = match near {
+                Some(near) => format!("did you mean `provider::{provider}::{near}`?"),
+                None if offered.functions.is_empty() => format!("the provider `{provider}` offers none"),
+                None => {
+                    let some: Vec<&str> = offered.functions.keys().take(12).map(String::as_str).collect();
+                    format!("it offers {}", some.join(", "))
+                }
+            };
+            errors.push(refused(format!("the provider `{provider}` has no function `{function}`")).hint(hint));
+            return unknown();
+        };
+        let before = errors.len();
+        let arguments = self.arguments(call, errors);
+        if errors.len() > before {
+            return unknown();
+        }
+        let Some(arguments) = arguments else { return Value::unknown(schema.result.without_optional()) };
+        let values: Vec<Value> = arguments.iter().map(|(value, _)| value.clone()).collect();
+        functions::call_provided(provider, function, schema, &values, host).unwrap_or_else(|error| {
+            let argument = |index: usize| arguments.get(index).or(arguments.last()).map_or(span, |(_, span)| *span);
+            let place = error.argument.map_or(span, argument);
+            errors.push(EvalError::new(codes::FUNCTION, format!("{}(): {}", call.name, error.message), place));
             unknown()
         })
     }

@@ -101,7 +101,12 @@ fn errors_have_codes_places_and_hints() {
     check("'${var}'", codes::INVALID_REFERENCE, "var", "");
     check("'${each.ky}'", codes::INVALID_REFERENCE, "each.ky", "");
     check("'${module.m.x}'", codes::NOT_YET, "module.m.x", "");
-    check("'${provider::a::f(1)}'", codes::NOT_YET, "provider::a::f", "");
+    check(
+        "'${provider::a::f(1)}'",
+        codes::UNKNOWN_FUNCTION,
+        "provider::a::f",
+        "the name is that of a `[provider.NAME]` of the stack",
+    );
     check("'${nosuch(1)}'", codes::UNKNOWN_FUNCTION, "nosuch", "");
     check("'${uper(\"x\")}'", codes::UNKNOWN_FUNCTION, "uper", "did you mean `upper`?");
     check("'${var.objects[0].nme.x}'", codes::NO_SUCH_ATTRIBUTE, "var.objects[0].nme", "did you mean `name`?");

@@ -13,7 +13,8 @@ use crate::address::InstanceKey;
 use crate::span::Span;
 
 /// The first words that are no type of a resource.
-const WORDS: [&str; 10] = ["var", "local", "data", "each", "count", "self", "path", "env", "resource", "module"];
+const WORDS: [&str; 11] =
+    ["var", "local", "data", "ephemeral", "each", "count", "self", "path", "env", "resource", "module"];
 
 impl Lowering<'_> {
     /// A name, with the steps behind it.
@@ -52,11 +53,15 @@ impl Lowering<'_> {
                 (Some(type_name), Some(name)) => (Root::Data { type_name, name }, 2),
                 _ => return Err(malformed("data.TYPE.NAME")),
             },
+            "ephemeral" => match (attribute(0), attribute(1)) {
+                (Some(type_name), Some(name)) => (Root::Ephemeral { type_name, name }, 2),
+                _ => return Err(malformed("ephemeral.TYPE.NAME")),
+            },
             "resource" => match (attribute(0), attribute(1)) {
                 (Some(type_name), Some(name)) => (Root::Resource { type_name, name }, 2),
                 _ => return Err(malformed("resource.TYPE.NAME")),
             },
-            "module" | "ephemeral" | "flag" | "phase" => {
+            "module" | "flag" | "phase" => {
                 let message = format!("`{name}` cannot be referred to yet: this version does not have it");
                 return Err(EvalError::new(codes::NOT_YET, message, span));
             }

@@ -41,7 +41,7 @@ pub use reference::{Each, Reference, Root};
 pub use render::render;
 pub use scope::Scope;
 pub use stack::{STACK_SIZE, with_deep_stack};
-pub use tree::Expression;
+pub use tree::{Expression, TargetKey};
 pub use type_expression::TypeExpression;
 
 #[cfg(test)]

@@ -30,6 +30,13 @@ pub enum Root {
         /// The name.
         name: Arc<str>,
     },
+    /// `ephemeral.TYPE.NAME`
+    Ephemeral {
+        /// The type.
+        type_name: Arc<str>,
+        /// The name.
+        name: Arc<str>,
+    },
     /// `each.key` or `each.value`
     Each(Each),
     /// `count.index`
@@ -61,6 +68,9 @@ impl Root {
             Root::Data { type_name, name } => {
                 Some(BlockAddress::new(Mode::Data, Arc::clone(type_name), Arc::clone(name)))
             }
+            Root::Ephemeral { type_name, name } => {
+                Some(BlockAddress::new(Mode::Ephemeral, Arc::clone(type_name), Arc::clone(name)))
+            }
             _ => None,
         }
     }
@@ -73,6 +83,7 @@ impl fmt::Display for Root {
             Root::Local(name) => write!(f, "local.{name}"),
             Root::Resource { type_name, name } => write!(f, "{type_name}.{name}"),
             Root::Data { type_name, name } => write!(f, "data.{type_name}.{name}"),
+            Root::Ephemeral { type_name, name } => write!(f, "ephemeral.{type_name}.{name}"),
             Root::Each(Each::Key) => f.write_str("each.key"),
             Root::Each(Each::Value) => f.write_str("each.value"),
             Root::CountIndex => f.write_str("count.index"),

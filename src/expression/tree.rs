@@ -5,7 +5,7 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 
 use super::reference::{Reference, Root, collect};
-use crate::address::InstanceKey;
+use crate::address::{BlockAddress, InstanceKey};
 use crate::span::Span;
 
 /// An expression: a value, a template, or a list or table of expressions. Cloning is cheap.
@@ -81,6 +81,17 @@ pub(super) enum Form {
 pub(super) enum Key {
     Static(InstanceKey),
     Dynamic(Expression),
+}
+
+/// Which instance of a block is meant, from outside of this room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKey {
+    /// The block itself.
+    None,
+    /// This one.
+    Written(InstanceKey),
+    /// The one that an expression names.
+    Expression(Expression),
 }
 
 /// A call of a function.
@@ -190,6 +201,17 @@ impl Expression {
             }
         };
         only_steps(self.parsed()).then(|| self.references().into_iter().next()).flatten()
+    }
+
+    /// The block that it names, and which instance of it, where it does nothing else.
+    pub fn as_target(&self) -> Option<(BlockAddress, TargetKey)> {
+        let Kind::Reference { root, key } = self.parsed().kind() else { return None };
+        let key = match key {
+            None => TargetKey::None,
+            Some(Key::Static(key)) => TargetKey::Written(key.clone()),
+            Some(Key::Dynamic(expression)) => TargetKey::Expression(expression.clone()),
+        };
+        Some((root.block()?, key))
     }
 
     /// The names of the functions that it calls, in the order in which they are written.

@@ -184,6 +184,21 @@ impl Graph {
         self.next_blocks(&node, |node, next| next.extend(self.dependents.get(node).into_iter().flatten()))
     }
 
+    /// Whether anything but an output or a local depends on a block, directly or by way of locals.
+    pub fn is_needed(&self, block: &BlockAddress) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<usize> = self.position(&Node::Block(block.clone())).into_iter().collect();
+        while let Some(node) = open.pop() {
+            for dependent in self.dependents.get(node).into_iter().flatten().filter(|next| seen.insert(**next)) {
+                match self.nodes.get(*dependent) {
+                    Some(Node::Block(_) | Node::Provider(_)) => return true,
+                    _ => open.push(*dependent),
+                }
+            }
+        }
+        false
+    }
+
     fn next_blocks(&self, start: &Node, step: impl Fn(usize, &mut Vec<usize>)) -> Vec<&BlockAddress> {
         let mut found = BTreeSet::new();
         let mut seen = BTreeSet::new();
@@ -257,6 +272,11 @@ impl Found<'_> {
         lifecycle.preconditions.iter().for_each(|condition| self.condition(condition));
         lifecycle.postconditions.iter().for_each(|condition| self.condition(condition));
         lifecycle.replace_triggered_by.iter().for_each(|reference| self.reference(reference));
+        // What is imported has to be known before it is planned.
+        for import in stack.imports.iter().filter(|import| import.to == block.address) {
+            import.repetition.expression().into_iter().for_each(|expression| self.expression(expression));
+            self.expression(&import.id);
+        }
     }
 
     fn condition(&mut self, condition: &Condition) {

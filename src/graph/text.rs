@@ -12,7 +12,11 @@ impl Graph {
         let mut text = format!("digraph {} {{\n  rankdir = \"LR\"\n", quoted(name));
         text.push_str("  node [shape = \"box\"]\n");
         for (block, _) in self.blocks() {
-            let shape = if block.mode == Mode::Data { " [shape = \"ellipse\"]" } else { "" };
+            let shape = match block.mode {
+                Mode::Managed => "",
+                Mode::Data => " [shape = \"ellipse\"]",
+                Mode::Ephemeral => " [shape = \"hexagon\"]",
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {}{shape}", quoted(&block.to_string()));
         }
@@ -34,6 +38,7 @@ impl Graph {
             let _ = match block.mode {
                 Mode::Data => writeln!(text, "  n{id}([\"{label}\"])"),
                 Mode::Managed => writeln!(text, "  n{id}[\"{label}\"]"),
+                Mode::Ephemeral => writeln!(text, "  n{id}{{{{\"{label}\"}}}}"),
             };
         }
         for (block, needs) in self.blocks() {

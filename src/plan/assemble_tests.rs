@@ -42,6 +42,8 @@ fn chain(address: Address, effect: StepEffect, dependencies: &[BlockAddress]) ->
         schema_version: 0,
         adopts: false,
         restores: false,
+        import: None,
+        late: false,
     };
     Chain { steps: vec![step], recorded_dependencies: Vec::new() }
 }

@@ -48,5 +48,7 @@ pub const IN_DOUBT: &str = "RT0423";
 pub const SENSITIVE_OUTPUT: &str = "RT0424";
 /// The program of a provider is not installed, or cannot be had.
 pub const NOT_INSTALLED: &str = "RT0425";
+/// An import cannot be carried out.
+pub const IMPORT: &str = "RT0426";
 /// Tables about a provider that cannot be understood.
 pub const PROVIDER_TABLES: &str = "RT0427";

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value};
+use retrue_provider_api::{
+    Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
+};
 
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::Diagnostic;
@@ -114,6 +116,17 @@ pub struct Instance<'a> {
     pub destroying: bool,
     /// Whether what is wrong is no obstacle: only how it stands to the record is asked for.
     pub looking: bool,
+    /// What is outside was found by an id that somebody gave.
+    pub import: Option<PlannedImport>,
+}
+
+/// An adoption by id.
+#[derive(Clone, Debug)]
+pub struct PlannedImport {
+    /// The id.
+    pub id: Arc<str>,
+    /// What else it stands for, in words.
+    pub also_found: Vec<String>,
 }
 
 /// What happens to one instance.
@@ -202,6 +215,7 @@ fn blank_change(instance: &Instance<'_>) -> Change {
         moved_from: instance.moved_from.clone(),
         create_before_destroy: false,
         warnings: Vec::new(),
+        import: None,
     }
 }
 
@@ -269,7 +283,8 @@ fn adopt(instance: &Instance<'_>, desired: &Desired, observed: &Observed, decisi
         );
         return;
     }
-    if !desired.adopt_existing {
+    // What somebody names is meant, whatever holds for what is merely found.
+    if !desired.adopt_existing && instance.import.is_none() {
         decision.errors.push(
             Diagnostic::error(codes::EXISTS, format!("`{address}` exists, and `on_existing` is \"fail\""))
                 .at(desired.span)
@@ -303,12 +318,20 @@ fn adopt(instance: &Instance<'_>, desired: &Desired, observed: &Observed, decisi
         step.reversibility = Reversibility::Full;
     }
     let change = &mut decision.change;
-    change.action = Action::Adopt;
-    change.reasons.push(if differs {
-        "it exists, nobody owns it, and it differs".into()
-    } else {
-        "it exists, and nobody owns it".to_owned()
+    change.action = if instance.import.is_some() { Action::Import } else { Action::Adopt };
+    change.reasons.push(match (&instance.import, differs) {
+        (Some(_), true) => "an import names it, and it differs".to_owned(),
+        (Some(_), false) => "an import names it".to_owned(),
+        (None, true) => "it exists, nobody owns it, and it differs".into(),
+        (None, false) => "it exists, and nobody owns it".to_owned(),
     });
+    if let Some(import) = &instance.import {
+        change.import = Some(Arc::clone(&import.id));
+        step.import = Some(Arc::clone(&import.id));
+        change.warnings.extend(import.also_found.iter().map(|other| {
+            format!("its id stands for more, which stays without an owner until it is imported, too: {other}")
+        }));
+    }
     change.after = step.planned.clone();
     change.reversible = step.reversibility.clone();
     change.warnings.extend(response.warnings.iter().cloned());
@@ -463,17 +486,6 @@ fn record_is_stale(
         || recorded.lifecycle != desired.lifecycle
         || recorded.dependencies != desired.dependencies
         || recorded.provenance != desired.provenance
-}
-
-/// The configuration as it rests: without what is sent and never kept.
-pub fn without_write_only(block: &Block, config: &Value) -> Value {
-    block.attributes.iter().filter(|(_, attribute)| attribute.write_only).fold(
-        config.clone(),
-        |config, (name, attribute)| match config.get(name) {
-            Some(value) if !value.is_null() => config.with_attribute(name, Value::null(attribute.value_type())),
-            _ => config,
-        },
-    )
 }
 
 /// The step that checks conditions of an instance that nothing else happens to.

@@ -11,7 +11,8 @@ use crate::address::{Address, BlockAddress};
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange, Pending,
-    PendingCondition, Pivot, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
+    PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, Step,
+    StepId,
 };
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
@@ -65,6 +66,10 @@ struct PlanV1 {
     groups: Vec<Vec<usize>>,
     outputs: Vec<OutputV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ephemerals: Vec<EphemeralV1>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<String, String>,
     drift: Vec<DriftV1>,
     in_doubt: Vec<InDoubt>,
     pivot: Option<Pivot>,
@@ -85,14 +90,31 @@ struct ChangeV1 {
     moved_from: Option<Address>,
     create_before_destroy: bool,
     warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<Arc<str>>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// An expression that waits, at rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PendingV1 {
+pub struct PendingV1 {
     expression: serde_json::Value,
     bindings: BTreeMap<String, RestingValue>,
     locals: BTreeMap<String, serde_json::Value>,
+}
+
+/// Something ephemeral, at rest: how it is opened, and nothing of its value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EphemeralV1 {
+    address: Address,
+    provider: Arc<str>,
+    config: PendingV1,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    preconditions: Vec<ConditionV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    postconditions: Vec<ConditionV1>,
+    limit: std::time::Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,7 +124,7 @@ struct PlannedV1 {
     pending: BTreeMap<String, PendingV1>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConditionV1 {
     condition: PendingV1,
@@ -138,6 +160,10 @@ struct StepV1 {
     schema_version: u64,
     adopts: bool,
     restores: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    import: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,6 +184,10 @@ struct ProviderV1 {
     origin: Option<ProviderOrigin>,
     config: PlannedV1,
     sources: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<PendingV1>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -228,7 +258,8 @@ fn digest_of(plan: &PlanV1) -> String {
     writer.get_ref().finalize().to_hex().to_string()
 }
 
-fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
+/// Lays an expression that waits to rest.
+pub fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
     PendingV1 {
         expression: pending.expression.clone(),
         bindings: pending.bindings.iter().map(|(name, value)| (name.clone(), RestingValue::new(value, seal))).collect(),
@@ -236,7 +267,8 @@ fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
     }
 }
 
-fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, UnsealError> {
+/// The expression again.
+pub fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, UnsealError> {
     Ok(Pending {
         expression: pending.expression,
         bindings: pending
@@ -287,6 +319,32 @@ fn wake_conditions(conditions: Vec<ConditionV1>, seal: &dyn Seal) -> Result<Vec<
         .collect()
 }
 
+/// Lays something ephemeral to rest: how it is opened.
+pub fn rest_ephemeral(ephemeral: &PlannedEphemeral, seal: &dyn Seal) -> EphemeralV1 {
+    let conditions =
+        |conditions: &[PendingCondition]| conditions.iter().map(|condition| rest_condition(condition, seal)).collect();
+    EphemeralV1 {
+        address: ephemeral.address.clone(),
+        provider: Arc::clone(&ephemeral.provider),
+        config: rest_pending(&ephemeral.config, seal),
+        preconditions: conditions(&ephemeral.preconditions),
+        postconditions: conditions(&ephemeral.postconditions),
+        limit: ephemeral.limit,
+    }
+}
+
+/// It again.
+pub fn wake_ephemeral(ephemeral: EphemeralV1, seal: &dyn Seal) -> Result<PlannedEphemeral, UnsealError> {
+    Ok(PlannedEphemeral {
+        address: ephemeral.address,
+        provider: ephemeral.provider,
+        config: wake_pending(ephemeral.config, seal)?,
+        preconditions: wake_conditions(ephemeral.preconditions, seal)?,
+        postconditions: wake_conditions(ephemeral.postconditions, seal)?,
+        limit: ephemeral.limit,
+    })
+}
+
 fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
     let rest = |value| RestingValue::new(value, seal);
     PlanV1 {
@@ -309,6 +367,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 moved_from: change.moved_from.clone(),
                 create_before_destroy: change.create_before_destroy,
                 warnings: change.warnings.clone(),
+                import: change.import.clone(),
             })
             .collect(),
         steps: plan.steps.iter().map(|step| rest_step(step, seal)).collect(),
@@ -332,10 +391,14 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                     origin: instance.origin.clone(),
                     config: rest_planned(&instance.config, seal),
                     sources: instance.sources.clone(),
+                    again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
+                    late: instance.late,
                 };
                 (Arc::clone(name), form)
             })
             .collect(),
+        ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, seal)).collect(),
+        sources: plan.sources.clone(),
         drift: plan
             .drift
             .iter()
@@ -383,6 +446,8 @@ fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
         schema_version: step.schema_version,
         adopts: step.adopts,
         restores: step.restores,
+        import: step.import.clone(),
+        late: step.late,
     }
 }
 
@@ -418,6 +483,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     moved_from: change.moved_from,
                     create_before_destroy: change.create_before_destroy,
                     warnings: change.warnings,
+                    import: change.import,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,
@@ -444,10 +510,18 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     origin: instance.origin,
                     config: wake_planned(instance.config, seal)?,
                     sources: instance.sources,
+                    again: instance.again.map(|again| wake_pending(again, seal)).transpose()?,
+                    late: instance.late,
                 };
                 Ok((name, woken))
             })
             .collect::<Result<_, UnsealError>>()?,
+        ephemerals: plan
+            .ephemerals
+            .into_iter()
+            .map(|ephemeral| wake_ephemeral(ephemeral, seal))
+            .collect::<Result<_, UnsealError>>()?,
+        sources: plan.sources,
         drift: plan
             .drift
             .into_iter()
@@ -497,5 +571,7 @@ fn wake_step(step: StepV1, seal: &dyn Seal) -> Result<Step, UnsealError> {
         schema_version: step.schema_version,
         adopts: step.adopts,
         restores: step.restores,
+        import: step.import,
+        late: step.late,
     })
 }

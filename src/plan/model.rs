@@ -1,6 +1,6 @@
 //! What a plan is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,10 @@ pub struct Plan {
     pub outputs: Vec<OutputChange>,
     /// What the configured provider instances are.
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
+    /// What is ephemeral, and how to open it.
+    pub ephemerals: Vec<PlannedEphemeral>,
+    /// By ephemeral variable, the source that it is read from again.
+    pub sources: BTreeMap<String, String>,
     /// What was found to differ from the record.
     pub drift: Vec<Drift>,
     /// What earlier runs left in doubt.
@@ -75,6 +79,9 @@ pub struct Base {
     /// Variables of the process environment that were read, with keyed hashes; empty for what was not set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// Functions of providers that were called: by keyed hash of the call, that of its result.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<String, String>,
     /// Data that was read while planning.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub data: BTreeMap<Address, DataRead>,
@@ -121,6 +128,8 @@ pub enum Action {
     Create,
     /// It exists, nobody owns it, and it becomes ours (and is changed where it differs).
     Adopt,
+    /// It exists, somebody names it by its id, and it becomes ours (and is changed where it differs).
+    Import,
     /// It is changed in place.
     Update,
     /// It is deleted and made anew, or made anew and the old one deleted.
@@ -141,6 +150,7 @@ impl Action {
         match self {
             Action::Create => "create",
             Action::Adopt => "adopt",
+            Action::Import => "import",
             Action::Update => "update",
             Action::Replace => "replace",
             Action::Delete => "delete",
@@ -176,6 +186,8 @@ pub struct Change {
     pub create_before_destroy: bool,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The id that it is imported by.
+    pub import: Option<Arc<str>>,
 }
 
 /// Which object of an address.
@@ -359,6 +371,11 @@ pub struct Step {
     pub adopts: bool,
     /// An update brings an adopted object back to its adoption image, and the record is dropped.
     pub restores: bool,
+    /// The id that an adoption was found by.
+    pub import: Option<Arc<str>>,
+    /// Its provider is configured while applying, so it was not asked what the object will look like: it is
+    /// planned again then.
+    pub late: bool,
 }
 
 /// A condition that is evaluated while applying.
@@ -458,6 +475,27 @@ pub struct ProviderInstance {
     pub config: PlannedValue,
     /// By attribute, the source that a secret came from (`env:DB_PASSWORD`), in place of its value.
     pub sources: BTreeMap<String, String>,
+    /// The whole configuration as an expression, where parts of it are ephemeral, or known only while applying.
+    pub again: Option<Pending>,
+    /// It is configured while applying, once what it depends on is done.
+    pub late: bool,
+}
+
+/// Something ephemeral, by how it is opened.
+#[derive(Clone, Debug)]
+pub struct PlannedEphemeral {
+    /// Its address.
+    pub address: Address,
+    /// The provider instance.
+    pub provider: Arc<str>,
+    /// Its configuration, as an expression.
+    pub config: Pending,
+    /// Conditions to check before it is opened.
+    pub preconditions: Vec<PendingCondition>,
+    /// Conditions to check of what was opened.
+    pub postconditions: Vec<PendingCondition>,
+    /// How long each call may take.
+    pub limit: Duration,
 }
 
 /// Whether the world agrees with the record.
@@ -528,6 +566,9 @@ pub struct Summary {
     pub create: usize,
     /// See [`Action::Adopt`].
     pub adopt: usize,
+    /// See [`Action::Import`].
+    #[serde(default)]
+    pub import: usize,
     /// See [`Action::Update`].
     pub update: usize,
     /// See [`Action::Replace`].
@@ -550,6 +591,7 @@ impl Plan {
             let count = match change.action {
                 Action::Create => &mut summary.create,
                 Action::Adopt => &mut summary.adopt,
+                Action::Import => &mut summary.import,
                 Action::Update => &mut summary.update,
                 Action::Replace => &mut summary.replace,
                 Action::Delete => &mut summary.delete,
@@ -566,6 +608,25 @@ impl Plan {
     /// Only how things are recorded may still be out of date: see [`Plan::has_upkeep`].
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(Step::is_upkeep) && self.outputs.iter().all(|output| !output.changes())
+    }
+
+    /// The ephemeral variables that are needed to carry it out: they rest nowhere.
+    pub fn ephemeral_variables(&self) -> BTreeSet<&str> {
+        fn both(condition: &PendingCondition) -> [&Pending; 2] {
+            [&condition.condition, &condition.message]
+        }
+        let of_steps = self.steps.iter().flat_map(|step| {
+            let conditions = step.preconditions.iter().chain(&step.postconditions);
+            step.config.pending.values().chain(conditions.flat_map(both))
+        });
+        let of_providers = self.providers.values().filter_map(|instance| instance.again.as_ref());
+        let of_ephemerals = self.ephemerals.iter().flat_map(|ephemeral| {
+            let conditions = ephemeral.preconditions.iter().chain(&ephemeral.postconditions);
+            [&ephemeral.config].into_iter().chain(conditions.flat_map(both))
+        });
+        let bindings = of_steps.chain(of_providers).chain(of_ephemerals).flat_map(|pending| &pending.bindings);
+        let ephemeral = bindings.filter(|(_, value)| value.marks_deep().ephemeral);
+        ephemeral.filter_map(|(name, _)| name.strip_prefix("var.")).collect()
     }
 
     /// Whether it has steps that nobody needs to agree to.

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{PlanResponse, Private, Reversibility, Type, Value};
+use retrue_provider_api::{PlanResponse, Private, Reversibility, Type, Value, sets_write_only};
 
 use crate::plan::decide::{Instance, World};
 use crate::plan::marks::mark_planned;
 use crate::plan::model::{ExistingObject, ObjectKey, PlannedValue, Step, StepEffect, StepId};
 use crate::saga::ObjectStatus;
+
+/// What an undo cannot bring back of what is sent and never kept.
+const NOT_SENT_AGAIN: &str = "what is write-only is not kept, so an undo cannot send it again";
 
 /// A step with all that the instance says about it.
 pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
@@ -44,16 +47,24 @@ pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
         schema_version: instance.schema_version,
         adopts: false,
         restores: false,
+        import: None,
+        late: false,
     }
 }
 
 /// A step that brings something to what the provider plans.
 pub(super) fn step_to(instance: &Instance<'_>, effect: StepEffect, response: &PlanResponse) -> Step {
     let config = instance.desired.as_ref().map(|desired| &desired.config.value);
+    let sent = config.is_some_and(|config| sets_write_only(instance.block, config))
+        || instance.recorded.is_some_and(|recorded| recorded.sent_write_only);
+    let reversibility = match (&response.reversibility, effect) {
+        (Reversibility::Full, StepEffect::Update) if sent => Reversibility::Lossy(NOT_SENT_AGAIN.into()),
+        (said, _) => said.clone(),
+    };
     Step {
         planned: mark_planned(instance.block, response.planned.clone(), config),
         planned_private: response.planned_private.clone(),
-        reversibility: response.reversibility.clone(),
+        reversibility,
         ..step(instance, effect)
     }
 }
@@ -86,6 +97,9 @@ fn delete_reversibility(instance: &Instance<'_>, response: Option<&PlanResponse>
     }
     let said = response.map_or(Reversibility::Full, |response| response.reversibility.clone());
     match said {
+        Reversibility::Full if instance.recorded.is_some_and(|recorded| recorded.sent_write_only) => {
+            Reversibility::Lossy(NOT_SENT_AGAIN.into())
+        }
         Reversibility::Full if instance.capability.holds_data => Reversibility::Lossy("its data is gone".into()),
         said => said,
     }

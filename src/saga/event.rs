@@ -6,6 +6,7 @@ use retrue_provider_api::{Category, ChildProcess, Path, Reversibility};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
+use crate::plan::file::{EphemeralV1, PendingV1};
 use crate::plan::{ProviderOrigin, StepEffect, StepId};
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
@@ -81,6 +82,13 @@ pub enum Event {
     },
     /// A process was started that must not outlive us.
     Child(ChildProcess),
+    /// A provider instance was configured during the run, once what it depends on was known.
+    Configured {
+        /// The name of the instance.
+        name: String,
+        /// What it was configured with.
+        provider: Box<JournaledProvider>,
+    },
     /// What was observed just before a step.
     Image(Box<ImageEvent>),
     /// A step's effect may happen from now on.
@@ -153,6 +161,7 @@ impl Event {
             Event::RunFinished(_) => "run_finished",
             Event::RunAccepted { .. } => "run_accepted",
             Event::Child(_) => "child",
+            Event::Configured { .. } => "configured",
             Event::Image(_) => "image",
             Event::StepBegin(_) => "step_begin",
             Event::StepApplied(_) => "step_applied",
@@ -193,6 +202,12 @@ pub struct RunStarted {
     pub input: BTreeMap<String, String>,
     /// The configuration of the provider instances, so that nothing else is needed to unwind.
     pub providers: BTreeMap<String, JournaledProvider>,
+    /// What is ephemeral and goes into such a configuration: how to open it again, and nothing of its value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ephemerals: Vec<EphemeralV1>,
+    /// By ephemeral variable, the source that it is read from again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ephemeral_sources: BTreeMap<String, String>,
     /// The interrupted run that this one goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
@@ -215,6 +230,9 @@ pub struct JournaledProvider {
     /// By attribute, the source that its value is to be read from again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sources: BTreeMap<String, String>,
+    /// The whole configuration as an expression, where parts of it are ephemeral.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<PendingV1>,
 }
 
 /// See [`Event::RunFinished`].

@@ -141,6 +141,9 @@ pub fn read(bodies: &[Json]) -> Result<Option<RunHistory>, HistoryError> {
                 }
             }
             Event::Outputs { before } => history.outputs = before.clone(),
+            Event::Configured { name, provider } => {
+                history.started.providers.insert(name.clone(), provider.as_ref().clone());
+            }
             event => {
                 if let Some(id) = &journaled.step {
                     match undone_run(event) {

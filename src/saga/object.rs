@@ -75,6 +75,8 @@ pub struct RecordedObject {
     pub origin: Origin,
     /// What holds for it when its block is gone.
     pub lifecycle: Lifecycle,
+    /// Whether something was sent with it that is write-only, and so is not kept.
+    pub sent_write_only: bool,
 }
 
 /// The recorded form of [`RecordedObject`], version 1.
@@ -100,6 +102,8 @@ pub struct RestingObject {
     origin: RestingOrigin,
     #[serde(default)]
     lifecycle: Lifecycle,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sent_write_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -175,6 +179,7 @@ impl RestingObject {
                 }
             },
             lifecycle: object.lifecycle.clone(),
+            sent_write_only: object.sent_write_only,
         }
     }
 
@@ -199,6 +204,7 @@ impl RestingObject {
                 }
             },
             lifecycle: self.lifecycle.clone(),
+            sent_write_only: self.sent_write_only,
         })
     }
 

@@ -19,7 +19,8 @@ use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
 use crate::survey::calls::{Calls, within};
-use crate::survey::providers::{attribute_span, told};
+use crate::survey::importing::{self, Wanted};
+use crate::survey::providers::{Configured, attribute_span, told};
 
 /// What is asked about one declared instance.
 pub(super) struct Question<'a> {
@@ -47,6 +48,8 @@ pub(super) struct Question<'a> {
     pub replace: bool,
     /// Whether something that it depends on will change.
     pub waits: bool,
+    /// The id that it is to be imported by.
+    pub import: Option<(&'a Wanted, &'a Configured)>,
 }
 
 /// What came of it.
@@ -59,6 +62,8 @@ pub(super) struct Answer {
     pub responses: Responses,
     /// The attributes that force a replacement.
     pub replace_because: Vec<Path>,
+    /// What else the id of an import stands for.
+    pub also_found: Vec<String>,
     /// What is wrong, and what a person should know.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -72,6 +77,7 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
         capability,
         responses: Responses::default(),
         replace_because: Vec::new(),
+        also_found: Vec::new(),
         diagnostics: Vec::new(),
     };
     if let Err(problem) = ask(question, calls, &mut answer).await {
@@ -106,7 +112,16 @@ async fn ask(question: &Question<'_>, calls: &Calls, answer: &mut Answer) -> Res
     if answer.diagnostics.iter().any(Diagnostic::is_error) {
         return Ok(());
     }
-    if question.world.is_none() {
+    if let (None, Some((wanted, configured))) = (&question.world, question.import) {
+        let found = importing::find(configured, &question.address, &wanted.id, &question.config, calls).await;
+        let found = found.map_err(|told| {
+            Diagnostic::error(codes::IMPORT, format!("`{}`: {told}", question.address))
+                .at(wanted.span)
+                .hint("the documentation of the type says what its id looks like")
+        })?;
+        answer.world = World::Present(Box::new(found.object));
+        answer.also_found = found.others;
+    } else if question.world.is_none() {
         answer.world = look(question, &answer.capability, calls).await;
     }
     match &answer.world {

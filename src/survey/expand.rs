@@ -22,7 +22,7 @@ pub(super) fn instance_scope<'a>(instance: &Expanded, known: &'a Known<'a>) -> B
 pub(super) fn expand(block: &ResourceBlock, known: &Known<'_>) -> Result<Vec<Expanded>, Vec<Diagnostic>> {
     let scope = BlockScope::plain(known);
     if let Some(enabled) = &block.lifecycle.enabled {
-        match config::truth(enabled, &scope)? {
+        match config::decided(enabled, &scope)? {
             Some(true) => {}
             Some(false) => return Ok(Vec::new()),
             None => return Err(vec![unknown("enabled", enabled.span())]),

@@ -7,9 +7,14 @@
 pub mod calls;
 pub mod conditions;
 mod consult;
+pub mod ephemeral;
 mod expand;
+pub mod functions;
 mod identity;
+pub mod importing;
 pub mod locals;
+mod opened;
+mod opening;
 mod patience;
 pub mod pending;
 pub mod providers;
@@ -22,7 +27,10 @@ mod traced;
 mod walk;
 
 pub use calls::Calls;
+pub use ephemeral::Ephemerals;
+pub use functions::Functions;
 pub use identity::identity;
+pub use opening::{functions_of, mark_secret, open_all};
 pub use patience::patiently;
 pub use providers::{Configured, Providers, told};
 pub use record::Records;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use retrue_provider_api::{Data, Value};
+use retrue_provider_api::{Block, Data, Value, attribute_at, sets_write_only};
 
-use crate::config::Stack;
+use crate::address::BlockAddress;
+use crate::config::{Stack, evaluate_body};
+use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root, Scope};
 use crate::plan::{Pending, PlannedValue};
 
@@ -28,6 +30,9 @@ pub fn pending(expression: &Expression, stack: &Stack, scope: &dyn Scope) -> Pen
                 // That a block has no instances is decided now, and so is whether they would have names or
                 // numbers; nothing that is recorded says it.
                 Root::Resource { .. } => has_no_instances(&value),
+                // What is ephemeral is opened again, and so is whatever is made of it.
+                Root::Ephemeral { .. } => false,
+                Root::Local(_) if value.marks_deep().ephemeral => false,
                 _ => value.is_wholly_known(),
             };
             if settled {
@@ -51,19 +56,53 @@ fn has_no_instances(value: &Value) -> bool {
     }
 }
 
-/// The evaluated configuration of a block, with what gives the parts that are not known yet.
-pub fn planned_value(value: Value, body: &Expression, stack: &Stack, scope: &dyn Scope) -> PlannedValue {
+/// The evaluated configuration of a block, with what gives the parts that are not known yet, or that rest
+/// nowhere. What is write-only is secret: it goes into a plan, and not into the clear.
+pub fn planned_value(value: Value, body: &Expression, block: &Block, stack: &Stack, scope: &dyn Scope) -> PlannedValue {
+    let value = match sets_write_only(block, &value) {
+        true => value.map_parts(&mut |path, part| match attribute_at(block, &path.0) {
+            Some(attribute) if attribute.write_only && !part.is_null() => part.sensitive(),
+            _ => part,
+        }),
+        false => value,
+    };
     let mut planned = PlannedValue { value, pending: BTreeMap::new() };
-    if planned.value.is_wholly_known() {
+    let open = |value: &Value| !value.is_wholly_known() || value.marks_deep().ephemeral;
+    if !open(&planned.value) {
         return planned;
     }
     for (key, expression) in body.as_table().unwrap_or_default() {
         let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
-        if planned.value.get(name).is_some_and(|value| !value.is_wholly_known()) {
+        if planned.value.get(name).is_some_and(open) {
             planned.pending.insert(name.to_owned(), pending(expression, stack, scope));
         }
     }
     planned
+}
+
+/// A whole body, to be evaluated again: nothing of its value rests.
+pub fn whole(body: &Expression, stack: &Stack, scope: &dyn Scope) -> Pending {
+    pending(body, stack, scope)
+}
+
+/// The value of a whole body, in the form of a schema.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn evaluate_whole(pending: &Pending, block: &Block, scope: &dyn Scope) -> Result<Value, Vec<Diagnostic>> {
+    let body = Expression::from_portable(&pending.expression).map_err(|error| vec![Diagnostic::from(error)])?;
+    evaluate_body(&body, block, scope)
+}
+
+/// The ephemeral blocks that something pending refers to.
+pub fn ephemeral_blocks(pending: &Pending) -> BTreeSet<BlockAddress> {
+    let expressions = [&pending.expression].into_iter().chain(pending.locals.values());
+    expressions
+        .filter_map(|portable| Expression::from_portable(portable).ok())
+        .flat_map(|expression| expression.references())
+        .filter(|reference| matches!(reference.root, Root::Ephemeral { .. }))
+        .filter_map(|reference| reference.root.block())
+        .collect()
 }
 
 /// The value of one expression, with what gives it where it is not known yet.

@@ -1,29 +1,27 @@
 //! The configured provider instances of a stack.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path as FilePath;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use retrue_provider_api::{
-    ConfigureRequest, Marks, Path, Provider, ProviderDiagnostic, ProviderSchema, Subject, Type, ValidateRequest, Value,
-};
+use retrue_provider_api::{ConfigureRequest, Path, Provider, ProviderDiagnostic, ProviderSchema, Value};
 
-use crate::address::{BlockAddress, Mode};
-use crate::config::{Origin, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
-use crate::expression::{Expression, Root};
-use crate::plan::{Action, Plan, PlanKind, PlannedValue, ProviderInstance, ProviderOrigin, codes};
+use crate::expression::Expression;
+use crate::plan::{ProviderInstance, codes};
 use crate::registry;
+use crate::rest::redacted;
 use crate::saga::ProviderRef;
 use crate::span::Span;
 use crate::survey::calls::within;
-use crate::survey::scope::{BlockScope, Known};
-use crate::survey::traced::Traced;
+use crate::survey::ephemeral::Ephemerals;
+use crate::survey::functions::Functions;
+use crate::survey::opening::open;
 
 /// How long a provider may take to start, to tell its types, and to be configured.
-const OPENING_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const OPENING_WITHIN: Duration = Duration::from_secs(120);
 
 /// A configured provider, ready for use.
 #[derive(Clone)]
@@ -49,19 +47,103 @@ impl Configured {
     }
 }
 
-/// All configured providers by the name of the instance.
+/// All configured providers by the name of the instance, and what was opened with them.
 #[derive(Clone, Default)]
 pub struct Providers {
     ready: BTreeMap<Arc<str>, Configured>,
-    /// Those whose configuration is not known yet, and why. They know their types, and nothing else may
-    /// be asked of them.
-    unready: BTreeMap<Arc<str>, (Configured, Diagnostic)>,
+    /// Those whose configuration is not known yet.
+    unready: BTreeMap<Arc<str>, Unready>,
+    ephemerals: Arc<Ephemerals>,
+}
+
+/// A provider whose configuration is not known yet.
+#[derive(Clone)]
+struct Unready {
+    /// It knows its types, and nothing else may be asked of it.
+    types_only: Configured,
+    /// What to tell whoever needs more now.
+    problem: Diagnostic,
+    /// The same, once it is configured.
+    late: Arc<OnceLock<Configured>>,
 }
 
 impl Providers {
     /// One instance.
     pub fn get(&self, name: &str) -> Option<&Configured> {
-        self.ready.get(name).or_else(|| self.unready.get(name).map(|(types_only, _)| types_only))
+        self.ready.get(name).or_else(|| {
+            let unready = self.unready.get(name)?;
+            Some(unready.late.get().unwrap_or(&unready.types_only))
+        })
+    }
+
+    /// Whether an instance is configured, so that anything may be asked of it.
+    pub fn is_ready(&self, name: &str) -> bool {
+        self.ready.contains_key(name) || self.unready.get(name).is_some_and(|unready| unready.late.get().is_some())
+    }
+
+    /// What was opened.
+    pub fn ephemerals(&self) -> &Arc<Ephemerals> {
+        &self.ephemerals
+    }
+
+    /// What to tell whoever needs an instance that is not configured.
+    pub fn problem(&self, name: &str) -> Option<&Diagnostic> {
+        self.unready.get(name).filter(|unready| unready.late.get().is_none()).map(|unready| &unready.problem)
+    }
+
+    /// The instances that are configured while applying.
+    pub fn unready(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
+        self.unready.iter().map(|(name, unready)| (name, &unready.types_only))
+    }
+
+    /// Configures an instance that was not known before, with a configuration that is. Twice is once.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub async fn configure_late(
+        &self,
+        name: &str,
+        instance: ProviderInstance,
+        directory: &FilePath,
+    ) -> Result<(), Diagnostic> {
+        let Some(unready) = self.unready.get(name).filter(|unready| unready.late.get().is_none()) else {
+            return Ok(());
+        };
+        let Configured { provider, schema, .. } = unready.types_only.clone();
+        let config = instance.config.value.clone().unmark_deep().0;
+        let secrets = [&instance.config.value];
+        let request = ConfigureRequest { config, directory: directory.to_owned() };
+        within(OPENING_WITHIN, "configure", provider.configure(request))
+            .await
+            .map_err(|error| refused(name, &redacted(&error.to_string(), &secrets), None))?;
+        let _ = unready.late.set(Configured { provider, schema, instance });
+        Ok(())
+    }
+
+    /// Starts an instance that is configured later.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub async fn open_late(
+        &mut self,
+        name: Arc<str>,
+        instance: ProviderInstance,
+        directory: &FilePath,
+        environment: &BTreeMap<OsString, OsString>,
+    ) -> Result<(), Diagnostic> {
+        if self.get(&name).is_some() {
+            return Ok(());
+        }
+        let (provider, schema) =
+            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let problem = refused(&name, "its configuration is not known yet", None);
+        self.insert_unready(name, Configured { provider, schema, instance }, problem);
+        Ok(())
+    }
+
+    /// Closes what was opened.
+    pub async fn close(&self) {
+        self.ephemerals.close().await;
     }
 
     /// All configured instances in the order of their names.
@@ -69,9 +151,10 @@ impl Providers {
         self.ready.iter()
     }
 
-    /// The instances whose configuration is not known yet, and what to tell whoever needs one.
-    pub fn unready(&self) -> impl Iterator<Item = (&Arc<str>, &Diagnostic)> {
-        self.unready.iter().map(|(name, (_, problem))| (name, problem))
+    /// The same, with those that were configured late.
+    pub fn all_ready(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
+        let late = self.unready.iter().filter_map(|(name, unready)| Some((name, unready.late.get()?)));
+        self.ready.iter().chain(late)
     }
 
     /// Adds an instance.
@@ -79,9 +162,22 @@ impl Providers {
         self.ready.insert(name, configured);
     }
 
+    /// Adds an instance whose configuration is not known yet.
+    pub(super) fn insert_unready(&mut self, name: Arc<str>, types_only: Configured, problem: Diagnostic) {
+        self.unready.insert(name, Unready { types_only, problem, late: Arc::default() });
+    }
+
+    /// The functions that they offer. They need no configuration.
+    pub fn functions(&self) -> Functions {
+        let all = self.ready.iter().chain(self.unready());
+        Functions::new(all.map(|(name, configured)| {
+            (Arc::clone(name), (Arc::clone(&configured.provider), Arc::clone(&configured.schema)))
+        }))
+    }
+
     /// Asks all of them to end what they are doing.
     pub async fn stop(&self) {
-        for configured in self.ready.values() {
+        for (_, configured) in self.all_ready() {
             configured.provider.stop().await;
         }
     }
@@ -109,120 +205,15 @@ impl Providers {
     }
 }
 
-fn refused(name: &str, message: &str, span: Option<Span>) -> Diagnostic {
+pub(super) fn refused(name: &str, message: &str, span: Option<Span>) -> Diagnostic {
     Diagnostic::error(codes::PROVIDER, format!("the provider `{name}` cannot be used: {message}"))
         .maybe_at(span)
         .hint(format!("`[provider.{name}]` configures it; its page in the documentation of types says what it takes"))
 }
 
-async fn open(
-    name: &str,
-    origin: Option<&ProviderOrigin>,
-    directory: &FilePath,
-    environment: &BTreeMap<OsString, OsString>,
-    span: Option<Span>,
-) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
-    let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
-    let provider = Traced::wrap(name, provider);
-    let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
-    let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
-    Ok((provider, schema))
-}
-
 /// The name of the provider instance of a type: the one that it picks, or the one of its prefix.
 pub fn instance_name(picked: Option<&Arc<str>>, type_name: &str) -> Arc<str> {
     picked.cloned().unwrap_or_else(|| registry::provider_of(type_name).into())
-}
-
-/// Configures the instances that are used, by name, and reports all that cannot be beside those that can.
-/// Those whose configuration rests on what was never applied are left [unready](Providers::unready).
-pub async fn configure_all(
-    known: &Known<'_>,
-    origins: &BTreeMap<Arc<str>, Origin>,
-    used: impl IntoIterator<Item = Arc<str>>,
-) -> (Providers, Vec<Diagnostic>) {
-    let mut providers = Providers::default();
-    let mut problems = Vec::new();
-    let mut names: Vec<Arc<str>> = used.into_iter().chain(known.stack.providers.keys().cloned()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        match configure_one(known, origins, &name).await {
-            Ok((configured, None)) => providers.insert(name, configured),
-            Ok((types_only, Some(problem))) => {
-                providers.unready.insert(name, (types_only, problem));
-            }
-            Err(mut found) => problems.append(&mut found),
-        }
-    }
-    (providers, problems)
-}
-
-async fn configure_one(
-    known: &Known<'_>,
-    origins: &BTreeMap<Arc<str>, Origin>,
-    name: &Arc<str>,
-) -> Result<(Configured, Option<Diagnostic>), Vec<Diagnostic>> {
-    let stack: &Stack = known.stack;
-    let block = stack.providers.get(name);
-    let span = block.map(|block| block.span);
-    let type_name = block.map_or(name, |block| &block.type_name);
-    let origin = match block.and_then(|block| stack.program_of(block)) {
-        Some(program) => {
-            Some(registry::locate(type_name, program, &stack.directory, known.process_environment()).await?)
-        }
-        None => None,
-    };
-    let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
-    let opened = open(type_name, origin.as_ref(), &stack.directory, known.process_environment(), span).await;
-    let (provider, schema) = opened.map_err(|problem| match declared {
-        true => vec![problem],
-        false => vec![problem.hint(format!(
-            "what it made is still recorded: `[provider.{name}]` is needed until that is gone; put it back, apply, and \
-             remove it then"
-        ))],
-    })?;
-    let empty = Expression::table(Vec::new(), Span::default());
-    let body = block.map_or(&empty, |block| &block.body);
-    let config = evaluate_body(body, &schema.provider.block, &BlockScope::plain(known))?;
-    if let Some(path) = config.unknown_paths().first() {
-        let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
-        let instance = ProviderInstance {
-            provider: Arc::clone(type_name),
-            origin: origin.clone(),
-            config: PlannedValue::known(config),
-            sources: BTreeMap::new(),
-        };
-        return Ok((Configured { provider, schema, instance }, Some(problem)));
-    }
-    let (plain, _) = config.clone().unmark_deep();
-    let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
-    let said = within(OPENING_WITHIN, "validate", provider.validate(request))
-        .await
-        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
-    let wrong: Vec<Diagnostic> = said
-        .into_iter()
-        .filter(|diagnostic| diagnostic.error)
-        .map(|diagnostic| {
-            let at = diagnostic.path.as_ref().and_then(|path| attribute_span(body, path)).or(span);
-            refused(name, &diagnostic.message, at)
-        })
-        .collect();
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    let request = ConfigureRequest { config: plain, directory: stack.directory.clone() };
-    within(OPENING_WITHIN, "configure", provider.configure(request))
-        .await
-        .map_err(|error| vec![refused(name, &error.to_string(), span)])?;
-    let sources = sources(body, &config, stack, origins);
-    let instance = ProviderInstance {
-        provider: Arc::clone(type_name),
-        origin,
-        config: PlannedValue::known(mark_secret(config, &schema)),
-        sources,
-    };
-    Ok((Configured { provider, schema, instance }, None))
 }
 
 /// What a provider says about a configuration, for people.
@@ -244,114 +235,4 @@ pub fn attribute_span(body: &Expression, path: &Path) -> Option<Span> {
         .iter()
         .find(|(key, _)| key.as_literal().and_then(Value::as_str) == Some(name))
         .map(|(_, value)| value.span())
-}
-
-/// Marks whatever is not known to be harmless.
-fn mark_secret(config: Value, schema: &ProviderSchema) -> Value {
-    let secret: Vec<Path> = schema
-        .provider
-        .block
-        .attributes
-        .iter()
-        .filter(|(_, attribute)| !attribute.harmless)
-        .map(|(name, _)| name)
-        .chain(schema.provider.block.blocks.keys())
-        .filter(|name| config.get(name).is_some_and(|value| !value.is_null()))
-        .map(|name| Path::attribute(name.as_str()))
-        .collect();
-    config.with_marked_paths(secret.iter().map(|path| (path, Marks::SENSITIVE)))
-}
-
-/// The blocks that the configuration of a provider rests on, through locals too.
-fn rests_on(body: &Expression, stack: &Stack) -> BTreeSet<BlockAddress> {
-    let mut blocks = BTreeSet::new();
-    let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
-    let mut open = vec![body];
-    while let Some(expression) = open.pop() {
-        for reference in expression.references() {
-            if let Some(block) = reference.root.block() {
-                blocks.insert(block);
-            } else if let Root::Local(local) = reference.root
-                && seen.insert(Arc::clone(&local))
-            {
-                open.extend(stack.locals.get(&local).map(|local| &local.value));
-            }
-        }
-    }
-    blocks
-}
-
-/// Warns of providers that were configured from what a plan is about to change: they go on with what was,
-/// until the next run.
-pub fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
-    if plan.kind == PlanKind::Destroy {
-        return Vec::new();
-    }
-    let quiet = |action| matches!(action, Action::NoOp | Action::Adopt | Action::Forget | Action::Read);
-    let changing: BTreeSet<&BlockAddress> =
-        plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
-    let mut warnings = Vec::new();
-    for block in stack.providers.values() {
-        for changed in rests_on(&block.body, stack).iter().filter(|block| changing.contains(block)) {
-            let message = format!(
-                "the provider `{}` is configured from `{changed}` as it is recorded, and this plan changes that",
-                block.name
-            );
-            let hint = format!("apply that first: `retrue apply --target {changed}`");
-            warnings.push(Diagnostic::warning(codes::PROVIDER_UNKNOWN, message).at(block.span).hint(hint));
-        }
-    }
-    warnings
-}
-
-/// What to tell whoever needs a provider whose configuration is not known yet.
-fn not_known(name: &str, path: &Path, body: &Expression, known: &Known<'_>) -> Diagnostic {
-    let waiting = rests_on(body, known.stack)
-        .into_iter()
-        .filter(|block| known.blocks.get(block).is_none_or(|instances| !instances.whole().is_wholly_known()));
-    let problem = Diagnostic::error(
-        codes::PROVIDER_UNKNOWN,
-        format!("the configuration of the provider `{name}` is not known while planning: `{path}`"),
-    );
-    let (data, resources): (Vec<_>, Vec<_>) = waiting.partition(|block| block.mode == Mode::Data);
-    if !data.is_empty() {
-        return problem.hint(
-            "data is read when providers are configured already: take the value from a variable with `from`, from a \
-             function such as `file`, or from a resource",
-        );
-    }
-    match resources.is_empty() {
-        true => problem.hint("let it depend on variables, locals and what is applied already"),
-        false => {
-            let targets: Vec<String> = resources.iter().map(|block| format!("--target {block}")).collect();
-            problem.hint(format!("apply what it depends on first: `retrue apply {}`", targets.join(" ")))
-        }
-    }
-}
-
-/// The attributes whose value is just that of a variable that was read from a source, by the source: it
-/// can be read again, so that the value need not be kept. Only where the text of the source becomes the
-/// value by a plain conversion.
-fn sources(
-    body: &Expression,
-    config: &Value,
-    stack: &Stack,
-    origins: &BTreeMap<Arc<str>, Origin>,
-) -> BTreeMap<String, String> {
-    let mut sources = BTreeMap::new();
-    for (key, value) in body.as_table().unwrap_or_default() {
-        let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
-        if let Some(reference) = value.as_reference()
-            && reference.path.0.is_empty()
-            && let Root::Var(variable) = &reference.root
-            && let Some(Origin::Source(source)) = origins.get(variable)
-            && let Some(variable) = stack.variables.get(variable)
-            && let Some(attribute) = config.get(name).map(Value::kind)
-            && (!variable.typed || *variable.kind() == Type::String || *variable.kind() == attribute)
-            && attribute.is_primitive()
-        {
-            sources.insert(name.to_owned(), source.to_string());
-        }
-    }
-    sources
 }

@@ -6,13 +6,14 @@ use std::io;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use retrue_provider_api::{Type, Value};
+use retrue_provider_api::{ProviderSchema, Type, Value};
 
 use crate::address::{BlockAddress, InstanceKey};
-use crate::config::{Stack, absolute_directory};
-use crate::expression::functions::{self, FileKind, Host};
+use crate::config::{Repetition, ResourceBlock, Stack, absolute_directory};
+use crate::expression::functions::{self, FileKind, FunctionError, Host};
 use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
 use crate::span::Span;
+use crate::survey::functions::Functions;
 use crate::survey::locals::{in_order, locals_in};
 
 /// What a block stands for.
@@ -56,6 +57,27 @@ impl Instances {
     /// A block with `for_each`.
     pub fn named(values: BTreeMap<Arc<str>, Value>) -> Self {
         Instances { content: Content::Named(values), whole: OnceLock::new() }
+    }
+
+    /// What the instances of a block stand for, given each.
+    pub(super) fn of(block: &ResourceBlock, mut values: Vec<(Option<InstanceKey>, Value)>) -> Self {
+        values.sort_by(|(a, _), (b, _)| a.cmp(b));
+        match &block.repetition {
+            Repetition::One => match values.into_iter().next() {
+                Some((_, value)) => Self::one(value),
+                None => Self::one(Value::null(Type::Dynamic)),
+            },
+            Repetition::Count(_) => Self::counted(values.into_iter().map(|(_, value)| value).collect()),
+            Repetition::ForEach(_) => Self::named(
+                values
+                    .into_iter()
+                    .filter_map(|(key, value)| match key {
+                        Some(InstanceKey::Name(name)) => Some((name, value)),
+                        _ => None,
+                    })
+                    .collect(),
+            ),
+        }
     }
 
     /// One instance.
@@ -115,13 +137,32 @@ pub struct FileHost {
     read: Mutex<BTreeMap<String, String>>,
     looked: Mutex<BTreeMap<String, String>>,
     listed: Mutex<BTreeMap<String, String>>,
+    functions: Functions,
 }
 
 impl FileHost {
     /// For a stack in a directory.
     pub fn new(directory: PathBuf, planning: bool) -> Self {
         let directory = absolute_directory(&directory);
-        FileHost { directory, planning, read: Mutex::default(), looked: Mutex::default(), listed: Mutex::default() }
+        FileHost {
+            directory,
+            planning,
+            read: Mutex::default(),
+            looked: Mutex::default(),
+            listed: Mutex::default(),
+            functions: Functions::default(),
+        }
+    }
+
+    /// The same with functions of providers.
+    #[must_use]
+    pub fn with_functions(self, functions: Functions) -> Self {
+        FileHost { functions, ..self }
+    }
+
+    /// The functions of providers.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
     }
 
     /// By path, relative to the stack where it is inside of it, the hash of what was read.
@@ -193,6 +234,14 @@ impl Host for FileHost {
     fn plan_timestamp(&self) -> Option<String> {
         None
     }
+
+    fn offers(&self, provider: &str) -> Result<Arc<ProviderSchema>, String> {
+        self.functions.offers(provider)
+    }
+
+    fn call(&self, provider: &str, function: &str, arguments: Vec<Value>) -> Result<Value, FunctionError> {
+        self.functions.call(provider, function, arguments)
+    }
 }
 
 /// Everything that references can stand for, as far as it is known.
@@ -229,14 +278,15 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// The same with functions of providers.
+    pub fn with_functions(self, functions: Functions) -> Self {
+        let Known { host, .. } = self;
+        Known { host: host.with_functions(functions), ..self }
+    }
+
     /// The same with what blocks stand for now; what was evaluated over them before is forgotten.
     pub fn with_blocks(self, blocks: BTreeMap<BlockAddress, Instances>) -> Self {
         Known { blocks, locals: Mutex::default(), ..self }
-    }
-
-    /// The environment of the process.
-    pub(super) fn process_environment(&self) -> &BTreeMap<OsString, OsString> {
-        self.environment
     }
 
     /// By name, the hash of what was read of the environment.
@@ -332,7 +382,7 @@ impl Scope for BlockScope<'_> {
                 }
             },
             Root::Local(name) => self.known.local(name, span),
-            Root::Resource { .. } | Root::Data { .. } => {
+            Root::Resource { .. } | Root::Data { .. } | Root::Ephemeral { .. } => {
                 let Some(block) = root.block() else { return Ok(Value::unknown(Type::Dynamic)) };
                 match self.known.blocks.get(&block) {
                     Some(instances) => instances.resolve(&block, key, span),

@@ -92,7 +92,7 @@ impl Targets {
         meant.addresses.extend(moved.map(|(address, _)| address.clone()));
         meant.of_addresses = meant.addresses.iter().map(|address| address.block.clone()).collect();
         let needed = graph.with_dependencies(&meant.of_addresses);
-        meant.blocks.extend(needed.into_iter().filter(|block| block.mode == Mode::Data));
+        meant.blocks.extend(needed.into_iter().filter(|block| block.mode != Mode::Managed));
         meant
     }
 

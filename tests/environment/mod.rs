@@ -155,6 +155,23 @@ impl Environment {
         state.as_array().unwrap().iter().map(|entry| entry["address"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Makes sure that no file holds a text: not the store, not a plan, nothing that was left anywhere.
+    #[track_caller]
+    pub(crate) fn holds_nowhere(&self, text: &str) {
+        let mut open = vec![self.root().to_owned()];
+        while let Some(directory) = open.pop() {
+            for entry in fs_err::read_dir(&directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else if let Ok(bytes) = fs_err::read(&path) {
+                    let held = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                    assert!(!held, "{} holds it", path.display());
+                }
+            }
+        }
+    }
+
     /// Sets a variable of the environment.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));

@@ -32,10 +32,13 @@ pub(crate) fn mirror(test: &str, place: &mut Environment) -> Option<PathBuf> {
     let unpacked = mirror.join("registry.terraform.io/hashicorp/null/2.1.2/linux_amd64");
     fs_err::create_dir_all(&unpacked).unwrap();
     fs_err::copy(&null, unpacked.join("terraform-provider-null_v2.1.2_x4")).unwrap();
-    if let Some(aws) = there(test, "downloads/terraform-provider-aws_3.39.0_linux_amd64.zip") {
-        let packed = mirror.join("registry.terraform.io/hashicorp/aws");
-        fs_err::create_dir_all(&packed).unwrap();
-        link(&aws, &packed.join("terraform-provider-aws_3.39.0_linux_amd64.zip"));
+    for version in ["3.39.0", "2.70.0"] {
+        let archive = format!("terraform-provider-aws_{version}_linux_amd64.zip");
+        if let Some(aws) = there(test, &format!("downloads/{archive}")) {
+            let packed = mirror.join("registry.terraform.io/hashicorp/aws");
+            fs_err::create_dir_all(&packed).unwrap();
+            link(&aws, &packed.join(archive));
+        }
     }
     let settings = place.root().join("terraformrc");
     let text = format!(

@@ -55,7 +55,8 @@ fn plan_in_json() {
     let plan = place.run(&["plan", "--json", "--var", "v=two"]).ends(0).json();
     assert_eq!(plan["format"], "retrue.plan/1");
     assert_eq!(plan["stack"], "try");
-    let counts = json!({"create":0,"adopt":0,"update":2,"replace":0,"delete":0,"forget":0,"read":0,"no_op":1});
+    let counts =
+        json!({"create":0,"adopt":0,"import":0,"update":2,"replace":0,"delete":0,"forget":0,"read":0,"no_op":1});
     assert_eq!(plan["summary"], counts);
     let change = &plan["changes"][0];
     assert_eq!(

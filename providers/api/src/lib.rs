@@ -20,6 +20,7 @@ mod types;
 mod unification;
 mod value;
 mod wire;
+mod write_only;
 
 pub use conversion::{ConversionError, convert, is_convertible};
 pub use error::{Category, ProviderDiagnostic, ProviderError};
@@ -34,8 +35,12 @@ pub use provider::{
     ImageRequest, ImportRequest, Imported, Opened, Outcome, PlanRequest, PlanResponse, Provider, ProviderResult,
     ReadRequest, Subject, ValidateRequest, stable_id,
 };
-pub use schema::{Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ProviderSchema, TypeSchema};
+pub use schema::{
+    Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ProviderSchema,
+    TypeSchema,
+};
 pub use types::{ObjectType, Type};
 pub use unification::{unify, unify_safely};
 pub use value::{Data, Entries, Marks, Refinement, Value};
 pub use wire::{WireError, WireMarks, WireValue, canonical_bytes, from_plain_json, from_wire, to_plain_json, to_wire};
+pub use write_only::{attribute_at, sets_write_only, without_write_only};

@@ -119,7 +119,11 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::unsupported("list"))
     }
 
-    /// Calls a function of the provider.
+    /// Calls a function of the provider. It is pure: no outside, and the same arguments give the same result;
+    /// may be called before [`configure`](Self::configure).
+    ///
+    /// The arguments are as many as the schema asks for, and of its types. An error that is about one of them
+    /// has its position as the path.
     async fn call(&self, _function: &str, _arguments: Vec<Value>) -> ProviderResult<Value> {
         Err(ProviderError::unsupported("call"))
     }
@@ -278,6 +282,8 @@ pub enum Subject {
     Resource,
     /// A data type.
     Data,
+    /// An ephemeral type.
+    Ephemeral,
 }
 
 /// See [`Provider::read`].

@@ -127,14 +127,35 @@ pub struct NestedBlock {
 /// A function that a provider offers to expressions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionSchema {
-    /// Positional parameters: name and type.
-    pub parameters: Vec<(String, Type)>,
-    /// The type of any further arguments.
-    pub variadic: Option<(String, Type)>,
+    /// Positional parameters.
+    pub parameters: Vec<FunctionParameter>,
+    /// What any further arguments are.
+    pub variadic: Option<FunctionParameter>,
     /// The type of its result.
     pub result: Type,
     /// Markdown for people.
     pub documentation: String,
+}
+
+/// One parameter of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionParameter {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its type; `dynamic` takes anything.
+    pub kind: Type,
+    /// The function takes null.
+    pub nullable: bool,
+    /// The function takes what is not known, in whole or in part. Else its result is unknown then, and it is
+    /// not called.
+    pub takes_unknown: bool,
+}
+
+impl FunctionSchema {
+    /// The parameter of an argument.
+    pub fn parameter(&self, position: usize) -> Option<&FunctionParameter> {
+        self.parameters.get(position).or(self.variadic.as_ref())
+    }
 }
 
 impl Attribute {

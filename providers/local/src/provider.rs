@@ -87,7 +87,7 @@ impl Provider for Local {
             Subject::Data if self.schema.data.contains_key(&request.type_name) => {
                 Ok(data::validate(&request.type_name, &request.config))
             }
-            Subject::Data => Err(unknown_type("validate", &request.type_name)),
+            Subject::Data | Subject::Ephemeral => Err(unknown_type("validate", &request.type_name)),
         }
     }
 

@@ -125,7 +125,7 @@ impl Terraform {
             return Err(self.client.error(Category::Validation, operation, what).at(path));
         }
         let planned = shape(kind.block(), &change.planned);
-        let planned = crate::write_only::without_write_only(kind.block(), &planned);
+        let planned = retrue_provider_api::without_write_only(kind.block(), &planned);
         if let Some(config) = marked(self.client.tables(), kind, context, change, &config) {
             return self.prepare_marked(kind, change, prior, config, planned, identity).await;
         }

@@ -1,13 +1,12 @@
 //! Data, and functions.
 
-use retrue_provider_api::{Category, DataRequest, ProviderResult, Value, convert};
+use retrue_provider_api::{Category, DataRequest, FunctionParameter, Path, PathStep, ProviderResult, Value, convert};
 
 use crate::client::capabilities;
 use crate::codec::{decode, encode, nothing};
 use crate::diagnostic::refuse_errors;
 use crate::marker::unmarked_everywhere;
 use crate::provider::Terraform;
-use crate::schema::Parameter;
 use crate::shape::shape;
 use crate::wire;
 use crate::wire::Method;
@@ -42,21 +41,21 @@ impl Terraform {
         let invalid =
             |what: String| self.client.error(Category::Validation, "call", format!("function `{name}`: {what}"));
         let loaded = self.client.loaded().await?;
-        let function = loaded.functions.get(name).ok_or_else(|| invalid("there is no such function".into()))?;
+        let function = loaded.schema.functions.get(name).ok_or_else(|| invalid("there is no such function".into()))?;
         let fixed = function.parameters.len();
         if arguments.len() < fixed || arguments.len() > fixed && function.variadic.is_none() {
             return Err(invalid(format!("it takes {fixed} arguments, and {} are given", arguments.len())));
         }
         let mut messages = Vec::with_capacity(arguments.len());
         for (index, argument) in arguments.iter().enumerate() {
-            let Some(parameter) = function.parameters.get(index).or(function.variadic.as_ref()) else { continue };
-            let Parameter { name, kind, allows_null, allows_unknown } = parameter;
-            let wrong = |what: String| invalid(format!("argument `{name}`: {what}"));
+            let Some(parameter) = function.parameter(index) else { continue };
+            let FunctionParameter { name, kind, nullable, takes_unknown } = parameter;
+            let wrong = |what: String| invalid(format!("argument `{name}`: {what}")).at(position(index));
             let argument = convert(argument, kind).map_err(|error| wrong(error.to_string()))?;
-            if argument.is_null() && !allows_null {
+            if argument.is_null() && !nullable {
                 return Err(wrong("it must not be null".into()));
             }
-            if !argument.is_wholly_known() && !allows_unknown {
+            if !argument.is_wholly_known() && !takes_unknown {
                 return Ok(Value::unknown(function.result.without_optional()));
             }
             let kind = kind.without_optional();
@@ -65,10 +64,18 @@ impl Terraform {
         let message = wire::CallRequest { name: name.to_owned(), arguments: messages };
         let answer: wire::CallResponse = self.client.ask(Method::Call, message).await?;
         if let Some(error) = answer.error {
-            let at = error.argument.map_or_else(String::new, |at| format!("argument {}: ", at.saturating_add(1)));
-            return Err(invalid(format!("{at}{}", error.text.trim())));
+            let told = self.client.error(Category::Validation, "call", error.text.trim());
+            return Err(match error.argument.and_then(|at| usize::try_from(at).ok()) {
+                Some(at) => told.at(position(at)),
+                None => told,
+            });
         }
         decode(answer.result.as_ref(), &function.result.without_optional())
             .map_err(|error| self.client.unreadable("call", error))
     }
+}
+
+/// Which argument an error is about.
+fn position(index: usize) -> Path {
+    Path::root().child(PathStep::Index(index))
 }

@@ -33,7 +33,6 @@ pub mod tables;
 mod time_limits;
 mod validate;
 mod wire;
-mod write_only;
 
 pub use config::Launch;
 pub use provider::Terraform;

@@ -2,7 +2,7 @@
 
 use retrue_provider_api::{
     Block, Category, Path, PlanRequest, PlanResponse, Private, ProviderError, ProviderResult, Reversibility, Subject,
-    ValidateRequest, Value,
+    ValidateRequest, Value, without_write_only,
 };
 
 use crate::check::plan_mistakes;
@@ -17,7 +17,6 @@ use crate::shape::shape;
 use crate::tables::Tables;
 use crate::wire;
 use crate::wire::Method;
-use crate::write_only::without_write_only;
 
 /// A plan as the provider made it.
 pub(crate) struct Planned {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Attribute, AttributeKind, Block, FunctionSchema, NestedBlock, Nesting, ObjectType, ProviderSchema, Type, TypeSchema,
+    Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ObjectType,
+    ProviderSchema, Type, TypeSchema,
 };
 
 use crate::codec::{CodecError, type_of};
@@ -19,7 +20,6 @@ pub(crate) struct Loaded {
     pub(crate) resources: BTreeMap<String, Kind>,
     pub(crate) data: BTreeMap<String, Kind>,
     pub(crate) ephemeral: BTreeMap<String, Kind>,
-    pub(crate) functions: BTreeMap<String, Function>,
     /// The version and the type of the identity, by name of the type.
     pub(crate) identities: BTreeMap<String, (i64, Type)>,
     pub(crate) plans_deletes: bool,
@@ -58,23 +58,6 @@ impl Kind {
     }
 }
 
-/// What is to be heeded when a function is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Function {
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) variadic: Option<Parameter>,
-    pub(crate) result: Type,
-}
-
-/// One parameter of a function.
-#[derive(Clone, Debug)]
-pub(crate) struct Parameter {
-    pub(crate) name: String,
-    pub(crate) kind: Type,
-    pub(crate) allows_null: bool,
-    pub(crate) allows_unknown: bool,
-}
-
 /// Translates what a provider said.
 ///
 /// # Errors
@@ -87,13 +70,8 @@ pub(crate) fn load<A: AttributeMessage>(
     let resources = types(response.resources)?;
     let data = types(response.data)?;
     let ephemeral = types(response.ephemeral)?;
-    let mut functions = BTreeMap::new();
-    let mut documented = BTreeMap::new();
-    for (name, function) in response.functions {
-        let (shape, schema) = function_schema(function)?;
-        functions.insert(name.clone(), shape);
-        documented.insert(name, schema);
-    }
+    let functions = response.functions.into_iter().map(|(name, function)| Ok((name, function_schema(function)?)));
+    let functions = functions.collect::<Result<_, CodecError>>()?;
     let capabilities = response.capabilities.unwrap_or_default();
     let schemas =
         |kinds: &BTreeMap<String, Kind>| kinds.iter().map(|(name, kind)| (name.clone(), kind.schema.clone())).collect();
@@ -103,13 +81,12 @@ pub(crate) fn load<A: AttributeMessage>(
             resources: schemas(&resources),
             data: schemas(&data),
             ephemeral: schemas(&ephemeral),
-            functions: documented,
+            functions,
         }),
         provider: Kind::of(provider),
         resources,
         data,
         ephemeral,
-        functions,
         identities: identities.into_iter().map(identity).collect::<Result<_, _>>()?,
         plans_deletes: capabilities.plan_destroy,
         moves_state: capabilities.move_state,
@@ -215,30 +192,25 @@ fn optional_attributes(kind: &Type) -> Type {
     }))
 }
 
-fn function_schema(function: wire::Function) -> Result<(Function, FunctionSchema), CodecError> {
-    let parameter = |parameter: wire::Parameter| -> Result<Parameter, CodecError> {
-        Ok(Parameter {
+fn function_schema(function: wire::Function) -> Result<FunctionSchema, CodecError> {
+    let parameter = |parameter: wire::Parameter| -> Result<FunctionParameter, CodecError> {
+        Ok(FunctionParameter {
             kind: type_of(&parameter.kind)?,
             name: parameter.name,
-            allows_null: parameter.allows_null,
-            allows_unknown: parameter.allows_unknown,
+            nullable: parameter.allows_null,
+            takes_unknown: parameter.allows_unknown,
         })
     };
-    let parameters = function.parameters.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
-    let variadic = function.variadic.map(parameter).transpose()?;
-    let result = function.result.map(|result| type_of(&result.kind)).transpose()?.unwrap_or(Type::Dynamic);
     let documentation = match (function.summary.is_empty(), function.description.is_empty()) {
         (false, false) => format!("{}\n\n{}", function.summary, function.description),
         _ => function.summary + &function.description,
     };
-    let pair = |parameter: &Parameter| (parameter.name.clone(), parameter.kind.clone());
-    let schema = FunctionSchema {
-        parameters: parameters.iter().map(pair).collect(),
-        variadic: variadic.as_ref().map(pair),
-        result: result.clone(),
+    Ok(FunctionSchema {
+        parameters: function.parameters.into_iter().map(parameter).collect::<Result<Vec<_>, _>>()?,
+        variadic: function.variadic.map(parameter).transpose()?,
+        result: function.result.map(|result| type_of(&result.kind)).transpose()?.unwrap_or(Type::Dynamic),
         documentation,
-    };
-    Ok((Function { parameters, variadic, result }, schema))
+    })
 }
 
 fn identity((name, schema): (String, wire::IdentitySchema)) -> Result<(String, (i64, Type)), CodecError> {

@@ -17,7 +17,8 @@ impl Terraform {
         let kind = match request.subject {
             Subject::Provider => Some(&loaded.provider),
             Subject::Resource => loaded.resources.get(name),
-            Subject::Data => loaded.data.get(name).or_else(|| loaded.ephemeral.get(name)),
+            Subject::Data => loaded.data.get(name),
+            Subject::Ephemeral => loaded.ephemeral.get(name),
         };
         let Some(kind) = kind else { return Err(self.no_type("validate", name)) };
         let config = shape(kind.block(), &request.config);
@@ -39,8 +40,8 @@ impl Terraform {
         } else {
             let method = match request.subject {
                 Subject::Resource => Method::ValidateResource,
-                _ if loaded.data.contains_key(name) => Method::ValidateData,
-                _ => Method::ValidateEphemeral,
+                Subject::Ephemeral => Method::ValidateEphemeral,
+                _ => Method::ValidateData,
             };
             // Only a managed type can have attributes that are sent and never returned.
             let capabilities = (method == Method::ValidateResource).then(|| capabilities(true));

@@ -80,7 +80,7 @@ impl Provider for TestCloud {
         Ok(match request.subject {
             Subject::Provider => config::validate(&request.config),
             Subject::Resource => (known(&request.type_name, "validate")?.validate)(&request.config),
-            Subject::Data => Vec::new(),
+            Subject::Data | Subject::Ephemeral => Vec::new(),
         })
     }
 

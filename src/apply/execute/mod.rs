@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Call, Caller, failure, wait_after};
+use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Step, StepEffect, StepId};
@@ -49,6 +50,8 @@ pub(super) struct Executor<'a> {
     pub providers: &'a Providers,
     /// The values of instances, as they are now.
     pub values: &'a Values,
+    /// Makes ready what is ready only now.
+    pub late: &'a Late<'a>,
 }
 
 /// What is known of a step just before it begins.
@@ -141,7 +144,11 @@ impl Executor<'_> {
     fn reference(&self, step: &Step, attempt: u32, key: &str) -> StepRef {
         StepRef {
             address: step.id.address.clone(),
-            action: if step.adopts { "adopt" } else { step.id.effect.word() },
+            action: match (&step.import, step.adopts) {
+                (Some(_), _) => "import",
+                (None, true) => "adopt",
+                (None, false) => step.id.effect.word(),
+            },
             step: step.id.to_string(),
             attempt,
             idempotency_key: key.to_owned(),

@@ -15,6 +15,7 @@ impl Executor<'_> {
     /// Evaluates what was pending, and holds what comes of it against the plan.
     pub(super) async fn prepare<'s>(&'s self, step: &'s Step) -> Result<Ready<'s>, Stop> {
         let address = &step.id.address;
+        self.late.for_step(step).await.map_err(|problem| stop(problem.code, Category::Validation, problem.message))?;
         let configured = self.providers.get(&step.provider).ok_or_else(|| {
             stop(codes::PROVIDER, Category::Validation, format!("the provider `{}` is not configured", step.provider))
         })?;
@@ -46,7 +47,8 @@ impl Executor<'_> {
             planned: step.planned.clone(),
             planned_private: step.planned_private.clone(),
         };
-        if !step.config.pending.is_empty() && matches!(step.id.effect, StepEffect::Create | StepEffect::Update) {
+        let again = !step.config.pending.is_empty() || step.late;
+        if again && matches!(step.id.effect, StepEffect::Create | StepEffect::Update) {
             self.plan_again(&mut ready, plain).await?;
         }
         Ok(ready)
@@ -72,7 +74,9 @@ impl Executor<'_> {
             .await
             .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let planned = step.planned.clone().unmark_deep().0;
-        if let Some(path) = first_broken(&planned, &response.planned, &Path::root()) {
+        // Of what nobody was asked about, only that it is made was planned.
+        let broken = if step.late { None } else { first_broken(&planned, &response.planned, &Path::root()) };
+        if let Some(path) = broken {
             return Err(stop(
                 codes::PLAN_BROKEN,
                 Category::Validation,

@@ -1,6 +1,6 @@
 //! What is recorded of a step, and steps that change nothing but the record.
 
-use retrue_provider_api::{Image, Observed, Type, TypeSchema, Value};
+use retrue_provider_api::{Image, Observed, Type, Value, sets_write_only, without_write_only};
 
 use crate::apply::writes::{drop_object, put_generation, put_object};
 use crate::crash_point;
@@ -148,7 +148,7 @@ impl Executor<'_> {
         RecordedObject {
             status: ObjectStatus::Ok,
             attributes: ready.planned.clone(),
-            config: without_write_only(ready.schema, config),
+            config: without_write_only(&ready.schema.block, &config),
             private: recorded.map(|recorded| recorded.private.clone()).unwrap_or_default(),
             identity: recorded.and_then(|recorded| recorded.identity.clone()),
             schema_version: step.schema_version,
@@ -159,6 +159,10 @@ impl Executor<'_> {
             run: self.caller.journal.run().to_owned(),
             origin,
             lifecycle: step.lifecycle.clone(),
+            sent_write_only: match ready.config.is_null() {
+                true => recorded.is_some_and(|recorded| recorded.sent_write_only),
+                false => sets_write_only(&ready.schema.block, &ready.config),
+            },
         }
     }
 
@@ -196,7 +200,7 @@ impl Executor<'_> {
             idempotency_key: key.to_owned(),
             type_name: step.type_name.to_string(),
             provider: step.provider.to_string(),
-            config: RestingValue::new(&without_write_only(ready.schema, ready.config.clone()), seal),
+            config: RestingValue::new(&without_write_only(&ready.schema.block, &ready.config), seal),
             planned: RestingValue::new(planned, seal),
             generation: step.generation,
             dependencies: step.dependencies.clone(),
@@ -205,15 +209,4 @@ impl Executor<'_> {
             template: template.map(|template| RestingObject::new(template, seal)),
         }
     }
-}
-
-/// The configuration without what is sent and never kept.
-pub(super) fn without_write_only(schema: &TypeSchema, config: Value) -> Value {
-    schema.block.attributes.iter().filter(|(_, attribute)| attribute.write_only).fold(
-        config,
-        |config, (name, attribute)| match config.get(name) {
-            Some(value) if !value.is_null() => config.with_attribute(name, Value::null(attribute.value_type())),
-            _ => config,
-        },
-    )
 }

@@ -11,11 +11,13 @@ use retrue_provider_api::{Category, Value, process};
 
 use crate::address::Address;
 use crate::apply::context::Caller;
+use crate::apply::late::{give, give_ephemeral, make_ready};
 use crate::apply::undo::{Examined, Scene, Setting, examine as examine_undo, record_writes, referred};
 use crate::apply::writes::{drop_object, put_generation, put_object};
 use crate::crash_point;
 use crate::diagnostic::Diagnostic;
 use crate::engine::RunEventKind;
+use crate::plan::file::{rest_pending, wake_ephemeral, wake_pending};
 use crate::plan::{InDoubt, PlannedValue, ProviderInstance, StepEffect};
 use crate::rest::Seal;
 use crate::saga::compensation::Undo;
@@ -27,7 +29,7 @@ use crate::saga::{
     UndoEnd, UndoFailure, codes,
 };
 use crate::store::Write;
-use crate::survey::Providers;
+use crate::survey::{Calls, Providers};
 
 pub use self::examine::{Verdict, examine};
 
@@ -52,19 +54,49 @@ impl From<serde_json::Error> for SettleError {
     }
 }
 
-/// The providers of a run, configured as its journal says.
-pub async fn providers_of(
-    history: &RunHistory,
-    seal: &dyn Seal,
-    directory: &FilePath,
-    environment: &BTreeMap<OsString, OsString>,
-    sources: &dyn Fn(&str) -> Result<Value, Diagnostic>,
-) -> Result<Providers, Diagnostic> {
+/// What providers of a run are configured with, besides what its journal holds.
+pub struct Outside<'a> {
+    /// Opens secrets.
+    pub seal: &'a dyn Seal,
+    /// What is recorded.
+    pub state: &'a State,
+    /// The directory of the stack.
+    pub directory: &'a FilePath,
+    /// The environment of the process.
+    pub environment: &'a BTreeMap<OsString, OsString>,
+    /// Reads a secret from the source that was kept in its place.
+    pub sources: &'a dyn Fn(&str) -> Result<Value, Diagnostic>,
+    /// The values of ephemeral variables, which are kept nowhere.
+    pub given: &'a BTreeMap<String, Value>,
+    /// For calls to the outside.
+    pub calls: &'a Calls,
+}
+
+/// The providers of a run, configured as its journal says. What is ephemeral in that is opened again.
+pub async fn providers_of(history: &RunHistory, outside: &Outside<'_>) -> Result<Providers, Diagnostic> {
+    let Outside { seal, directory, environment, .. } = *outside;
+    let sealed = |error: crate::rest::UnsealError| Diagnostic::error(codes::SEALED, error.to_string());
     let mut providers = Providers::default();
+    let mut late = Vec::new();
     for (name, journaled) in &history.started.providers {
-        let instance = instance_of(journaled, seal, sources)?;
-        providers.configure(name.as_str().into(), instance, directory, environment).await?;
+        let mut instance = instance_of(journaled, seal, outside.sources)?;
+        let name: Arc<str> = name.as_str().into();
+        match &mut instance.again {
+            Some(again) => {
+                give(again, outside.given)?;
+                late.push(Arc::clone(&name));
+                providers.open_late(name, instance, directory, environment).await?;
+            }
+            None => providers.configure(name, instance, directory, environment).await?,
+        }
     }
+    let mut ephemerals = Vec::new();
+    for ephemeral in &history.started.ephemerals {
+        let mut planned = wake_ephemeral(ephemeral.clone(), seal).map_err(sealed)?;
+        give_ephemeral(&mut planned, outside.given)?;
+        ephemerals.push(planned);
+    }
+    make_ready(&late, &ephemerals, &providers, (outside.state, seal), directory, outside.calls).await?;
     Ok(providers)
 }
 
@@ -82,6 +114,7 @@ pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvi
         origin: instance.origin.clone(),
         config: crate::rest::RestingValue::new(&value, seal),
         sources: instance.sources.clone(),
+        again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
     }
 }
 
@@ -103,6 +136,13 @@ fn instance_of(
         origin: journaled.origin.clone(),
         config: PlannedValue::known(value),
         sources: journaled.sources.clone(),
+        again: journaled
+            .again
+            .clone()
+            .map(|again| wake_pending(again, seal))
+            .transpose()
+            .map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?,
+        late: false,
     })
 }
 

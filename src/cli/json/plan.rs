@@ -66,6 +66,13 @@ struct WireChange<'a> {
     create_before_destroy: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<WireImport<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireImport<'a> {
+    id: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -160,6 +167,7 @@ fn change(change: &Change) -> WireChange<'_> {
         moved_from: change.moved_from.as_ref(),
         create_before_destroy: change.create_before_destroy,
         warnings: &change.warnings,
+        import: change.import.as_deref().map(|id| WireImport { id }),
     }
 }
 

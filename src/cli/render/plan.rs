@@ -59,6 +59,7 @@ pub(crate) fn headline(plan: &Plan) -> String {
 pub(crate) fn summary(summary: &Summary) -> String {
     let parts = [
         (summary.create, Action::Create),
+        (summary.import, Action::Import),
         (summary.adopt, Action::Adopt),
         (summary.update, Action::Update),
         (summary.replace, Action::Replace),
@@ -77,7 +78,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
 pub(crate) fn paint(action: Action, text: &str) -> String {
     match action {
         Action::Create => green(text),
-        Action::Adopt => magenta(text),
+        Action::Adopt | Action::Import => magenta(text),
         Action::Update => yellow(text),
         Action::Replace | Action::Delete => red(text),
         Action::Forget | Action::Read => cyan(text),
@@ -90,6 +91,7 @@ pub(crate) fn sign(action: Action) -> &'static str {
     match action {
         Action::Create => "+",
         Action::Adopt => "*",
+        Action::Import => "<",
         Action::Update => "~",
         Action::Replace => "±",
         Action::Delete => "-",

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
-    let value = engine::eval(&session.options(), arguments.expression.trim())?;
+    let value = engine::eval(&session.options(), arguments.expression.trim()).await?;
     if session.console.settings().json {
         if !value.marks_deep().is_empty() {
             let diagnostic = Diagnostic::error(codes::SECRET, "the value holds a secret, and is not shown");

@@ -54,6 +54,8 @@ struct WireProvider {
     version: String,
     resources: Vec<String>,
     data: Vec<String>,
+    ephemeral: Vec<String>,
+    functions: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -160,6 +162,8 @@ async fn list(session: &Session) -> Ending {
             version: known.version,
             resources: known.schema.resources.keys().cloned().collect(),
             data: known.schema.data.keys().cloned().collect(),
+            ephemeral: known.schema.ephemeral.keys().cloned().collect(),
+            functions: known.schema.functions.keys().cloned().collect(),
         })
         .collect();
     if session.console.settings().json {
@@ -168,7 +172,10 @@ async fn list(session: &Session) -> Ending {
     let mut rows = Vec::new();
     for provider in &providers {
         let types = provider.resources.iter().cloned();
-        for name in types.chain(provider.data.iter().map(|name| format!("data.{name}"))) {
+        let types = types.chain(provider.data.iter().map(|name| format!("data.{name}")));
+        let types = types.chain(provider.ephemeral.iter().map(|name| format!("ephemeral.{name}")));
+        let functions = provider.functions.iter().map(|name| format!("provider::{}::{name}()", provider.name));
+        for name in types.chain(functions) {
             rows.push(vec![provider.name.clone(), name, provider.source.clone()]);
         }
     }
@@ -179,14 +186,19 @@ async fn list(session: &Session) -> Ending {
 async fn schema(session: &Session, wanted: &str) -> Ending {
     let schemas = schemas(session).await?;
     let bare = wanted.strip_prefix("data.");
+    let opened = wanted.strip_prefix("ephemeral.");
     let mut found: Vec<WireType<'_>> = Vec::new();
     for Known { name: provider, schema, .. } in &schemas {
-        if let (Some(one), None) = (schema.resources.get(wanted), bare) {
+        if let (Some(one), None) = (schema.resources.get(wanted), bare.or(opened)) {
             found.push(WireType { name: wanted, kind: "resource", schema: one });
         }
         let name = bare.unwrap_or(wanted);
         if let Some(one) = schema.data.get(name) {
             found.push(WireType { name, kind: "data source", schema: one });
+        }
+        let name = opened.unwrap_or(wanted);
+        if let (Some(one), None) = (schema.ephemeral.get(name), bare) {
+            found.push(WireType { name, kind: "ephemeral resource", schema: one });
         }
         if *provider == wanted {
             found.push(WireType { name: wanted, kind: "configuration of the provider", schema: &schema.provider });
@@ -209,7 +221,9 @@ async fn schema(session: &Session, wanted: &str) -> Ending {
 
 fn unknown(wanted: &str, schemas: &[Known]) -> Failure {
     let known = schemas.iter().flat_map(|Known { schema, .. }| {
-        schema.resources.keys().cloned().chain(schema.data.keys().map(|name| format!("data.{name}")))
+        let data = schema.data.keys().map(|name| format!("data.{name}"));
+        let ephemeral = schema.ephemeral.keys().map(|name| format!("ephemeral.{name}"));
+        schema.resources.keys().cloned().chain(data).chain(ephemeral)
     });
     let near = known
         .map(|name| (strsim::damerau_levenshtein(&name, wanted), name))

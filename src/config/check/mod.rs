@@ -14,17 +14,19 @@ use retrue_provider_api::{Block, Path, PathStep, Type, Value};
 
 use super::body::evaluate_body;
 use super::codes;
-use super::conditions::{check_conditions, truth};
+use super::conditions::{check_conditions, decided, truth};
+use super::ephemeral::{kept, refuse_ephemeral};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Condition, IgnoreChanges, ResourceBlock, Stack};
+use super::stack::{Condition, IgnoreChanges, Repetition, ResourceBlock, Stack};
 use super::variables::default_value;
+use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::{Expression, evaluate, nearest, with_deep_stack};
 use crate::graph::{Graph, Node};
 use crate::span::Span;
 use scope::{CheckScope, Inside};
-pub use types::Schemas;
+pub use types::{Schemas, types};
 
 /// So many instances of a block are evaluated; the rest are like them.
 const INSTANCES: usize = 20;
@@ -93,7 +95,15 @@ impl<'s> Checker<'s, '_> {
             self.block(block);
         }
         for output in self.stack.outputs.values() {
-            self.expression(&output.value, &Inside::default());
+            let value = self.expression(&output.value, &Inside::default());
+            if value.is_some_and(|value| value.marks_deep().ephemeral) {
+                self.found.push(kept(&format!("the output `{}`", output.name), output.value.span()));
+            }
+        }
+        for import in &self.stack.imports {
+            for instance in self.instances(&import.repetition) {
+                self.expression(&import.id, &Inside { instance, itself: None });
+            }
         }
     }
 
@@ -105,8 +115,7 @@ impl<'s> Checker<'s, '_> {
                 None
             });
             let value = value.unwrap_or_else(|| Value::unknown(variable.kind().without_optional()));
-            let value = if variable.sensitive { value.sensitive() } else { value };
-            values.insert(variable.name.clone(), value);
+            values.insert(variable.name.clone(), variable.marked(value));
         }
         for variable in self.stack.variables.values() {
             let scope = VariableScope { values: &values, host: files };
@@ -175,16 +184,19 @@ impl<'s> Checker<'s, '_> {
             }
         };
         if let Some(enabled) = &block.lifecycle.enabled
-            && let Err(wrong) = truth(enabled, &self.scope.within(&Inside::default()))
+            && let Err(wrong) = decided(enabled, &self.scope.within(&Inside::default()))
         {
             self.found.extend(wrong);
         }
         let itself = schema.map(|schema| schema.block.value_type());
-        for instance in self.instances(block) {
+        for instance in self.instances(&block.repetition) {
             let inside = Inside { instance, itself: None };
             match schema {
                 Some(schema) => {
                     if let Some(value) = self.body(&block.body, &schema.block, &inside) {
+                        if block.address.mode != Mode::Ephemeral {
+                            self.found.extend(refuse_ephemeral(&value, &schema.block, &block.body));
+                        }
                         let (provider, body, span) = (self.stack.provider_type(block), &block.body, block.span);
                         self.bodies.push(CheckedBody { block: Some(block), provider, value, body, span });
                     }
@@ -213,18 +225,18 @@ impl<'s> Checker<'s, '_> {
     }
 
     /// The instances that stand for all in the checks; one that is unknown where they are not known.
-    fn instances(&mut self, block: &ResourceBlock) -> Vec<Instance> {
+    fn instances(&mut self, repetition: &Repetition) -> Vec<Instance> {
         let outside = Inside::default();
         let scope = self.scope.within(&outside);
-        match instances(&block.repetition, &scope) {
+        match instances(repetition, &scope) {
             Ok(Instances::Known(mut found)) if !found.is_empty() => {
                 found.truncate(INSTANCES);
                 found
             }
-            Ok(_) => vec![Instance::unknown(&block.repetition)],
+            Ok(_) => vec![Instance::unknown(repetition)],
             Err(wrong) => {
                 self.found.extend(wrong);
-                vec![Instance::unknown(&block.repetition)]
+                vec![Instance::unknown(repetition)]
             }
         }
     }

@@ -1,18 +1,19 @@
 //! What references stand for while a stack is checked.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use retrue_provider_api::{Refinement, Type, Value};
+use retrue_provider_api::{Marks, ProviderSchema, Refinement, Type, Value};
 
 use super::types::Schemas;
 use crate::address::{InstanceKey, Mode};
 use crate::config::repetition::Instance;
 use crate::config::scopes::StackFiles;
 use crate::config::stack::{Repetition, ResourceBlock, Stack};
-use crate::expression::functions::Host;
-use crate::expression::{Each, EvalError, Root, Scope};
+use crate::expression::functions::{FunctionError, Host};
+use crate::expression::{Each, EvalError, Root, Scope, nearest};
 use crate::span::Span;
 
 /// Defaults of variables, locals over them, and unknown values for everything else. What does not exist
@@ -23,7 +24,7 @@ pub(super) struct CheckScope<'c> {
     host: &'c StackFiles,
     pub(super) variables: BTreeMap<Arc<str>, Value>,
     pub(super) locals: BTreeMap<Arc<str>, Value>,
-    types: RefCell<HashMap<TypeKey, Type>>,
+    types: Mutex<HashMap<TypeKey, Type>>,
 }
 
 /// A type: its mode, its name, and its provider.
@@ -52,7 +53,7 @@ impl<'c> CheckScope<'c> {
             host,
             variables: BTreeMap::new(),
             locals: BTreeMap::new(),
-            types: RefCell::new(HashMap::new()),
+            types: Mutex::default(),
         }
     }
 
@@ -64,7 +65,7 @@ impl<'c> CheckScope<'c> {
     fn type_of(&self, block: &ResourceBlock) -> Type {
         let provider = self.stack.provider_type(block);
         let key = (block.address.mode, Arc::clone(&block.address.type_name), provider);
-        let mut types = self.types.borrow_mut();
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || match self.schemas.of_block(self.stack, block) {
             Ok(schema) => schema.block.value_type(),
             Err(_) => Type::Dynamic,
@@ -99,6 +100,10 @@ impl Scope for Within<'_, '_> {
                 let block = root.block().and_then(|address| scope.stack.blocks.get(&address));
                 block.map(|block| scope.block(block, key))
             }
+            Root::Ephemeral { .. } => {
+                let block = root.block().and_then(|address| scope.stack.blocks.get(&address));
+                block.map(|block| scope.block(block, key).with_marks(Marks::EPHEMERAL))
+            }
             Root::Each(Each::Key) | Root::CountIndex => instance.key_value(),
             Root::Each(Each::Value) => instance.value.clone(),
             Root::SelfRef => self.inside.itself.clone().map(not_null),
@@ -109,6 +114,40 @@ impl Scope for Within<'_, '_> {
     }
 
     fn host(&self) -> &dyn Host {
-        self.scope.host
+        self.scope
+    }
+}
+
+/// Functions of providers are not called while checking: that their arguments fit is what can be known.
+impl Host for CheckScope<'_> {
+    fn base_directory(&self) -> &Path {
+        self.host.base_directory()
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.host.read_file(path)
+    }
+
+    fn planning(&self) -> bool {
+        true
+    }
+
+    fn plan_timestamp(&self) -> Option<String> {
+        None
+    }
+
+    fn offers(&self, provider: &str) -> Result<Arc<ProviderSchema>, String> {
+        let kind = self.stack.providers.get(provider).map_or(provider, |block| block.type_name.as_ref());
+        let known = self.stack.providers.keys().map(AsRef::as_ref);
+        self.schemas.shared(kind).ok_or_else(|| match nearest(provider, known) {
+            Some(near) => format!("there is no provider `{provider}`; did you mean `{near}`?"),
+            None => format!("there is no provider `{provider}` whose functions could be called"),
+        })
+    }
+
+    fn call(&self, provider: &str, function: &str, _arguments: Vec<Value>) -> Result<Value, FunctionError> {
+        let offered = self.offers(provider).ok();
+        let result = offered.and_then(|offered| Some(offered.functions.get(function)?.result.without_optional()));
+        Ok(Value::unknown(result.unwrap_or(Type::Dynamic)))
     }
 }

@@ -28,6 +28,11 @@ impl Schemas {
         self.0.get(name).map(AsRef::as_ref)
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared(&self, name: &str) -> Option<Arc<ProviderSchema>> {
+        self.0.get(name).cloned()
+    }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ProviderSchema)> {
         self.0.iter().map(|(name, schema)| (name.as_ref(), schema.as_ref()))
@@ -45,7 +50,7 @@ impl Schemas {
     }
 
     fn no_type(&self, mode: Mode, type_name: &str, provider: &str, span: Span) -> Diagnostic {
-        let what = if mode == Mode::Data { "data source" } else { "resource" };
+        let what = mode.noun();
         let diagnostic =
             Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no {what} of the type `{type_name}`"));
         let diagnostic = diagnostic.at(span);
@@ -54,10 +59,13 @@ impl Schemas {
             let message = format!("the provider `{provider}` has no {what} of the type `{type_name}`");
             return Diagnostic { message, ..diagnostic }.hint(format!("it is one of the provider `{owner}`"));
         }
-        let other = if mode == Mode::Data { Mode::Managed } else { Mode::Data };
-        if self.0.values().any(|schema| types(schema, other).contains_key(type_name)) {
-            let (is, table) = if mode == Mode::Data { ("a resource", "resource") } else { ("a data source", "data") };
-            return diagnostic.hint(format!("it is {is}: write `[{table}.{type_name}.NAME]`"));
+        let others = [Mode::Managed, Mode::Data, Mode::Ephemeral].into_iter().filter(|other| *other != mode);
+        for other in others {
+            if self.0.values().any(|schema| types(schema, other).contains_key(type_name)) {
+                let article = if other == Mode::Ephemeral { "an" } else { "a" };
+                let (noun, table) = (other.noun(), other.table());
+                return diagnostic.hint(format!("it is {article} {noun}: write `[{table}.{type_name}.NAME]`"));
+            }
         }
         let known = || self.0.values().flat_map(|schema| types(schema, mode).keys()).map(String::as_str);
         if let Some(near) = nearest(type_name, known()) {
@@ -89,9 +97,11 @@ impl Schemas {
     }
 }
 
-fn types(schema: &ProviderSchema, mode: Mode) -> &BTreeMap<String, TypeSchema> {
+/// The types of a mode.
+pub fn types(schema: &ProviderSchema, mode: Mode) -> &BTreeMap<String, TypeSchema> {
     match mode {
         Mode::Managed => &schema.resources,
         Mode::Data => &schema.data,
+        Mode::Ephemeral => &schema.ephemeral,
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Variable {
     description: Option<String>,
     /// Whether its values are hidden.
     sensitive: Option<bool>,
+    /// Whether its values rest nowhere: neither in plans nor in the state.
+    ephemeral: Option<bool>,
     /// Where its value is read from when it is needed: "env:NAME", "file:PATH", "command:LINE".
     #[schemars(regex(pattern = "^(env|file|command):."))]
     from: Option<String>,
@@ -81,6 +83,20 @@ pub(super) struct Moved {
     from: String,
     /// The address that is.
     to: String,
+}
+
+/// An adoption by id: what exists under it becomes what is declared under an address.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Import {
+    /// The address that it becomes: `TYPE.NAME`, `TYPE.NAME["key"]`, `TYPE.NAME[each.key]`.
+    to: String,
+    /// How its system calls it; nothing that is known only after an apply.
+    id: String,
+    /// The provider configuration that finds it: that of the resource.
+    provider: Option<String>,
+    /// One import for each element of a set or list of texts, or entry of a map.
+    for_each: Option<ForEach>,
 }
 
 /// Something that must hold.

@@ -27,8 +27,10 @@ pub fn json_schema(schemas: &Schemas) -> Json {
         "provider": providers(schemas),
         "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator)),
         "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator)),
+        "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator)),
         "output": named(reference::<format::Output>(&mut generator)),
         "moved": { "type": "array", "items": reference::<format::Moved>(&mut generator) },
+        "import": { "type": "array", "items": reference::<format::Import>(&mut generator) },
     });
     let mut definitions = Json::Object(generator.take_definitions(true));
     without_null(&mut definitions);

@@ -22,7 +22,7 @@ const KEYS: &[&str] = &[
     "postcondition",
     "timeout",
 ];
-/// What means something for data, which is only read.
+/// What means something for data, which is only read, and for what is ephemeral.
 const DATA_KEYS: &[&str] = &["enabled", "precondition", "postcondition", "timeout"];
 const LATER: &[&str] = &["optional", "phase", "retry"];
 
@@ -32,9 +32,12 @@ impl Reader<'_> {
         let Some(table) = self.table(key, item) else { return lifecycle };
         for (key, item) in table {
             let word = key.get_ref().as_ref();
-            if mode == Mode::Data && KEYS.contains(&word) && !DATA_KEYS.contains(&word) {
+            if mode != Mode::Managed && KEYS.contains(&word) && !DATA_KEYS.contains(&word) {
                 let span = self.key_span(key);
-                let message = format!("`{word}` means nothing for data, which is only read");
+                let message = match mode {
+                    Mode::Data => format!("`{word}` means nothing for data, which is only read"),
+                    _ => format!("`{word}` means nothing for what is ephemeral, which is opened and closed"),
+                };
                 self.report(Diagnostic::error(codes::UNKNOWN_KEY, message).at(span).hint("leave it out"));
                 continue;
             }

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod duration;
+mod imports;
 mod lifecycle;
 mod reader;
 mod settings;
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 
 use super::codes;
 use super::files::{absolute_directory, read_stack};
+use super::imports::check as check_imports;
 use super::parse::{Parsed, parse};
 use super::stack::Stack;
 use super::{moved, references};
@@ -29,10 +31,11 @@ pub(super) use reader::Reader;
 use reader::not_yet;
 
 /// The tables and arrays that a file may hold.
-const TOP_LEVEL: &[&str] = &["stack", "variable", "local", "provider", "resource", "data", "output", "moved"];
+const TOP_LEVEL: &[&str] =
+    &["stack", "variable", "local", "provider", "resource", "data", "ephemeral", "output", "moved", "import"];
 
 /// Those that the format reserves for later versions.
-const LATER: &[&str] = &["ephemeral", "module", "check", "phase", "flag", "policy", "environment", "removed", "import"];
+const LATER: &[&str] = &["module", "check", "phase", "flag", "policy", "environment", "removed"];
 
 /// What is wrong with a configuration, with the files to show lines of.
 #[derive(Clone, Debug)]
@@ -151,8 +154,10 @@ impl Loader {
                 "provider" => reader.named(key, item, |reader, name, key, item| self.provider(reader, name, key, item)),
                 "resource" => self.blocks(reader, Mode::Managed, key, item),
                 "data" => self.blocks(reader, Mode::Data, key, item),
+                "ephemeral" => self.blocks(reader, Mode::Ephemeral, key, item),
                 "output" => reader.named(key, item, |reader, name, key, item| self.output(reader, name, key, item)),
                 "moved" => self.moved(reader, key, item),
+                "import" => self.imports(reader, key, item),
                 later if LATER.contains(&later) => {
                     let span = reader.key_span(key);
                     reader.report(not_yet(&format!("`{later}`"), span));
@@ -174,6 +179,7 @@ impl Loader {
             }
             references::check(&self.stack, &mut self.diagnostics);
             moved::check(&self.stack, &mut self.diagnostics);
+            check_imports(&self.stack, &mut self.diagnostics);
         }
         if self.stack.name.is_empty() {
             self.stack.name = directory_name(&self.stack.directory).into();

@@ -11,7 +11,8 @@ use crate::config::stack::{Condition, Local, Output, ValueSource, Variable};
 use crate::diagnostic::Diagnostic;
 use crate::expression::TypeExpression;
 
-const VARIABLE_KEYS: &[&str] = &["type", "default", "nullable", "description", "sensitive", "from", "validation"];
+const VARIABLE_KEYS: &[&str] =
+    &["type", "default", "nullable", "description", "sensitive", "ephemeral", "from", "validation"];
 const OUTPUT_KEYS: &[&str] = &["value", "description", "sensitive"];
 const CONDITION_KEYS: &[&str] = &["condition", "message"];
 
@@ -26,6 +27,7 @@ impl Loader {
             default: None,
             nullable: true,
             sensitive: false,
+            ephemeral: false,
             description: None,
             from: None,
             validations: Vec::new(),
@@ -45,6 +47,7 @@ impl Loader {
                 }
                 "nullable" => variable.nullable = reader.bool(key, item).unwrap_or(true),
                 "sensitive" => variable.sensitive = reader.bool(key, item).unwrap_or(true),
+                "ephemeral" => variable.ephemeral = reader.bool(key, item).unwrap_or(true),
                 "description" => variable.description = reader.text(key, item).map(Arc::from),
                 "from" => variable.from = value_source(reader, key, item).map(|from| (from, reader.item_span(item))),
                 "validation" => variable.validations = reader.conditions(key, item),

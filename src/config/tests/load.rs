@@ -9,7 +9,7 @@ use crate::config::{load, load_texts};
 fn keys_and_forms() {
     snapshot!(table(&[
         "[varable.x]\n[variable.y]\ntypo = 1\ndefalt = 2\n[output.z]\n",
-        "[module.m]\n[phase.p]\n[[import]]\nid = 1\n[provider.aws]\nsource = 'x'\nversion = 'y'\n",
+        "[module.m]\n[phase.p]\n[[removed]]\nfrom = 'x'\n[provider.aws]\nsource = 'x'\nversion = 'y'\n",
         "[resource.a.b.lifecycle]\noptional = true\nretry = 3\nprevent_destry = true\nprevent_destroy = '${true}'\n",
         "[resource.a.b]\ncount = 1\nfor_each = []\n[resource.a.\"x y\"]\n[resource.c]\nd = 1\n",
         "[resource.a.b.lifecycle]\non_existing = 'adop'\non_destroy = 'explode'\ntimeout = 30\nignore_changes = ['a b', 'tags', 'a[0].b']\nreplace_triggered_by = ['${a.b}', 'var.x']\n",

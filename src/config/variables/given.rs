@@ -7,7 +7,7 @@ use retrue_provider_api::Value;
 
 use super::{Inputs, Origin, Resolver, VARIABLE_PREFIX};
 use crate::config::codes;
-use crate::config::scopes::VariableScope;
+use crate::config::scopes::{StackFiles, VariableScope};
 use crate::config::stack::Variable;
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, evaluate};
@@ -123,4 +123,14 @@ impl Resolver<'_> {
 /// Whether a text for a variable is its value, and no expression.
 fn taken_as_it_is(variable: &Variable) -> bool {
     !variable.typed || variable.kind().is_primitive()
+}
+
+/// What a text means for a variable whose type is not at hand: a list or a table where it looks like one.
+pub fn value_of(text: &str) -> Value {
+    let nothing = BTreeMap::new();
+    let files = StackFiles::new(std::path::Path::new("."));
+    let scope = VariableScope { values: &nothing, host: &files };
+    let parsed = text.trim_start().starts_with(['[', '{']).then(|| Expression::bare(text, FileId::default()).ok());
+    let value = parsed.flatten().and_then(|expression| evaluate(&expression, &scope).ok());
+    value.unwrap_or_else(|| Value::string(text))
 }

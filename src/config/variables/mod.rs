@@ -8,6 +8,7 @@ mod command;
 mod files;
 mod given;
 mod source;
+pub use given::value_of;
 pub use source::read_source;
 
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ impl Resolver<'_> {
             }
             _ => value,
         };
-        Some((if variable.sensitive { value.sensitive() } else { value }, origin))
+        Some((variable.marked(value), origin))
     }
 
     fn own_value(&mut self, variable: &Variable, inputs: &Inputs) -> Option<(Value, Origin)> {

@@ -220,11 +220,12 @@ fn complete(taken: &mut [Taken], planned: &Planned) {
             .map(|schema| &schema.block);
         let Some(block) = block else { continue };
         taken.object = RecordedObject {
-            config: crate::plan::decide::without_write_only(block, &step.config.value),
+            config: retrue_provider_api::without_write_only(block, &step.config.value),
             attributes: step.planned.clone(),
             provenance: step.provenance.clone(),
             dependencies: step.dependencies.clone(),
             lifecycle: step.lifecycle.clone(),
+            sent_write_only: retrue_provider_api::sets_write_only(block, &step.config.value),
             ..taken.object.clone()
         };
     }

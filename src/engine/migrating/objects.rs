@@ -123,6 +123,7 @@ async fn one(object: &Object, provider: &Arc<dyn Provider>, stack: &Stack, gener
         run: String::new(),
         origin: Origin::Created,
         lifecycle,
+        sent_write_only: false,
     };
     Ok(Taken { address: object.address.clone(), key: object.deposed.clone(), object: taken })
 }

@@ -42,6 +42,9 @@ const LOADING: &[(&str, &str)] = &[
     ("[variable.a]\nvalidation = [{ condition = '${local.x}', message = '' }]\n", "RT0137"),
     ("[[moved]]\nfrom = 'a_b.c'\nto = 'a_b.d'\n", "RT0140"),
     ("[[moved]]\nfrom = 'data.a_b.c'\nto = 'data.a_b.d'\n", "RT0140"),
+    ("[[import]]\nto = 'a_b.c'\nid = 'x'\n", "RT0141"),
+    ("[[import]]\nto = 'data.a_b.c'\nid = 'x'\n", "RT0141"),
+    ("[[import]]\nid = 'x'\n", "RT0113"),
     ("[local]\na = '${1 +}'\n", "RT0201"),
     ("[local]\na = '${a.b.c.d.e}'\n", "RT0132"),
     ("[local]\na = '${var}'\n", "RT0204"),
@@ -50,6 +53,8 @@ const LOADING: &[(&str, &str)] = &[
 
 /// The same, for what is found with the types.
 const CHECKING: &[(&str, &str)] = &[
+    ("[variable.a]\nephemeral = true\n[output.o]\nvalue = '${var.a}'\n", "RT0138"),
+    ("[local]\na = '${provider::qqqqqq::f()}'\n", "RT0206"),
     ("[resource.retrue_qqqqqq.a]\n", "RT0150"),
     ("[resource.qqqqqq_thing.a]\n", "RT0150"),
     ("[data.local_link.a]\n", "RT0150"),
@@ -99,7 +104,7 @@ const PLANNING: &[(&str, &str)] = &[
     ("[output.a]\nvalue = '${sensitive(1)}'\n", "RT0424"),
     (
         "[resource.retrue_data.a]\ninput = 'x'\n[provider.testcloud]\nurl = '${retrue_data.a.output}'\n\
-         [resource.testcloud_bucket.b]\nname = 'b'\n",
+         [resource.testcloud_bucket.b]\nname = 'b'\n[[import]]\nto = 'testcloud_bucket.b'\nid = 'b'\n",
         "RT0421",
     ),
 ];

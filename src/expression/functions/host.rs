@@ -2,7 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use retrue_provider_api::{ProviderSchema, Value};
+
+use super::specification::FunctionError;
 
 /// Access to files, clock and randomness, so that whoever evaluates owns and records it.
 pub trait Host: Sync {
@@ -38,6 +43,19 @@ pub trait Host: Sync {
     fn now(&self) -> i64 {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map(|elapsed| elapsed.as_secs()).unwrap_or(0);
         i64::try_from(seconds).unwrap_or(i64::MAX)
+    }
+
+    /// What a provider offers, by its name in the stack.
+    ///
+    /// # Errors
+    /// There is no such provider, or it cannot be asked here; in words.
+    fn offers(&self, provider: &str) -> Result<Arc<ProviderSchema>, String> {
+        Err(format!("functions of providers, such as those of `{provider}`, cannot be called here"))
+    }
+
+    /// Calls a function that a provider offers. The arguments fit its schema and have no marks.
+    fn call(&self, provider: &str, function: &str, _arguments: Vec<Value>) -> Result<Value, FunctionError> {
+        Err(FunctionError::new(format!("`{function}` of `{provider}` cannot be called here")))
     }
 
     /// Sixteen random bytes.

@@ -22,6 +22,7 @@ mod lists;
 mod maps;
 mod network;
 mod numbers;
+mod provided;
 mod regex;
 mod rsa;
 mod sets;
@@ -42,6 +43,7 @@ use std::sync::LazyLock;
 use retrue_provider_api::Value;
 
 pub use host::{FileKind, Host, directory_names, file_kind};
+pub use provided::call_provided;
 use specification::Function;
 pub use specification::FunctionError;
 

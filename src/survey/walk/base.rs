@@ -36,6 +36,7 @@ impl<'a> Walk<'a> {
             paths: self.named(host.looks()),
             directories: keyed(self.named(host.listings())),
             environment: keyed(self.known.environment_reads()),
+            functions: host.functions().results(&|bytes| seal.keyed_hash(bytes)),
             data: self.data_read.clone(),
             resources: self.resources(touched, read),
         };
@@ -110,13 +111,15 @@ impl<'a> Walk<'a> {
             ("path", &base.paths),
             ("directory", &base.directories),
             ("env", &base.environment),
+            ("function", &base.functions),
         ];
         for (kind, map) in maps {
             for (name, content) in map {
                 part(&format!("{kind}.{name}"), content.as_bytes());
             }
         }
-        for (name, value) in self.request.variables {
+        // What is ephemeral may be another when the plan is applied.
+        for (name, value) in self.request.variables.iter().filter(|(_, value)| !value.marks_deep().ephemeral) {
             part(&format!("var.{name}"), &canonical_bytes(value));
         }
         for (address, read) in &base.data {

@@ -26,7 +26,8 @@ impl<'a> Walk<'a> {
         candidate: &Candidate<'a>,
         config: Value,
     ) -> Result<Option<Value>, Diagnostic> {
-        if self.waits(candidate.block) || !config.is_wholly_known() {
+        let provider = self.request.stack.provider_name(candidate.block);
+        if self.waits(candidate.block) || !config.is_wholly_known() || !self.providers.is_ready(&provider) {
             return Ok(None);
         }
         let provider = &candidate.configured.provider;
@@ -119,7 +120,7 @@ impl<'a> Walk<'a> {
         let block = candidate.block;
         let stack = self.request.stack;
         let scope = instance_scope(&candidate.expanded, &self.known);
-        let config = planned_value(candidate.config.clone(), &block.body, stack, &scope);
+        let config = planned_value(candidate.config.clone(), &block.body, &candidate.schema.block, stack, &scope);
         let step = Step {
             id: StepId {
                 address: candidate.address.clone(),
@@ -151,6 +152,8 @@ impl<'a> Walk<'a> {
             schema_version: candidate.schema.version,
             adopts: false,
             restores: false,
+            import: None,
+            late: false,
         };
         let change = Change {
             address: candidate.address.clone(),
@@ -164,6 +167,7 @@ impl<'a> Walk<'a> {
             moved_from: None,
             create_before_destroy: false,
             warnings: Vec::new(),
+            import: None,
         };
         let decision = Decision { change, steps: vec![step], drift: None, errors: Vec::new() };
         self.decisions.insert(candidate.address.clone(), (decision, Vec::new()));

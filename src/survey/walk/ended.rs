@@ -87,6 +87,7 @@ impl<'a> Walk<'a> {
             used,
             destroying: self.request.kind == PlanKind::Destroy,
             looking: self.looking,
+            import: None,
         };
         let mut decision = decide(&instance);
         self.problems.append(&mut decision.errors);

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::config::DeleteOrder;
+use crate::config::{DeleteOrder, Origin, kept};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::plan::assemble::{Chain, Deletes, assemble};
 use crate::plan::file::seal_digest;
-use crate::plan::{Action, Change, Drift, OutputChange, Plan, PlanKind, codes};
+use crate::plan::{Action, Change, Drift, OutputChange, Plan, PlanKind, Step, codes};
 use crate::survey::identity::clashes;
-use crate::survey::pending::planned_expression;
+use crate::survey::pending::{ephemeral_blocks, planned_expression};
 use crate::survey::scope::BlockScope;
 
 use super::*;
@@ -45,6 +45,9 @@ impl<'a> Walk<'a> {
             match evaluate(&output.value, &scope) {
                 Ok(value) if partial && !value.is_wholly_known() => {
                     before.remove(name);
+                }
+                Ok(value) if value.marks_deep().ephemeral => {
+                    self.problems.push(kept(&format!("the output `{name}`"), output.value.span()));
                 }
                 Ok(value) => {
                     if value.marks_deep().sensitive && !output.sensitive {
@@ -137,6 +140,7 @@ impl<'a> Walk<'a> {
         if !self.request.targets.is_empty() {
             warnings.push("only part of the stack is planned, because of --target".into());
         }
+        warnings.extend(self.undo_needs(&assembled.steps));
         let mut plan = Plan {
             stack: Arc::clone(&self.request.stack.name),
             environment: self.request.environment.into(),
@@ -149,8 +153,11 @@ impl<'a> Walk<'a> {
             providers: self
                 .providers
                 .iter()
+                .chain(self.providers.unready())
                 .map(|(name, configured)| (Arc::clone(name), configured.instance.clone()))
                 .collect(),
+            ephemerals: std::mem::take(&mut self.ephemerals),
+            sources: self.ephemeral_sources(),
             drift,
             in_doubt: self.request.in_doubt.clone(),
             pivot: assembled.pivot,
@@ -160,6 +167,43 @@ impl<'a> Walk<'a> {
         seal_digest(&mut plan, self.request.seal);
         crate::diagnostic::sort(&mut self.warnings);
         Ok((plan, std::mem::take(&mut self.warnings), in_true))
+    }
+
+    /// By ephemeral variable, where its value is read.
+    fn ephemeral_sources(&self) -> BTreeMap<String, String> {
+        let variables = self.request.stack.variables.values().filter(|variable| variable.ephemeral);
+        let source = |name: &Arc<str>| match self.request.origins.get(name) {
+            Some(Origin::Source(source)) => Some((name.to_string(), source.to_string())),
+            _ => None,
+        };
+        variables.filter_map(|variable| source(&variable.name)).collect()
+    }
+
+    /// What rests nowhere, and what an undo of some steps needs all the same.
+    fn undo_needs(&self, steps: &[Step]) -> Vec<String> {
+        let used: BTreeSet<&Arc<str>> = steps.iter().map(|step| &step.provider).collect();
+        let mut needs = Vec::new();
+        for (name, configured) in self.providers.iter().chain(self.providers.unready()) {
+            let Some(again) = configured.instance.again.as_ref().filter(|_| used.contains(name)) else { continue };
+            let blocks = ephemeral_blocks(again);
+            let opened = self.ephemerals.iter().filter(|ephemeral| blocks.contains(&ephemeral.address.block));
+            let variables = opened.map(|ephemeral| &ephemeral.config).chain([again]).flat_map(|pending| {
+                let ephemeral = pending.bindings.iter().filter(|(_, value)| value.marks_deep().ephemeral);
+                ephemeral.filter_map(|(name, _)| name.strip_prefix("var."))
+            });
+            let sources = self.ephemeral_sources();
+            let variables: BTreeSet<&str> = variables.filter(|name| !sources.contains_key(*name)).collect();
+            needs.extend(
+                blocks.iter().map(|block| format!("an undo opens `{block}` again, to configure the provider `{name}`")),
+            );
+            needs.extend(variables.iter().map(|variable| {
+                format!(
+                    "an undo needs the ephemeral variable `{variable}` again, to configure the provider `{name}`: it is \
+                     kept nowhere, and given with `--var {variable}=…`"
+                )
+            }));
+        }
+        needs
     }
 
     pub(super) fn decisions_by_address(&self) -> BTreeMap<Address, Action> {

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
-use retrue_provider_api::{Type, Value};
+use retrue_provider_api::Value;
 
 use crate::address::{Address, BlockAddress, InstanceKey, Mode};
-use crate::config::{Repetition, ResourceBlock, evaluate_body};
+use crate::config::{ResourceBlock, evaluate_body, refuse_ephemeral, types};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::{expand, instance_scope};
+use crate::survey::importing::wanted;
+use crate::survey::opened::Opener;
 use crate::survey::record::Entry;
 use crate::survey::scope::Instances;
 
@@ -51,7 +53,9 @@ impl<'a> Walk<'a> {
             let mut values: Values<'a> = BTreeMap::new();
             for block in &level {
                 self.note_dependencies(block);
-                if self.targets.reaches(&block.address) {
+                if block.address.mode == Mode::Ephemeral {
+                    self.open(block).await;
+                } else if self.targets.reaches(&block.address) {
                     self.candidates(block, &mut candidates, &mut values);
                 } else {
                     self.publish_recorded(block);
@@ -111,37 +115,38 @@ impl<'a> Walk<'a> {
         let mut all: BTreeSet<BlockAddress> = BTreeSet::new();
         for dependency in self.graph.dependencies_of(&block.address) {
             all.insert(dependency.clone());
-            if dependency.mode == Mode::Data {
+            if dependency.mode != Mode::Managed {
                 all.extend(self.dependencies.get(dependency).into_iter().flatten().cloned());
             }
         }
+        // What is ephemeral is there when it is needed: nobody waits for it, but for what it needs.
+        all.retain(|dependency| dependency.mode != Mode::Ephemeral);
         self.doubt.enter(&block.address, &all);
         self.dependencies.insert(block.address.clone(), all.into_iter().collect());
     }
 
     /// Makes what a block stands for known to what comes after it.
-    pub(super) fn publish(&mut self, block: &ResourceBlock, mut values: Vec<(Option<InstanceKey>, Value)>) {
+    pub(super) fn publish(&mut self, block: &ResourceBlock, values: Vec<(Option<InstanceKey>, Value)>) {
+        if !self.known.blocks.contains_key(&block.address) {
+            self.known.blocks.insert(block.address.clone(), Instances::of(block, values));
+        }
+    }
+
+    /// Opens an ephemeral block, unless it was opened for a provider already, or nothing needs it.
+    async fn open(&mut self, block: &'a ResourceBlock) {
         if self.known.blocks.contains_key(&block.address) {
             return;
         }
-        values.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let instances = match &block.repetition {
-            Repetition::One => match values.into_iter().next() {
-                Some((_, value)) => Instances::one(value),
-                None => Instances::one(Value::null(Type::Dynamic)),
-            },
-            Repetition::Count(_) => Instances::counted(values.into_iter().map(|(_, value)| value).collect()),
-            Repetition::ForEach(_) => Instances::named(
-                values
-                    .into_iter()
-                    .filter_map(|(key, value)| match key {
-                        Some(InstanceKey::Name(name)) => Some((name, value)),
-                        _ => None,
-                    })
-                    .collect(),
-            ),
-        };
-        self.known.blocks.insert(block.address.clone(), instances);
+        let needed = self.graph.is_needed(&block.address) && self.targets.reaches(&block.address);
+        if !needed {
+            self.known.blocks.insert(block.address.clone(), Instances::unknown());
+            return;
+        }
+        let opener = Opener { stack: self.request.stack, providers: self.providers, calls: &self.request.calls };
+        let mut opened = opener.block(block, &self.known, self.waits(block)).await;
+        self.known.blocks.insert(block.address.clone(), opened.stands_for(block));
+        self.problems.append(&mut opened.problems);
+        self.ephemerals.append(&mut opened.planned);
     }
 
     pub(super) fn broken(&mut self, block: &ResourceBlock, mut problems: Vec<Diagnostic>) {
@@ -167,10 +172,7 @@ impl<'a> Walk<'a> {
             let problem = Diagnostic::error(codes::NO_PROVIDER, format!("there is no provider `{instance}`"));
             return self.broken(block, vec![problem.at(block.span)]);
         };
-        let types = match block.address.mode {
-            Mode::Managed => &configured.schema.resources,
-            Mode::Data => &configured.schema.data,
-        };
+        let types = types(&configured.schema, block.address.mode);
         let Some(schema) = types.get(block.address.type_name.as_ref()) else {
             let known = types.keys().map(String::as_str);
             let mut problem = Diagnostic::error(
@@ -185,6 +187,10 @@ impl<'a> Walk<'a> {
         };
         let mut found = Vec::new();
         let mut problems = Vec::new();
+        let mut imports = BTreeMap::new();
+        if !self.looking {
+            (imports, problems) = wanted(&self.request.stack.imports, block, &expanded, &self.known);
+        }
         for expanded in expanded {
             let address = block.address.instance(expanded.key.clone());
             if block.address.mode == Mode::Managed && !self.targets.covers(&address) {
@@ -197,13 +203,29 @@ impl<'a> Walk<'a> {
             let evaluated = {
                 let scope = instance_scope(&expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
+                    let kept = refuse_ephemeral(&config, &schema.block, &block.body);
+                    if !kept.is_empty() {
+                        return Err(kept);
+                    }
                     check_conditions(&block.lifecycle.preconditions, &address, self.request.stack, &scope)
                         .map(|preconditions| (config, preconditions))
                 })
             };
             match evaluated {
                 Ok((config, preconditions)) => {
-                    found.push(Candidate { address, block, expanded, schema, configured, config, preconditions });
+                    // What is recorded under the address is imported already.
+                    let recorded = self.entry(&address).is_some_and(|entry| entry.current.is_some());
+                    let import = imports.remove(&address).filter(|_| !recorded);
+                    found.push(Candidate {
+                        address,
+                        block,
+                        expanded,
+                        schema,
+                        configured,
+                        config,
+                        preconditions,
+                        import,
+                    });
                 }
                 Err(mut wrong) => {
                     problems.append(&mut wrong);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{Block, Path, Value};
+use retrue_provider_api::{Block, Path, PlanResponse, Subject, Type, ValidateRequest, Value};
 
 use crate::address::{Address, Mode};
 use crate::config::{IgnoreChanges, OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
-use crate::plan::decide::{Decision, Desired, Instance, World, check_step, decide};
+use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
 use crate::plan::ending::end_deposed;
 use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
 use crate::span::Span;
@@ -16,8 +16,9 @@ use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
 use crate::survey::identity::Claim;
+use crate::survey::importing::{Wanted, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
-use crate::survey::providers::instance_name;
+use crate::survey::providers::{instance_name, told};
 use crate::survey::scope::BlockScope;
 
 use super::*;
@@ -25,6 +26,58 @@ use super::*;
 /// Whether a step ends the object that an address stands for.
 fn ends_current(step: &Step) -> bool {
     matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
+}
+
+/// What a provider cannot say before it is configured: all that is not set is known after the apply.
+fn unasked(candidate: &Candidate<'_>, config: &Value) -> Answer {
+    let planned = PlanResponse::of(known_later(&candidate.schema.block, config));
+    Answer {
+        world: World::NotKnownYet,
+        capability: candidate.configured.provider.capability(candidate.address.type_name(), config),
+        responses: Responses { create: Some(planned), ..Responses::default() },
+        replace_because: Vec::new(),
+        also_found: Vec::new(),
+        diagnostics: Vec::new(),
+    }
+}
+
+/// The configuration with everything unknown that it does not set.
+fn known_later(block: &Block, config: &Value) -> Value {
+    let attributes = block.attributes.iter().fold(config.clone(), |config, (name, attribute)| {
+        let set = config.get(name).is_some_and(|value| !value.is_null());
+        match (set, attribute.write_only) {
+            (_, true) => config.with_attribute(name, Value::null(attribute.value_type().without_optional())),
+            (true, false) => config,
+            (false, false) => config.with_attribute(name, Value::unknown(attribute.value_type().without_optional())),
+        }
+    });
+    block.blocks.iter().fold(attributes, |config, (name, nested)| {
+        // What a provider computes inside of it is not known either.
+        let kind = Block { blocks: [(name.clone(), nested.clone())].into(), ..Block::default() }.value_type();
+        let kind = match &kind {
+            Type::Object(object) => object.attributes.get(name.as_str()).cloned().unwrap_or(Type::Dynamic),
+            _ => Type::Dynamic,
+        };
+        config.with_attribute(name, Value::unknown(kind))
+    })
+}
+
+/// What a provider says of a configuration; it need not be configured for that.
+async fn check(candidate: &Candidate<'_>, config: &Value) -> Vec<Diagnostic> {
+    let request = ValidateRequest {
+        subject: Subject::Resource,
+        type_name: candidate.address.type_name().to_owned(),
+        config: config.clone(),
+    };
+    let named = candidate.address.to_string();
+    match candidate.configured.provider.validate(request).await {
+        Ok(said) => {
+            said.into_iter().map(|said| told(&named, said, &candidate.block.body, candidate.block.span)).collect()
+        }
+        Err(error) => {
+            vec![Diagnostic::error(codes::PROVIDER, format!("`{named}`: {error}")).at(candidate.block.span)]
+        }
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -43,8 +96,21 @@ impl<'a> Walk<'a> {
                 capability: candidate.configured.provider.capability(address.type_name(), &config),
                 responses: Default::default(),
                 replace_because: Vec::new(),
+                also_found: Vec::new(),
                 diagnostics: Vec::new(),
             }));
+        }
+        if let Some(problem) = self.providers.problem(&self.request.stack.provider_name(candidate.block)) {
+            let answer = match (recorded, &candidate.import) {
+                (None, None) => {
+                    let mut answer = unasked(candidate, &config);
+                    answer.diagnostics = check(candidate, &config).await;
+                    answer
+                }
+                // An import has to be looked at now.
+                _ => Answer { diagnostics: vec![problem.clone()], ..unasked(candidate, &config) },
+            };
+            return Consulted::Managed(Box::new(answer));
         }
         let question = Question {
             address: address.clone(),
@@ -59,8 +125,14 @@ impl<'a> Walk<'a> {
             ignore: &candidate.block.lifecycle.ignore_changes,
             replace: self.replace.contains(address) || self.triggered(candidate.block).is_some(),
             waits: self.waits(candidate.block),
+            import: candidate.import.as_ref().map(|wanted| (wanted, candidate.configured)),
         };
         Consulted::Managed(Box::new(consult(&question, &self.request.calls).await))
+    }
+
+    /// Whether a candidate is made by a provider that is configured only while applying.
+    fn is_late(&self, candidate: &Candidate<'_>) -> bool {
+        self.providers.problem(&self.request.stack.provider_name(candidate.block)).is_some()
     }
 
     /// Whether something that the block refers to, or comes after, will change.
@@ -125,25 +197,37 @@ impl<'a> Walk<'a> {
         if self.doubt.blocks(&address) {
             return self.leave(&candidate);
         }
+        let import = candidate
+            .import
+            .as_ref()
+            .map(|wanted| PlannedImport { id: Arc::clone(&wanted.id), also_found: answer.also_found.clone() });
+        if let (Some(wanted), World::Present(observed)) = (&candidate.import, &answer.world) {
+            failed |= !self.claim_import(&address, wanted, block, &observed.state);
+        }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
+        let late = self.is_late(&candidate);
         let scope = instance_scope(&candidate.expanded, &self.known);
         let config_plain = candidate.config.clone().unmark_deep().0;
         self.claims.push(Claim {
             address: address.clone(),
             provider: instance_name(block.provider.as_ref().map(|(name, _)| name), &block.address.type_name),
-            identity: crate::survey::identity::identity(
-                &candidate.configured.provider,
-                candidate.schema,
-                address.type_name(),
-                &config_plain,
-            ),
+            // What resolves names may need its configuration.
+            identity: match late {
+                true => None,
+                false => crate::survey::identity::identity(
+                    &candidate.configured.provider,
+                    candidate.schema,
+                    address.type_name(),
+                    &config_plain,
+                ),
+            },
             span: Some(block.span),
         });
         let replace_reason =
             if self.replace.contains(&address) { Some("it was asked for".to_owned()) } else { self.triggered(block) };
         let desired = Desired {
-            config: planned_value(candidate.config.clone(), &block.body, self.request.stack, &scope),
+            config: planned_value(candidate.config.clone(), &block.body, &schema.block, self.request.stack, &scope),
             lifecycle: self.lifecycle(block),
             adopt_existing: block.lifecycle.on_existing == OnExisting::Adopt,
             dependencies: dependencies.clone(),
@@ -180,8 +264,16 @@ impl<'a> Walk<'a> {
             used,
             destroying: false,
             looking: self.looking,
+            import,
         };
         let mut decision = decide(&instance);
+        if late {
+            for step in &mut decision.steps {
+                step.late = true;
+            }
+            let provider = self.request.stack.provider_name(block);
+            decision.change.reasons.push(format!("the provider `{provider}` is configured first"));
+        }
         if decision.steps.iter().any(ends_current) && self.doubt.holds(&address) {
             return self.leave(&candidate);
         }
@@ -224,6 +316,27 @@ impl<'a> Walk<'a> {
         let recorded_dependencies = recorded.map(|recorded| recorded.dependencies.clone()).unwrap_or_default();
         self.decisions.insert(address, (decision, recorded_dependencies));
         value
+    }
+
+    /// Notes what is imported; `false` when somebody owns it already.
+    fn claim_import(&mut self, address: &Address, wanted: &Wanted, block: &ResourceBlock, state: &Value) -> bool {
+        let instance = self.request.stack.provider_name(block);
+        if let Some(other) = owner(self.records, address, &instance, state) {
+            let hint = format!("if it was renamed, add: [[moved]] from = \"{other}\", to = \"{address}\"");
+            self.problems.push(owned_elsewhere(&wanted.id, other).at(wanted.span).hint(hint));
+            return false;
+        }
+        let Some(id) = state.get("id").and_then(Value::as_str) else { return true };
+        let key = (Arc::clone(&block.address.type_name), instance, Arc::from(id));
+        match self.imported.insert(key, address.clone()) {
+            None => true,
+            Some(first) => {
+                let message = format!("`{first}` and `{address}` are both imported from one and the same object");
+                let problem = Diagnostic::error(codes::SAME_IDENTITY, message).at(wanted.span);
+                self.problems.push(problem.hint("one object has one owner: remove one of the imports"));
+                false
+            }
+        }
     }
 
     /// Leaves an instance as it is, because of something in doubt.
@@ -275,6 +388,7 @@ impl<'a> Walk<'a> {
                 used: &[],
                 destroying: false,
                 looking: false,
+                import: None,
             };
             match end_deposed(&instance, key) {
                 Ok(step) => decision.steps.push(step),

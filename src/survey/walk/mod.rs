@@ -20,14 +20,16 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, Provenance};
+use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
-use crate::survey::providers::{Configured, Providers, configure_all, outdated};
+use crate::survey::importing::Wanted;
+use crate::survey::opening::{Configuring, configure_all, functions_of, open_all, outdated};
+use crate::survey::providers::{Configured, Providers};
 use crate::survey::record::Records;
 use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
@@ -97,12 +99,20 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
-    let used =
-        stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records)).collect::<Vec<_>>();
+    let used = stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records));
+    let used = used.chain(stack.providers.keys().cloned());
     let looking = request.kind == PlanKind::Fix;
-    let (providers, mut problems) = configure_all(&known, request.origins, used).await;
-    let known = known.with_blocks(BTreeMap::new());
-    problems.extend(unready(&request, &records, &targets, &providers));
+    let (opened, mut problems) = open_all(stack, request.process_environment, used).await;
+    let mut known = known.with_functions(functions_of(&opened));
+    let configuring = configure_all(&mut known, &graph, request.origins, opened, &request.calls).await;
+    let Configuring { providers, planned: ephemerals, problems: found } = configuring;
+    problems.extend(found);
+    // What was opened for providers stays known; everything else is decided anew.
+    let opened = ephemerals.iter().map(|ephemeral| ephemeral.address.block.clone()).collect::<BTreeSet<_>>();
+    let mut blocks = std::mem::take(&mut known.blocks);
+    blocks.retain(|address, _| opened.contains(address));
+    let known = known.with_blocks(blocks);
+    problems.extend(unready(&records, &targets, &providers));
     if !problems.is_empty() && !looking {
         return Err(problems);
     }
@@ -124,7 +134,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         decisions: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         data_read: BTreeMap::new(),
+        ephemerals,
         claims: Vec::new(),
+        imported: BTreeMap::new(),
         pending_blocks: BTreeSet::new(),
         problems,
         warnings: Vec::new(),
@@ -140,6 +152,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         Surveyed { plan, providers: providers.clone(), warnings, in_true }
     })
 }
+
+/// An object outside: its type, its provider instance, its id.
+type Object = (Arc<str>, Arc<str>, Arc<str>);
 
 pub(super) struct Walk<'a> {
     pub(super) request: &'a Request<'a>,
@@ -158,7 +173,11 @@ pub(super) struct Walk<'a> {
     /// By block, the blocks that it depends on, looking through data sources.
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
     pub(super) data_read: BTreeMap<Address, DataRead>,
+    /// What is ephemeral, and how to open it again.
+    pub(super) ephemerals: Vec<PlannedEphemeral>,
     pub(super) claims: Vec<Claim>,
+    /// What is imported, by type, provider instance and id: the address that it becomes.
+    pub(super) imported: BTreeMap<Object, Address>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
     pub(super) problems: Vec<Diagnostic>,
@@ -177,6 +196,8 @@ pub(super) struct Candidate<'a> {
     pub(super) configured: &'a Configured,
     pub(super) config: Value,
     pub(super) preconditions: Vec<PendingCondition>,
+    /// The id that it is to be imported by.
+    pub(super) import: Option<Wanted>,
 }
 
 /// What came of asking about a candidate.
@@ -185,17 +206,14 @@ pub(super) enum Consulted {
     Data(Result<Option<Value>, Diagnostic>),
 }
 
-/// Providers that cannot be configured yet, and that something in this plan needs.
-fn unready(request: &Request<'_>, records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
-    let stack = request.stack;
-    let declared = stack.blocks.values().filter(|_| request.kind != PlanKind::Destroy);
-    let mut needed: BTreeSet<Arc<str>> =
-        declared.filter(|block| targets.reaches(&block.address)).map(|block| stack.provider_name(block)).collect();
+/// Providers that cannot be configured yet, and whose recorded objects this plan is about: those can neither
+/// be read, nor changed, nor ended. What is new is planned, and waits.
+fn unready(records: &Records, targets: &Targets, providers: &Providers) -> Vec<Diagnostic> {
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
     for (_, entry) in records.0.iter().filter(|(address, _)| targets.covers(address)) {
-        let objects = entry.current.iter().chain(entry.deposed.values());
-        needed.extend(objects.map(|object| Arc::from(object.provider.instance.as_str())));
+        needed.extend(entry.objects().map(|object| object.provider.instance.as_str()));
     }
-    providers.unready().filter(|(name, _)| needed.contains(*name)).map(|(_, problem)| problem.clone()).collect()
+    needed.into_iter().filter_map(|name| providers.problem(name)).cloned().collect()
 }
 
 fn instances_of(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {

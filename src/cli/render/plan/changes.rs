@@ -14,6 +14,7 @@ const ORDER: &[Action] = &[
     Action::Replace,
     Action::Forget,
     Action::Update,
+    Action::Import,
     Action::Adopt,
     Action::Create,
     Action::Read,
@@ -64,6 +65,9 @@ fn title(screen: &mut Screen, change: &Change) {
     screen.line(&format!("{} {}  {}", paint(change.action, sign), bold(&address), paint(change.action, word)));
     if let Some(from) = &change.moved_from {
         screen.words("    ", &format!("moved from {from}"));
+    }
+    if let Some(id) = &change.import {
+        screen.words("    ", &format!("imported by its id {}", visible(id)));
     }
     // That something declared is made needs no reason.
     let told = change.action != Action::Create || screen.detail.all;

@@ -23,6 +23,8 @@ fn empty() -> Plan {
         groups: Vec::new(),
         outputs: Vec::new(),
         providers: BTreeMap::new(),
+        ephemerals: Vec::new(),
+        sources: BTreeMap::new(),
         drift: Vec::new(),
         in_doubt: Vec::new(),
         pivot: None,
@@ -44,6 +46,7 @@ fn change(name: &str, action: Action, before: Value, after: Value) -> Change {
         moved_from: None,
         create_before_destroy: false,
         warnings: Vec::new(),
+        import: None,
     }
 }
 

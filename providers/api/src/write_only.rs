@@ -2,17 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use retrue_provider_api::{Attribute, AttributeKind, Block, Nesting, PathStep, Value};
+use crate::path::PathStep;
+use crate::schema::{Attribute, AttributeKind, Block, Nesting};
+use crate::value::Value;
 
 /// The value with null for what is write-only.
-pub(crate) fn without_write_only(block: &Block, value: &Value) -> Value {
+pub fn without_write_only(block: &Block, value: &Value) -> Value {
     if !in_block(block) {
         return value.clone();
     }
-    value.clone().map_parts(&mut |path, part| match at(block, &path.0) {
+    value.clone().map_parts(&mut |path, part| match attribute_at(block, &path.0) {
         Some(attribute) if attribute.write_only => Value::null(attribute.value_type().without_optional()),
         _ => part,
     })
+}
+
+/// Whether anything that is written of a value is write-only.
+pub fn sets_write_only(block: &Block, value: &Value) -> bool {
+    let mut found = false;
+    if in_block(block) {
+        value.visit(&mut |path, part| {
+            found |= !part.is_null() && attribute_at(block, &path.0).is_some_and(|attribute| attribute.write_only);
+            !found
+        });
+    }
+    found
 }
 
 fn in_block(block: &Block) -> bool {
@@ -26,11 +40,11 @@ fn in_attributes(attributes: &BTreeMap<String, Attribute>) -> bool {
 }
 
 /// The attribute at a path; `None` where there is none, or something inside of a plain value.
-fn at<'b>(block: &'b Block, steps: &[PathStep]) -> Option<&'b Attribute> {
+pub fn attribute_at<'b>(block: &'b Block, steps: &[PathStep]) -> Option<&'b Attribute> {
     let (name, rest) = named(steps)?;
     match (block.attributes.get(name), block.blocks.get(name)) {
         (Some(attribute), _) => in_attribute(attribute, rest),
-        (None, Some(nested)) => at(&nested.block, inside(nested.nesting, rest)?),
+        (None, Some(nested)) => attribute_at(&nested.block, inside(nested.nesting, rest)?),
         (None, None) => None,
     }
 }
