@@ -105,6 +105,8 @@ fn tables_of_a_stack_are_checked_used_and_kept() {
     let shown = place.run(&["validate"]).ends(1);
     let screen = shown.screen().replace(&program.display().to_string(), "[PROGRAM]");
     assert_snapshot!(screen);
+    write("[provider.null.recipes.null_x]\nidentity = [\"${a}\"]\nimport = \"{a}\"\n");
+    place.run(&["validate"]).ends(1).tells("RT0112", &["no template"]);
     write("[provider.null.recipes.null_x]\nmarker = \"tags\"\n");
     place.run(&["plan"]).ends(1).tells("RT0427", &["there is none"]);
 

@@ -15,7 +15,7 @@ pub fn what_they_say_of_themselves() {
         (aws::FILE, 711, 246, 0, "aws_vpc"),
         (AWS_2, 583, 191, 0, "aws_vpc"),
         ("bin/terraform-provider-lxd_v1.5.0", 10, 0, 0, "lxd_container"),
-        ("bin/terraform-provider-vsphere_v2.0.2_x5", 39, 26, 0, "vsphere_virtual_machine"),
+        ("bin/terraform-provider-vsphere_v2.0.2_x5", 39, 23, 0, "vsphere_virtual_machine"),
         ("bin/terraform-provider-workato_v0.16.0", 14, 0, 3, "workato_folder"),
     ] {
         let Some(program) = there("what_they_say_of_themselves", file) else { continue };
