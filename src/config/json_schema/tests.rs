@@ -86,9 +86,7 @@ fn mistakes_are_seen() {
 #[test]
 fn tables_of_a_provider_are_known() {
     let recipes = include_str!("../../../providers/terraform/src/recipes.toml");
-    let recipes = recipes
-        .replace("\n[", "\n[provider.acme.recipes.")
-        .replace("[provider.acme.recipes.\"", "[provider.acme.recipes.\"");
+    let recipes = recipes.replace("\n[", "\n[provider.acme.recipes.");
     let categories = retrue_provider_terraform::tables::CATEGORIES;
     let errors: String = categories.iter().map(|category| format!("{category} = [\"x\"]\n")).collect();
     let text = format!(
