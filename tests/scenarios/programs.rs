@@ -90,6 +90,39 @@ fn a_resource_of_a_program_is_made_kept_replaced_and_unwound() {
     assert!(place.recorded().is_empty());
 }
 
+#[test]
+fn tables_of_a_stack_are_checked_used_and_kept() {
+    let test = "tables_of_a_stack_are_checked_used_and_kept";
+    let Some(program) = there(test, "bin/terraform-provider-null_v2.1.2_x4") else { return };
+    let place = Environment::with("");
+    let write = |tables: &str| {
+        let block = format!("[provider.null]\npath = \"{}\"\n{tables}[resource.null_resource.a]\n", program.display());
+        place.write("retrue.toml", stack(&block));
+    };
+    write(
+        "data_types = [\"a b\"]\n[provider.null.errors]\nslow = [\"x\"]\n[provider.null.recipes.null_x]\nidentiy = [\"${a}\"]\n",
+    );
+    let shown = place.run(&["validate"]).ends(1);
+    let screen = shown.screen().replace(&program.display().to_string(), "[PROGRAM]");
+    assert_snapshot!(screen);
+    write("[provider.null.recipes.null_x]\nidentity = [\"${a}\"]\nimport = \"{a}\"\n");
+    place.run(&["validate"]).ends(1).tells("RT0112", &["no template"]);
+    write("[provider.null.recipes.null_x]\nmarker = \"tags\"\n");
+    place.run(&["plan"]).ends(1).tells("RT0427", &["there is none"]);
+
+    write("data_types = [\"null_*\"]\n");
+    place.run(&["validate"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    let plan = place.run(&["plan", "--destroy", "--json"]).ends(0);
+    assert!(plan.stdout.contains("its data is gone"), "{}", plan.screen());
+    // A plan keeps them, whatever the stack says when it is carried out.
+    place.run(&["plan", "--destroy", "-o", "kept.plan"]).ends(0);
+    assert!(place.read("kept.plan").contains("null_*"));
+    write("");
+    let plan = place.run(&["plan", "--destroy", "--json"]).ends(0);
+    assert!(!plan.stdout.contains("its data is gone"), "{}", plan.screen());
+}
+
 const CLOUD: &str = r#"
 [resource.aws_vpc.main]
 cidr_block = "10.0.0.0/16"

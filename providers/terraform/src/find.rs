@@ -22,6 +22,9 @@ impl Terraform {
         let recipe = self.client.tables().recipe(&request.type_name).ok_or_else(cannot)?;
         let config = shape(kind.block(), &request.config);
         let marker = request.marker.as_ref().filter(|_| recipe.marker.is_some());
+        if !recipe.fits(&config) {
+            return Err(cannot());
+        }
         if marker.is_none() && recipe.identity_of(&config).is_none_or(|identity| !identity.is_wholly_known()) {
             return match recipe.findable(&config) {
                 retrue_provider_api::Findable::NothingOutside => Ok(Found::None),
@@ -97,10 +100,11 @@ impl Terraform {
     }
 }
 
-/// An answer and its parts between colons, by the names that they have in templates.
+/// An answer and its parts between colons and between slashes, by the names that they have in templates.
 fn parts(answer: &str) -> Vec<(String, &str)> {
     let parts = answer.split(':').enumerate().map(|(index, part)| (format!("id.{index}"), part));
-    parts.chain([("id".to_owned(), answer)]).collect()
+    let slashed = answer.split('/').enumerate().map(|(index, part)| (format!("id/{index}"), part));
+    parts.chain(slashed).chain([("id".to_owned(), answer)]).collect()
 }
 
 /// Whether an error says one of these.

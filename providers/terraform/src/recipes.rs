@@ -19,6 +19,7 @@ pub(crate) struct Recipe {
     nothing_outside: bool,
     identity: Vec<String>,
     defaults: BTreeMap<String, String>,
+    unless: Vec<String>,
     pub(crate) lookup: Option<Lookup>,
     pub(crate) import: Option<String>,
     pub(crate) absent: Vec<String>,
@@ -70,6 +71,9 @@ impl Recipe {
         if self.nothing_outside {
             return Findable::NothingOutside;
         }
+        if !self.fits(config) {
+            return Findable::No;
+        }
         match (self.identity_of(config), &self.marker) {
             (Some(_), _) => Findable::ByIdentity,
             (None, Some(_)) => Findable::ByMarker,
@@ -77,9 +81,20 @@ impl Recipe {
         }
     }
 
+    /// Whether it is for objects with this configuration: none of the attributes is set that make it another kind.
+    pub(crate) fn fits(&self, config: &Value) -> bool {
+        let is_set = |value: &Value| match (value.as_items(), value.as_entries()) {
+            (Some(items), _) => !items.is_empty(),
+            (_, Some(entries)) => !entries.is_empty(),
+            // Providers that do not tell null from empty record nothing so.
+            _ => !value.is_null() && value.as_str() != Some("") && value.as_bool() != Some(false),
+        };
+        !self.unless.iter().any(|name| config.get(name).is_some_and(is_set))
+    }
+
     /// What names an object; `None` where something of it is not set. It may be unknown.
     pub(crate) fn identity_of(&self, config: &Value) -> Option<Value> {
-        if self.identity.is_empty() {
+        if self.identity.is_empty() || !self.fits(config) {
             return None;
         }
         let named = |name: &String| Some((name.clone(), self.attribute(name, config)?));
@@ -108,7 +123,7 @@ impl Recipe {
             filled.push_str(before);
             match more.iter().find(|(own, _)| *own == name) {
                 Some((_, value)) => filled.push_str(value),
-                None => filled.push_str(self.attribute(name, config)?.as_str()?),
+                None => filled.push_str(&plain(&self.attribute(name, config)?)?),
             }
             rest = after;
         }
@@ -174,6 +189,20 @@ impl Recipe {
     }
 }
 
+/// A value as part of an id: a number as it is written, several texts with `_` between them.
+fn plain(value: &Value) -> Option<String> {
+    match value.data() {
+        Data::String(text) => Some(text.to_string()),
+        Data::Number(number) => Some(number.to_string()),
+        Data::List(..) | Data::Set(..) => {
+            let texts = texts(value);
+            (!texts.is_empty() && value.as_items().is_some_and(|items| items.len() == texts.len()))
+                .then(|| texts.join("_"))
+        }
+        _ => None,
+    }
+}
+
 /// The texts in a value that is one text, or a collection of them.
 pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value.data() {
@@ -217,6 +246,6 @@ mod tests {
         assert_eq!(policy.findable(&config(Value::null(Type::String))), Findable::No);
         assert_eq!(recipe("aws_vpc").unwrap().findable(&config(Value::from("p"))), Findable::ByMarker);
         assert_eq!(recipe("random_pet").unwrap().findable(&named), Findable::NothingOutside);
-        assert!(recipe("aws_route53_zone").is_none());
+        assert!(recipe("aws_cloudfront_distribution").is_none());
     }
 }

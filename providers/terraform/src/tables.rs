@@ -110,6 +110,7 @@ const RECIPE_KEYS: &[(&str, Kind)] = &[
     ("nothing_outside", Kind::Flag),
     ("identity", Kind::Texts),
     ("defaults", Kind::TextTable),
+    ("unless", Kind::Texts),
     ("lookup", Kind::Lookup),
     ("import", Kind::Text),
     ("absent", Kind::Texts),
@@ -247,7 +248,10 @@ impl Reader {
             }
             Kind::TextsTable => {
                 for (name, value) in self.table(path, value) {
-                    self.texts(&[path, &[name]].concat(), value);
+                    // Empty text may be what says that something is gone.
+                    if !value.as_array().is_some_and(|items| items.iter().all(Json::is_string)) {
+                        self.wrong_kind(&[path, &[name]].concat(), "a list of texts");
+                    }
                 }
             }
             Kind::Unfinished if value.as_str().is_some_and(|word| UNFINISHED.contains(&word)) => {}

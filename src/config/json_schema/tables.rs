@@ -64,6 +64,7 @@ fn recipe() -> Json {
                 "additionalProperties": { "type": "string", "minLength": 1 },
                 "description": "What an attribute of the identity means where it is not set.",
             },
+            "unless": texts("Attributes that, when one of them is set, make it an object that is not found so."),
             "lookup": {
                 "type": "object",
                 "properties": {
@@ -81,7 +82,7 @@ fn recipe() -> Json {
             "marker": text("The attribute with the tags that takes the marker."),
             "deleted": {
                 "type": "object",
-                "additionalProperties": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+                "additionalProperties": { "type": "array", "items": { "type": "string" } },
                 "description": "Values of attributes that mean that it is gone.",
             },
             "unfinished": {

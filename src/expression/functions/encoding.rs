@@ -1,12 +1,12 @@
 //! Base64, URL encoding, gzip and character encodings.
 
-use std::io::Write;
-
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
+use flate2::Crc;
+use miniz_oxide::deflate::core::CompressorOxide;
+use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::{DataFormat, MZFlush, MZStatus};
 use retrue_provider_api::Value;
 
 use super::codepages::Charset;
@@ -85,14 +85,12 @@ fn url_encode(text: &str) -> String {
 /// Short texts come out byte for byte as Terraform's. On longer ones the compressors choose
 /// differently, so the bytes may differ; what they decompress to does not.
 fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = DeflateEncoder::new(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], Compression::new(6));
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     if bytes.is_empty() {
-        encoder.get_mut().extend([0, 0, 0, 0xff, 0xff]);
+        out.extend([0, 0, 0, 0xff, 0xff]);
     } else {
-        encoder.write_all(bytes)?;
-        encoder.flush()?;
+        compress(bytes, &mut out)?;
     }
-    let mut out = encoder.get_ref().clone();
     // An empty stored block as the last one: that is how Go's writer ends.
     out.extend([1, 0, 0, 0xff, 0xff]);
     let mut crc = Crc::new();
@@ -101,6 +99,28 @@ fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     // The length is stored modulo 2^32.
     out.extend(crc.amount().to_le_bytes());
     Ok(out)
+}
+
+/// Compresses up to a flush. The compressor is named, and not the one that flate2 happens to be built with: plans hold
+/// what comes out.
+fn compress(mut bytes: &[u8], out: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut compressor = CompressorOxide::default();
+    compressor.set_format_and_level(DataFormat::Raw, 6);
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        let done = deflate(&mut compressor, bytes, &mut buffer, MZFlush::Sync);
+        match done.status {
+            Ok(MZStatus::Ok | MZStatus::StreamEnd) => {}
+            // Nothing is left to be written.
+            Err(miniz_oxide::MZError::Buf) => return Ok(()),
+            other => return Err(std::io::Error::other(format!("{other:?}"))),
+        }
+        out.extend_from_slice(buffer.get(..done.bytes_written).unwrap_or_default());
+        bytes = bytes.get(done.bytes_consumed..).unwrap_or_default();
+        if bytes.is_empty() && done.bytes_written < buffer.len() {
+            return Ok(());
+        }
+    }
 }
 
 #[cfg(test)]

@@ -71,7 +71,9 @@ pub fn stop_server() {
 }
 
 pub fn settings(endpoint: &str) -> Json {
-    let names = ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm", "sns", "kms", "ecr", "lambda", "cloudwatchlogs"];
+    let names = "s3 ec2 iam sqs sts dynamodb ssm sns kms ecr lambda cloudwatchlogs cloudwatch cloudwatchevents elb route53 \
+                 ecs rds autoscaling secretsmanager stepfunctions kinesis elasticache efs";
+    let names: Vec<&str> = names.split_ascii_whitespace().collect();
     let endpoints: serde_json::Map<String, Json> = names.iter().map(|name| ((*name).into(), json!(endpoint))).collect();
     json!({
         "region": "us-east-1",

@@ -10,6 +10,7 @@ mod misbehaving;
 mod null;
 mod pyvider;
 mod recipes;
+mod schemas;
 mod support;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
             no_such_program,
             nobody_listens,
             a_certificate_that_is_none,
+            a_certificate_that_does_not_match,
         ],
         aws: [
             vpc,
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
             undo_of_an_update_and_of_a_delete,
         ],
         kept: [what_a_provider_said_is_known_without_it, what_it_says_otherwise_is_told, what_is_damaged_is_asked_again],
-        recipes: [what_has_a_name, what_carries_a_marker],
+        recipes: [what_has_a_name, what_carries_a_marker, each_recipe],
         beside: [the_same_as_terraform],
         example: [
             a_key_that_is_too_short,
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             a_crash_in_each_call,
             nonsense_in_answers,
         ],
+        schemas: [what_they_say_of_themselves, flows_of_an_older_release],
         pyvider: [
             private_state,
             write_only,

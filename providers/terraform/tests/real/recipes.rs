@@ -1,12 +1,12 @@
 //! Each recipe: nothing is found before, one and the same afterwards, nothing when it is gone.
 
 use retrue_provider_api::{
-    Change, Effect, FindRequest, Findable, Found, Image, Marker, Outcome, Provider, Type, Value,
+    Change, Context, Effect, FindRequest, Findable, Found, Image, Marker, Outcome, Provider, Type, Value,
 };
 use serde_json::{Value as Json, json};
 
 use crate::aws::world;
-use crate::support::{Object, World, applied, block_on, differing_values, object};
+use crate::support::{Object, World, applied, block_on, differing_values, object, patient};
 
 fn marker(generation: u64) -> Marker {
     Marker {
@@ -100,6 +100,157 @@ pub fn what_has_a_name() {
             json!({"function_name": "found", "role": arn, "handler": "a.b", "runtime": "python3.8", "filename": file});
         let function = made(&mut world, "aws_lambda_function", function).await;
         gone(&world, &function).await;
+    });
+}
+
+/// What is wrong with the recipe of one object that is made here; with the object, unless that could not be made.
+async fn proved(world: &World, one: &Made, config: &Value, generation: u64) -> (Option<Object>, Vec<String>) {
+    let type_name = &one.type_name;
+    let mut wrong = Vec::new();
+    let findable = world.terraform.capability(type_name, config).findable;
+    if !matches!(findable, Findable::ByIdentity | Findable::ByMarker) {
+        wrong.push(format!("it cannot be looked for: {findable:?}"));
+    }
+    match looked_for(world, type_name, config, generation).await {
+        Ok(Found::None) => {}
+        Ok(_) => wrong.push("it is found before it is made".into()),
+        Err(error) => wrong.push(format!("before: {error}")),
+    }
+    let made = match world.try_create(type_name, config).await {
+        Ok(made) => made,
+        Err(error) => {
+            wrong.push(format!("it is not made: {error}"));
+            return (None, wrong);
+        }
+    };
+    if format!("{:?}", made.state).contains("retrue:object") {
+        wrong.push("the marker is seen".into());
+    }
+    match looked_for(world, type_name, config, generation).await {
+        Ok(Found::One(found)) if one.other_id || found.state.get("id") == made.state.get("id") => {}
+        Ok(found) => wrong.push(format!("afterwards it is not found: {found:?}").chars().take(600).collect()),
+        Err(error) => wrong.push(format!("afterwards: {error}")),
+    }
+    if findable == Findable::ByMarker {
+        match looked_for(world, type_name, config, generation + 1).await {
+            Ok(Found::None) => {}
+            found => wrong.push(format!("another generation: {found:?}").chars().take(600).collect()),
+        }
+    } else if world.terraform.identity(type_name, config) != world.terraform.identity(type_name, &made.state) {
+        wrong.push("what is recorded has another identity".into());
+    }
+    (Some(made), wrong)
+}
+
+async fn looked_for(world: &World, type_name: &str, config: &Value, generation: u64) -> Result<Found, String> {
+    let by_marker = world.terraform.capability(type_name, config).findable == Findable::ByMarker;
+    let marker = by_marker.then(|| marker(generation));
+    let request = FindRequest { type_name: type_name.into(), config: config.clone(), marker };
+    world.terraform.find(&world.context, request).await.map_err(|error| format!("{error:#}"))
+}
+
+/// Text with the attributes of what was made in the place of `{NAME.ATTRIBUTE}`.
+fn filled(template: &Json, made: &std::collections::BTreeMap<String, Object>, file: &str) -> Json {
+    match template {
+        Json::String(text) => match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+            Some("EMPTY_ZIP") => json!(file),
+            Some(path) => match path.split_once('.').and_then(|(name, attribute)| Some((made.get(name)?, attribute))) {
+                Some((object, attribute)) => json!(object.state.get(attribute).and_then(Value::as_str)),
+                None => template.clone(),
+            },
+            None => template.clone(),
+        },
+        Json::Array(items) => items.iter().map(|item| filled(item, made, file)).collect(),
+        Json::Object(entries) => {
+            entries.iter().map(|(name, value)| (name.clone(), filled(value, made, file))).collect()
+        }
+        _ => template.clone(),
+    }
+}
+
+/// The names of those that a configuration needs.
+fn needs(config: &serde_json::Map<String, Json>) -> Vec<String> {
+    let text = Json::Object(config.clone()).to_string();
+    let parts = text.split("\"{").skip(1).filter_map(|rest| rest.split_once('.'));
+    parts.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Listed {
+    object: Vec<Made>,
+}
+
+/// An object of the list.
+#[derive(serde::Deserialize)]
+struct Made {
+    name: String,
+    #[serde(rename = "type")]
+    type_name: String,
+    #[serde(default)]
+    config: serde_json::Map<String, Json>,
+    #[serde(default = "yes")]
+    proved: bool,
+    #[serde(default)]
+    other_id: bool,
+    #[serde(default)]
+    slow: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub fn each_recipe() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/recipes.toml");
+    let listed: Listed = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("empty.zip");
+    std::fs::write(&file, [&b"PK\x05\x06"[..], &[0; 18]].concat()).unwrap();
+    block_on(async {
+        let Some(mut world) = world("each_recipe").await else { return };
+        let full = std::env::var_os("RETRUE_TEST_FULL").is_some();
+        let mut left_out = std::collections::BTreeSet::new();
+        let mut made = std::collections::BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (place, one) in (0u64..).zip(&listed.object) {
+            let generation = 2 * place + 1;
+            world.context = Context { marker: Some(marker(generation)), ..patient() };
+            let began = std::time::Instant::now();
+            let needed = needs(&one.config);
+            if one.slow && !full || needed.iter().any(|name| left_out.contains(name)) {
+                left_out.insert(one.name.clone());
+                continue;
+            }
+            let config = filled(&Json::Object(one.config.clone()), &made, file.to_str().unwrap());
+            let config = world.config(&one.type_name, config);
+            let (object, mistakes) = match one.proved {
+                true => proved(&world, one, &config, generation).await,
+                false => match world.try_create(&one.type_name, &config).await {
+                    Ok(object) => (Some(object), Vec::new()),
+                    Err(error) => (None, vec![error]),
+                },
+            };
+            wrong.extend(mistakes.into_iter().map(|mistake| format!("{}: {mistake}", one.type_name)));
+            made.extend(object.map(|object| (one.name.clone(), object)));
+            println!("{}: {} ms", one.name, began.elapsed().as_millis());
+        }
+        for (place, one) in (0u64..).zip(&listed.object).collect::<Vec<_>>().into_iter().rev() {
+            world.context = patient();
+            let generation = 2 * place + 1;
+            let Some(object) = made.remove(&one.name) else { continue };
+            if let Err(error) = world.try_delete(&object).await {
+                wrong.push(format!("{}: it is not deleted: {error}", one.type_name));
+                continue;
+            }
+            let found = looked_for(&world, &one.type_name, &object.config, generation).await;
+            if one.proved && !matches!(found, Ok(Found::None)) {
+                wrong.push(format!("{}: when it is gone: {found:?}", one.type_name).chars().take(600).collect());
+            }
+        }
+        if !left_out.is_empty() {
+            println!("SKIPPED: each_recipe: {left_out:?} take long: RETRUE_TEST_FULL=1 makes them");
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
 

@@ -128,6 +128,23 @@ impl World {
         object(type_name, config.clone(), applied(self.change(type_name, None, &config, plan).await))
     }
 
+    /// Plans and makes an object; why not, when it cannot be had.
+    pub async fn try_create(&self, type_name: &str, config: &Value) -> Result<Object, String> {
+        let plan = self.plan(type_name, None, config).await.map_err(|error| format!("{error:#}"))?;
+        match self.change(type_name, None, config, plan).await {
+            Outcome::Applied(applied) => Ok(object(type_name, config.clone(), applied)),
+            other => Err(format!("{other:?}").chars().take(1500).collect()),
+        }
+    }
+
+    /// Deletes an object; why not, when it is still there.
+    pub async fn try_delete(&self, prior: &Object) -> Result<(), String> {
+        match self.terraform.apply(&self.context, self.delete_change(prior)).await {
+            Outcome::Applied(gone) if gone.state.is_null() => Ok(()),
+            other => Err(format!("{other:?}").chars().take(1500).collect()),
+        }
+    }
+
     /// Plans and changes an object in place.
     pub async fn update(&self, prior: &Object, json: Json) -> Object {
         let config = self.config(&prior.type_name, json);
