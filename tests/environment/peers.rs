@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::{Environment, wait_for};
 
 /// Where `providers/terraform/tests/fetch` puts things.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     variable("RETRUE_TEST_CACHE").unwrap_or_else(|| {
         let home = || variable("HOME").unwrap_or_default().join(".cache");

@@ -3,7 +3,6 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod aws;
-mod beside;
 mod example;
 mod kept;
 mod misbehaving;
@@ -59,7 +58,6 @@ fn main() -> ExitCode {
         ],
         kept: [what_a_provider_said_is_known_without_it, what_it_says_otherwise_is_told, what_is_damaged_is_asked_again],
         recipes: [what_has_a_name, what_carries_a_marker, each_recipe],
-        beside: [the_same_as_terraform],
         example: [
             a_key_that_is_too_short,
             a_result_that_was_not_planned,

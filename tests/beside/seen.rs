@@ -1,0 +1,165 @@
+//! What is seen of a step, in one form for both programs, and where two of them differ.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde_json::{Map, Value as Json, json};
+
+/// A step as one document: `plan`, `state`, `outputs`, `world`, and how it ended.
+pub(super) type Seen = Json;
+
+/// What stands for a value that is not known.
+pub(super) const UNKNOWN: &str = "<unknown>";
+
+/// What was made up by the server, by the provider or by the clock.
+static MADE_UP: LazyLock<Regex> = LazyLock::new(|| {
+    let forms = [
+        r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(Z|\+00:00)?",
+        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        r"\b(AROA|AIDA|AKIA|ANPA|AIPA|AGPA)[A-Z0-9]{8,}",
+        r"[0-9a-f]{8,}",
+    ];
+    Regex::new(&forms.join("|")).unwrap()
+});
+
+/// The server, which has another port each time.
+static HOST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"http://(127\.0\.0\.1|localhost):\d+").unwrap());
+
+/// The account that the server plays.
+const ACCOUNT: &str = "123456789012";
+
+/// Names for what was made up: the attribute that it was first seen in.
+#[derive(Default)]
+pub(super) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Learns from a state: by address, the attributes. Ids come first, so that what refers to them is named by them.
+    pub(super) fn learn(&mut self, state: &Json) {
+        let objects = || state.as_object().into_iter().flatten();
+        for (address, object) in objects() {
+            if let Some(id) = object["attributes"]["id"].as_str() {
+                self.name(id, address);
+            }
+        }
+        for (address, object) in objects() {
+            for (attribute, value) in object["attributes"].as_object().into_iter().flatten() {
+                if let Some(text) = value.as_str() {
+                    self.name(text, &format!("{address}.{attribute}"));
+                }
+            }
+        }
+    }
+
+    fn name(&mut self, text: &str, name: &str) {
+        for found in MADE_UP.find_iter(text).map(|found| found.as_str()) {
+            if found != ACCOUNT && !found.starts_with("20") {
+                self.0.entry(found.to_owned()).or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+
+    /// The text with names in it.
+    fn steady(&self, text: &str) -> String {
+        // Most texts have nothing of the kind in them, and searching is not for nothing.
+        if text.len() < 8 || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+            return text.to_owned();
+        }
+        let named = MADE_UP.replace_all(text, |found: &Captures<'_>| match &found[0] {
+            ACCOUNT => ACCOUNT.to_owned(),
+            found => format!("<{}>", self.0.get(found).map_or("made up", String::as_str)),
+        });
+        if named.contains("http://") { HOST.replace_all(&named, "http://<server>").into_owned() } else { named.into_owned() }
+    }
+
+    /// The document in a form that can be compared: made-up texts are named, lists sorted, markers left out, what is
+    /// null left out.
+    pub(super) fn comparable(&self, value: &Json) -> Json {
+        match value {
+            Json::Array(items) => {
+                let mut items: Vec<Json> =
+                    items.iter().filter(|item| item["Key"] != MARKER).map(|item| self.comparable(item)).collect();
+                items.sort_by_key(ToString::to_string);
+                Json::Array(items)
+            }
+            Json::Object(entries) => {
+                let kept = entries.iter().filter(|(key, value)| !value.is_null() && *key != MARKER);
+                kept.map(|(key, value)| (self.steady(key), self.comparable(value))).collect()
+            }
+            Json::String(text) => match serde_json::from_str(text) {
+                Ok(inner @ (Json::Object(_) | Json::Array(_))) => json!({"<json>": self.comparable(&inner)}),
+                _ => Json::String(self.steady(text)),
+            },
+            other => other.clone(),
+        }
+    }
+}
+
+/// The tag that marks an object as ours.
+const MARKER: &str = "retrue:object";
+
+/// Where two documents differ: each place, and both sides.
+pub(super) fn differences(theirs: &Json, ours: &Json) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    compare("", theirs, ours, &mut found);
+    found
+}
+
+fn compare(path: &str, theirs: &Json, ours: &Json, found: &mut Vec<(String, String)>) {
+    if theirs == ours {
+        return;
+    }
+    match (theirs, ours) {
+        (Json::Object(a), Json::Object(b)) => {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(&path, &theirs[key], &ours[key], found);
+            }
+        }
+        (Json::Array(a), Json::Array(b)) => {
+            let only = |these: &[Json], those: &[Json]| -> Vec<Json> {
+                these.iter().filter(|item| !those.contains(item)).cloned().collect()
+            };
+            let (theirs, ours) = (only(a, b), only(b, a));
+            if theirs.len() == ours.len() {
+                theirs.iter().zip(&ours).for_each(|(a, b)| compare(&format!("{path}[]"), a, b, found));
+            }
+            if theirs.len() != ours.len() || theirs.is_empty() {
+                found.push((path.to_owned(), told(&json!(theirs), &json!(ours))));
+            }
+        }
+        _ => found.push((path.to_owned(), told(theirs, ours))),
+    }
+}
+
+fn told(theirs: &Json, ours: &Json) -> String {
+    format!("terraform {theirs}, retrue {ours}")
+}
+
+/// Puts something into a document at a path like `a.b["c"][0]`.
+pub(super) fn put(into: &mut Json, path: &str, value: Json) {
+    let mut at = into;
+    for part in parts(path) {
+        at = match part.parse::<usize>() {
+            Ok(index) if at.is_array() => &mut at[index],
+            _ => {
+                if !at.is_object() {
+                    *at = Json::Object(Map::new());
+                }
+                &mut at[part]
+            }
+        };
+    }
+    *at = value;
+}
+
+/// The parts of a path.
+pub(super) fn parts(path: &str) -> Vec<String> {
+    static PART: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)"#).unwrap());
+    PART.captures_iter(path)
+        .map(|part| part.iter().skip(1).flatten().next().unwrap().as_str().replace("\\\"", "\""))
+        .collect()
+}
