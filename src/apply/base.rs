@@ -9,7 +9,7 @@ use retrue_provider_api::DataRequest;
 
 use crate::address::Address;
 use crate::expression::functions::{directory_names, file_kind};
-use crate::plan::compare::{data_fingerprint, fingerprint};
+use crate::plan::compare::fingerprint;
 use crate::plan::decide::World;
 use crate::plan::{BaseEntry, DataRead, ObjectKey, Plan};
 use crate::rest::Seal;
@@ -128,9 +128,9 @@ impl Looker<'_> {
         let Some(configured) = self.providers.get(&data.provider) else {
             return unreadable("its provider is not in the plan");
         };
-        let Some(schema) = configured.schema.data.get(address.type_name()) else {
+        if !configured.schema.data.contains_key(address.type_name()) {
             return unreadable("its provider has no such type any more");
-        };
+        }
         let config = match data.config.wake(self.seal) {
             Ok(config) => config.unmark_deep().0,
             Err(error) => return unreadable(&error.to_string()),
@@ -139,7 +139,7 @@ impl Looker<'_> {
         let context = self.calls.context(address, limit);
         let request = DataRequest { type_name: address.type_name().to_owned(), config };
         match within(limit, "read", configured.provider.read_data(&context, request)).await {
-            Ok(state) => (data_fingerprint(&schema.block, &state, self.seal) != data.observed)
+            Ok(state) => (fingerprint(&data.observed_of, &state, self.seal) != data.observed)
                 .then(|| format!("`{address}` has become another since")),
             Err(error) => unreadable(&format!("{error:#}")),
         }

@@ -9,7 +9,7 @@ use retrue_provider_api::{Block, Type, Value};
 use crate::address::{Address, BlockAddress, InstanceKey};
 use crate::diagnostic::Diagnostic;
 use crate::expression::functions::Host;
-use crate::expression::{EvalError, Expression, Root, Scope, codes, evaluate};
+use crate::expression::{Each, EvalError, Expression, Root, Scope, codes, evaluate};
 use crate::plan::{Action, Pending, Plan, PlannedValue};
 use crate::span::Span;
 use crate::survey::locals::{in_order, locals_in};
@@ -172,6 +172,19 @@ impl PendingScope<'_> {
     }
 }
 
+impl PendingScope<'_> {
+    /// The part of what `for_each` says that is this instance's. It is another one for each, so it is not kept.
+    fn each_value(&self, for_each: &serde_json::Value, span: Span) -> Result<Value, EvalError> {
+        let all = evaluate(&Expression::from_portable(for_each)?, self).map_err(|errors| first_error(errors, span))?;
+        let key = self.pending.bindings.get(&Root::Each(Each::Key).to_string()).and_then(Value::as_str);
+        let value = key.and_then(|key| all.get(key)).cloned();
+        value.ok_or_else(|| {
+            let what = format!("what `for_each` says has no `{}` any more", key.unwrap_or_default());
+            EvalError::new(codes::INVALID_INDEX, what, span)
+        })
+    }
+}
+
 impl Scope for PendingScope<'_> {
     fn resolve(&self, root: &Root, key: Option<&InstanceKey>, span: Span) -> Result<Value, EvalError> {
         if let (Root::SelfRef, Some(itself)) = (root, self.itself) {
@@ -189,6 +202,9 @@ impl Scope for PendingScope<'_> {
             return part.cloned().ok_or_else(|| {
                 EvalError::new(codes::INVALID_INDEX, format!("there is no instance `{name}{key}`"), span)
             });
+        }
+        if let (Root::Each(Each::Value), Some(for_each)) = (root, self.pending.locals.get(&name)) {
+            return self.each_value(for_each, span);
         }
         if self.pending.locals.contains_key(&name) {
             return self.local(&name, span);

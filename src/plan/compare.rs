@@ -53,15 +53,16 @@ pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used
         .collect()
 }
 
-/// The fingerprint of data that was read: all of it but what changes by itself.
-pub fn data_fingerprint(block: &Block, state: &Value, seal: &dyn Seal) -> String {
-    let lasting = state
-        .as_entries()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name)
-        .filter(|name| block.attributes.get(name.as_ref()).is_none_or(|attribute| !attribute.volatile));
-    fingerprint(&lasting.cloned().collect::<Vec<_>>(), state, seal)
+/// The attributes that the fingerprint of data is made of: what something uses, but for what changes by itself. There
+/// is data that is another each time that it is read, in parts that nobody looks at.
+pub fn data_fingerprint_attributes(block: &Block, state: &Value, used: &[Path]) -> Vec<Arc<str>> {
+    let names = state.as_entries().into_iter().flatten().map(|(name, _)| name);
+    let lasting = names.filter(|name| block.attributes.get(name.as_ref()).is_none_or(|attribute| !attribute.volatile));
+    let used = |name: &&Arc<str>| {
+        let path = Path::attribute(Arc::clone(name));
+        used.iter().any(|used| path.is_prefix_of(used) || used.is_prefix_of(&path))
+    };
+    lasting.filter(used).cloned().collect()
 }
 
 /// A value with the part at a path replaced; where the path leads nowhere, nothing changes.
@@ -93,4 +94,21 @@ pub fn fingerprint(attributes: &[Arc<str>], state: &Value, seal: &dyn Seal) -> S
         attributes.iter().filter_map(|name| state.get(name).map(|value| (Arc::clone(name), value.clone()))),
     );
     seal.keyed_hash(&canonical_bytes(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_fingerprinted_by_what_is_used_of_it() {
+        let state = Value::object([("id", Value::from("a")), ("outputs", Value::from("b"))]);
+        let names = |used: &[Path]| -> Vec<String> {
+            let names = data_fingerprint_attributes(&Block::default(), &state, used);
+            names.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&[]), Vec::<String>::new());
+        assert_eq!(names(&[Path::attribute("outputs").child(PathStep::Key("a".into()))]), ["outputs"]);
+        assert_eq!(names(&[Path::root()]), ["id", "outputs"]);
+    }
 }

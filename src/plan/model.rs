@@ -99,6 +99,9 @@ pub struct DataRead {
     pub config: RestingValue,
     /// The fingerprint of what was read.
     pub observed: String,
+    /// The attributes that the fingerprint is made of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed_of: Vec<Arc<str>>,
 }
 
 /// What one resource was when the plan was made.
@@ -314,7 +317,8 @@ pub struct Pending {
     pub expression: serde_json::Value,
     /// What it refers to and is known: `var.x`, `local.y`, `each.key`.
     pub bindings: BTreeMap<String, Value>,
-    /// What it refers to and is not known yet: locals, as expressions of their own.
+    /// What it refers to and is not known yet, as expressions of their own: locals, and for `each.value` what
+    /// `for_each` says.
     pub locals: BTreeMap<String, serde_json::Value>,
 }
 

@@ -5,9 +5,10 @@ use retrue_provider_api::{Data, Type, Value, convert};
 use crate::address::Address;
 use crate::config::{Condition, Stack};
 use crate::diagnostic::Diagnostic;
-use crate::expression::{Scope, evaluate};
+use crate::expression::evaluate;
 use crate::plan::{PendingCondition, codes};
 use crate::survey::pending::pending;
+use crate::survey::scope::BlockScope;
 use crate::survey::walk::place;
 
 /// Checks conditions as far as they are known, and returns those that are not yet.
@@ -15,7 +16,7 @@ pub fn check_conditions(
     conditions: &[Condition],
     address: &Address,
     stack: &Stack,
-    scope: &dyn Scope,
+    scope: &BlockScope<'_>,
 ) -> Result<Vec<PendingCondition>, Vec<Diagnostic>> {
     let mut later = Vec::new();
     let mut problems = Vec::new();

@@ -1,6 +1,6 @@
 //! From a block to its instances while planning: `count`, `for_each` and `enabled`, all known.
 
-use crate::config::{self, Instances, ResourceBlock};
+use crate::config::{self, Instances, Repetition, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::span::Span;
@@ -9,8 +9,12 @@ use crate::survey::scope::{BlockScope, Known};
 pub(super) use crate::config::Instance as Expanded;
 
 /// The scope that an instance is evaluated in.
-pub(super) fn instance_scope<'a>(instance: &Expanded, known: &'a Known<'a>) -> BlockScope<'a> {
-    let plain = BlockScope::plain(known);
+pub(super) fn instance_scope<'a>(
+    repetition: &'a Repetition,
+    instance: &Expanded,
+    known: &'a Known<'a>,
+) -> BlockScope<'a> {
+    let plain = BlockScope { for_each: repetition.expression(), ..BlockScope::plain(known) };
     match (instance.key_value(), &instance.value) {
         (Some(key), Some(value)) => BlockScope { each: Some((key, value.clone())), ..plain },
         (Some(index), None) => BlockScope { index: index.as_number().and_then(|number| number.as_u64()), ..plain },

@@ -85,7 +85,7 @@ impl Opener<'_> {
             let message = format!("the provider `{instance}` has no ephemeral type `{}`", address.type_name());
             return Err(vec![Diagnostic::error(crate::config::codes::UNKNOWN_TYPE, message).at(block.span)]);
         };
-        let scope = instance_scope(expanded, known);
+        let scope = instance_scope(&block.repetition, expanded, known);
         let config = evaluate_body(&block.body, &schema.block, &scope)?;
         let preconditions = check_conditions(&block.lifecycle.preconditions, &address, self.stack, &scope)?;
         let plain = config.clone().unmark_deep().0;
@@ -134,7 +134,7 @@ impl Opener<'_> {
         let ephemerals = self.providers.ephemerals();
         let opened = ephemerals.open(&address, &configured.provider, plain, limit, self.calls).await;
         let value = opened.map_err(|error| vec![problem(&error)])?;
-        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(expanded, known) };
+        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(&block.repetition, expanded, known) };
         check_conditions(&block.lifecycle.postconditions, &address, self.stack, &itself)?;
         Ok((value, planned))
     }

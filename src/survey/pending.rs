@@ -8,13 +8,14 @@ use retrue_provider_api::{Block, Data, Value, attribute_at, sets_write_only};
 use crate::address::BlockAddress;
 use crate::config::{Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
-use crate::expression::{Expression, Root, Scope};
+use crate::expression::{Each, Expression, Root, Scope};
 use crate::plan::{Pending, PlannedValue};
+use crate::survey::scope::BlockScope;
 
 /// Makes an expression portable: what it refers to and is known goes with it.
 ///
 /// References to resources stay references; they are resolved while applying.
-pub fn pending(expression: &Expression, stack: &Stack, scope: &dyn Scope) -> Pending {
+pub fn pending(expression: &Expression, stack: &Stack, scope: &BlockScope<'_>) -> Pending {
     let mut pending =
         Pending { expression: expression.to_portable(), bindings: BTreeMap::new(), locals: BTreeMap::new() };
     let mut seen: BTreeSet<Root> = BTreeSet::new();
@@ -42,6 +43,13 @@ pub fn pending(expression: &Expression, stack: &Stack, scope: &dyn Scope) -> Pen
             {
                 pending.locals.insert(reference.root.to_string(), local.value.to_portable());
                 open.push(&local.value);
+            } else if let (Root::Each(Each::Value), Some(for_each), Some((key, _))) =
+                (&reference.root, scope.for_each, &scope.each)
+            {
+                // It is the part of what `for_each` says that the key names.
+                pending.locals.insert(reference.root.to_string(), for_each.to_portable());
+                pending.bindings.insert(Root::Each(Each::Key).to_string(), key.clone());
+                open.push(for_each);
             }
         }
     }
@@ -58,7 +66,13 @@ fn has_no_instances(value: &Value) -> bool {
 
 /// The evaluated configuration of a block, with what gives the parts that are not known yet, or that rest
 /// nowhere. What is write-only is secret: it goes into a plan, and not into the clear.
-pub fn planned_value(value: Value, body: &Expression, block: &Block, stack: &Stack, scope: &dyn Scope) -> PlannedValue {
+pub fn planned_value(
+    value: Value,
+    body: &Expression,
+    block: &Block,
+    stack: &Stack,
+    scope: &BlockScope<'_>,
+) -> PlannedValue {
     let value = match sets_write_only(block, &value) {
         true => value.map_parts(&mut |path, part| match attribute_at(block, &path.0) {
             Some(attribute) if attribute.write_only && !part.is_null() => part.sensitive(),
@@ -81,7 +95,7 @@ pub fn planned_value(value: Value, body: &Expression, block: &Block, stack: &Sta
 }
 
 /// A whole body, to be evaluated again: nothing of its value rests.
-pub fn whole(body: &Expression, stack: &Stack, scope: &dyn Scope) -> Pending {
+pub fn whole(body: &Expression, stack: &Stack, scope: &BlockScope<'_>) -> Pending {
     pending(body, stack, scope)
 }
 
@@ -106,7 +120,12 @@ pub fn ephemeral_blocks(pending: &Pending) -> BTreeSet<BlockAddress> {
 }
 
 /// The value of one expression, with what gives it where it is not known yet.
-pub fn planned_expression(value: Value, expression: &Expression, stack: &Stack, scope: &dyn Scope) -> PlannedValue {
+pub fn planned_expression(
+    value: Value,
+    expression: &Expression,
+    stack: &Stack,
+    scope: &BlockScope<'_>,
+) -> PlannedValue {
     let mut planned = PlannedValue { value, pending: BTreeMap::new() };
     if !planned.value.is_wholly_known() {
         planned.pending.insert(WHOLE.to_owned(), pending(expression, stack, scope));

@@ -11,7 +11,7 @@ use retrue_provider_api::{ProviderSchema, Type, Value};
 use crate::address::{BlockAddress, InstanceKey};
 use crate::config::{Repetition, ResourceBlock, Stack, absolute_directory};
 use crate::expression::functions::{self, FileKind, FunctionError, Host};
-use crate::expression::{Each, EvalError, Root, Scope, codes, evaluate};
+use crate::expression::{Each, EvalError, Expression, Root, Scope, codes, evaluate};
 use crate::span::Span;
 use crate::survey::functions::Functions;
 use crate::survey::locals::{in_order, locals_in};
@@ -354,6 +354,8 @@ pub struct BlockScope<'a> {
     pub(super) known: &'a Known<'a>,
     /// The key and value of `each`.
     pub each: Option<(Value, Value)>,
+    /// What `for_each` says, where it says what `each` is.
+    pub for_each: Option<&'a Expression>,
     /// The number of `count`.
     pub index: Option<u64>,
     /// What `self` is.
@@ -363,7 +365,7 @@ pub struct BlockScope<'a> {
 impl<'a> BlockScope<'a> {
     /// Without `each`, `count` and `self`.
     pub fn plain(known: &'a Known<'a>) -> Self {
-        BlockScope { known, each: None, index: None, itself: None }
+        BlockScope { known, each: None, for_each: None, index: None, itself: None }
     }
 }
 

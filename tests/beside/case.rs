@@ -25,27 +25,27 @@ use serde_json::{Map, Value as Json, json};
 use toml::Value as Toml;
 
 /// One of them.
-pub(super) struct Case {
-    pub(super) name: String,
+pub(crate) struct Case {
+    pub(crate) name: String,
     /// Whether it is run by default.
-    pub(super) quick: bool,
-    pub(super) steps: Vec<Step>,
+    pub(crate) quick: bool,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// What is declared at a time, and what is done then.
 #[derive(Clone, Default)]
-pub(super) struct Step {
-    pub(super) blocks: toml::Table,
-    pub(super) outside: Option<String>,
-    pub(super) imports: BTreeMap<String, String>,
-    pub(super) replace: Vec<String>,
-    pub(super) targets: Vec<String>,
-    pub(super) refused: bool,
-    pub(super) fails: bool,
+pub(crate) struct Step {
+    pub(crate) blocks: toml::Table,
+    pub(crate) outside: Option<String>,
+    pub(crate) imports: BTreeMap<String, String>,
+    pub(crate) replace: Vec<String>,
+    pub(crate) targets: Vec<String>,
+    pub(crate) refused: bool,
+    pub(crate) fails: bool,
 }
 
 /// All that there are, by name.
-pub(super) fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/beside/cases");
     let mut files: Vec<_> = fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -71,7 +71,7 @@ impl Case {
     }
 
     /// The providers that it needs, by the prefix of their types.
-    pub(super) fn providers(&self) -> BTreeSet<String> {
+    pub(crate) fn providers(&self) -> BTreeSet<String> {
         let kinds = |step: &Step| -> Vec<String> {
             let tables = ["resource", "data"].iter().filter_map(|mode| step.blocks.get(*mode)?.as_table());
             tables.flat_map(toml::Table::keys).map(|kind| kind.split('_').next().unwrap().to_owned()).collect()
@@ -80,12 +80,17 @@ impl Case {
     }
 
     /// Whether it uses the second configuration of aws.
-    pub(super) fn uses_west(&self) -> bool {
+    pub(crate) fn uses_west(&self) -> bool {
         self.steps.iter().any(|step| toml::to_string(&step.blocks).unwrap().contains("provider = \"west\""))
     }
 }
 
 impl Step {
+    /// Blocks, and nothing else.
+    pub(crate) fn of(blocks: &str) -> Step {
+        Step { blocks: toml::from_str(blocks).unwrap(), ..Step::default() }
+    }
+
     fn read(mut blocks: toml::Table, mut table: toml::Table) -> Step {
         for path in texts(table.remove("without")) {
             remove(&mut blocks, &path);
@@ -107,12 +112,12 @@ impl Step {
     }
 
     /// The stack, with what configures its providers before it.
-    pub(super) fn stack(&self, settings: &str) -> String {
+    pub(crate) fn stack(&self, settings: &str) -> String {
         format!("{settings}\n{}", toml::to_string(&self.blocks).unwrap())
     }
 
     /// The same for Terraform, with what configures its providers.
-    pub(super) fn terraform(&self, required: &Json, settings: &Json) -> Json {
+    pub(crate) fn terraform(&self, required: &Json, settings: &Json) -> Json {
         let mut blocks = Map::new();
         for (word, block) in &self.blocks {
             let word = if word == "local" { "locals" } else { word };

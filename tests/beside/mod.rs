@@ -4,12 +4,12 @@
 //!
 //! A configuration is a file in `cases`. `RETRUE_BESIDE=NAME` runs those with NAME in their names.
 
-mod case;
+pub(crate) mod case;
 mod ours;
-mod seen;
-mod server;
-mod settings;
-mod terraform;
+pub(crate) mod seen;
+pub(crate) mod server;
+pub(crate) mod settings;
+pub(crate) mod terraform;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -98,9 +98,11 @@ fn run(case: &Case, program: &dyn Program, server: &mut Server, files: &Path) ->
         let (state, outputs) = program.recorded();
         names.learn(&state);
         let objects = state.as_object().unwrap().iter();
-        ids.extend(objects.filter_map(|(address, object)| {
-            Some((address.clone(), object["attributes"]["id"].as_str()?.to_owned()))
-        }));
+        ids.extend(
+            objects.filter_map(|(address, object)| {
+                Some((address.clone(), object["attributes"]["id"].as_str()?.to_owned()))
+            }),
+        );
         (seen["state"], seen["outputs"], seen["world"]) = (state, outputs, world(case, server, files));
         steps.insert((number + 1).to_string(), seen);
     }
@@ -121,7 +123,8 @@ fn world(case: &Case, server: &mut Server, files: &Path) -> Json {
     let mut found = Map::new();
     for entry in walkdir::WalkDir::new(files).min_depth(1).sort_by_file_name() {
         let entry = entry.unwrap();
-        let content = if entry.file_type().is_file() { fs_err::read_to_string(entry.path()).unwrap() } else { "/".into() };
+        let content =
+            if entry.file_type().is_file() { fs_err::read_to_string(entry.path()).unwrap() } else { "/".into() };
         found.insert(entry.path().strip_prefix(files).unwrap().display().to_string(), json!(content));
     }
     world["files"] = Json::Object(found);
@@ -199,7 +202,9 @@ fn each_configuration_goes_as_with_terraform() {
             println!("{}: terraform {:.1} s, we {:.1} s", case.name, times.0, times.1);
             let differences = match (theirs, ours) {
                 (Ok(theirs), Ok(ours)) => differences(&theirs, &ours),
-                (theirs, ours) => [theirs.err(), ours.err()].into_iter().flatten().map(|told| ("ended".into(), told)).collect(),
+                (theirs, ours) => {
+                    [theirs.err(), ours.err()].into_iter().flatten().map(|told| ("ended".into(), told)).collect()
+                }
             };
             for (at, what) in &differences {
                 println!("{}: {at}: {what}", case.name);
@@ -235,7 +240,9 @@ fn judge(cases: &[String], found: &[(String, (String, String))]) {
     }
     for known in &known {
         for name in &known.cases {
-            let met = found.iter().any(|(case, (at, _))| known.is(case) && (name == "*" || case == name) && known.at.is_match(at));
+            let met = found
+                .iter()
+                .any(|(case, (at, _))| known.is(case) && (name == "*" || case == name) && known.at.is_match(at));
             let ran = cases.contains(name) || name == "*" && std::env::var_os("RETRUE_TEST_FULL").is_some();
             if ran && !met {
                 wrong.push(format!("{name}: no difference at {}, though one is listed", known.at));

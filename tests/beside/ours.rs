@@ -93,8 +93,12 @@ fn planned(plan: &Json) -> Json {
         }
         changes.insert(change["address"].as_str().unwrap().to_owned(), seen);
     }
-    let outputs: Map<String, Json> =
-        plan["outputs"].as_object().unwrap().iter().map(|(name, change)| (name.clone(), with_unknown(change))).collect();
+    let outputs: Map<String, Json> = plan["outputs"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, change)| (name.clone(), with_unknown(change)))
+        .collect();
     json!({"changes": changes, "outputs": outputs})
 }
 

@@ -7,10 +7,10 @@ use regex::{Captures, Regex};
 use serde_json::{Map, Value as Json, json};
 
 /// A step as one document: `plan`, `state`, `outputs`, `world`, and how it ended.
-pub(super) type Seen = Json;
+pub(crate) type Seen = Json;
 
 /// What stands for a value that is not known.
-pub(super) const UNKNOWN: &str = "<unknown>";
+pub(crate) const UNKNOWN: &str = "<unknown>";
 
 /// What was made up by the server, by the provider or by the clock.
 static MADE_UP: LazyLock<Regex> = LazyLock::new(|| {
@@ -18,7 +18,10 @@ static MADE_UP: LazyLock<Regex> = LazyLock::new(|| {
         r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(Z|\+00:00)?",
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         r"\b(AROA|AIDA|AKIA|ANPA|AIPA|AGPA)[A-Z0-9]{8,}",
-        r"[0-9a-f]{8,}",
+        r"[0-9a-f]{8,}(\.\d+)?",
+        // Addresses that the server gives out.
+        r"127\.(?:[1-9]|\d{2,3})\.\d+\.\d+",
+        r"ec2-127-\d+-\d+-\d+",
     ];
     Regex::new(&forms.join("|")).unwrap()
 });
@@ -31,11 +34,11 @@ const ACCOUNT: &str = "123456789012";
 
 /// Names for what was made up: the attribute that it was first seen in.
 #[derive(Default)]
-pub(super) struct Names(BTreeMap<String, String>);
+pub(crate) struct Names(BTreeMap<String, String>);
 
 impl Names {
     /// Learns from a state: by address, the attributes. Ids come first, so that what refers to them is named by them.
-    pub(super) fn learn(&mut self, state: &Json) {
+    pub(crate) fn learn(&mut self, state: &Json) {
         let objects = || state.as_object().into_iter().flatten();
         for (address, object) in objects() {
             if let Some(id) = object["attributes"]["id"].as_str() {
@@ -53,7 +56,7 @@ impl Names {
 
     fn name(&mut self, text: &str, name: &str) {
         for found in MADE_UP.find_iter(text).map(|found| found.as_str()) {
-            if found != ACCOUNT && !found.starts_with("20") {
+            if found != ACCOUNT && !found.contains(':') {
                 self.0.entry(found.to_owned()).or_insert_with(|| name.to_owned());
             }
         }
@@ -69,12 +72,16 @@ impl Names {
             ACCOUNT => ACCOUNT.to_owned(),
             found => format!("<{}>", self.0.get(found).map_or("made up", String::as_str)),
         });
-        if named.contains("http://") { HOST.replace_all(&named, "http://<server>").into_owned() } else { named.into_owned() }
+        if named.contains("http://") {
+            HOST.replace_all(&named, "http://<server>").into_owned()
+        } else {
+            named.into_owned()
+        }
     }
 
     /// The document in a form that can be compared: made-up texts are named, lists sorted, markers left out, what is
     /// null left out.
-    pub(super) fn comparable(&self, value: &Json) -> Json {
+    pub(crate) fn comparable(&self, value: &Json) -> Json {
         match value {
             Json::Array(items) => {
                 let mut items: Vec<Json> =
@@ -99,7 +106,7 @@ impl Names {
 const MARKER: &str = "retrue:object";
 
 /// Where two documents differ: each place, and both sides.
-pub(super) fn differences(theirs: &Json, ours: &Json) -> Vec<(String, String)> {
+pub(crate) fn differences(theirs: &Json, ours: &Json) -> Vec<(String, String)> {
     let mut found = Vec::new();
     compare("", theirs, ours, &mut found);
     found
@@ -110,6 +117,8 @@ fn compare(path: &str, theirs: &Json, ours: &Json, found: &mut Vec<(String, Stri
         return;
     }
     match (theirs, ours) {
+        // A set with something unknown in it is unknown as a whole to us, and to Terraform just there.
+        (Json::Array(_), Json::String(word)) if word == UNKNOWN && theirs.to_string().contains(UNKNOWN) => {}
         (Json::Object(a), Json::Object(b)) => {
             let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
             keys.sort();
@@ -140,7 +149,7 @@ fn told(theirs: &Json, ours: &Json) -> String {
 }
 
 /// Puts something into a document at a path like `a.b["c"][0]`.
-pub(super) fn put(into: &mut Json, path: &str, value: Json) {
+pub(crate) fn put(into: &mut Json, path: &str, value: Json) {
     let mut at = into;
     for part in parts(path) {
         at = match part.parse::<usize>() {
@@ -157,8 +166,9 @@ pub(super) fn put(into: &mut Json, path: &str, value: Json) {
 }
 
 /// The parts of a path.
-pub(super) fn parts(path: &str) -> Vec<String> {
-    static PART: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)"#).unwrap());
+pub(crate) fn parts(path: &str) -> Vec<String> {
+    static PART: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)"#).unwrap());
     PART.captures_iter(path)
         .map(|part| part.iter().skip(1).flatten().next().unwrap().as_str().replace("\\\"", "\""))
         .collect()

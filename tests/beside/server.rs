@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 use crate::environment::peers::{Aws, cache};
 
 /// The server and its client. Both end with the value.
-pub(super) struct Server {
-    pub(super) aws: Aws,
+pub(crate) struct Server {
+    pub(crate) aws: Aws,
     client: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts them; `None`, and loudly, when there is no server.
-    pub(super) fn start(test: &str) -> Option<Server> {
+    pub(crate) fn start(test: &str) -> Option<Server> {
         let aws = Aws::start(test)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/beside/server.py");
         let mut client = Command::new(cache().join("tools/bin/python"))
@@ -38,23 +38,24 @@ impl Server {
         writeln!(self.questions, "{question}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
-        let answer: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?} to {question}"));
+        let answer: Json =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?} to {question}"));
         assert!(answer["error"].is_null(), "{question}: {}", answer["error"]);
         answer["answer"].clone()
     }
 
     /// All that it holds.
-    pub(super) fn look(&mut self) -> Json {
+    pub(crate) fn look(&mut self) -> Json {
         self.ask(&json!({"look": true}))
     }
 
     /// Somebody does something, in Python.
-    pub(super) fn run(&mut self, what: &str, ids: &BTreeMap<String, String>) {
+    pub(crate) fn run(&mut self, what: &str, ids: &BTreeMap<String, String>) {
         self.ask(&json!({"run": what, "ids": ids}));
     }
 
     /// The value of an expression of Python, as text.
-    pub(super) fn text(&mut self, what: &str, ids: &BTreeMap<String, String>) -> String {
+    pub(crate) fn text(&mut self, what: &str, ids: &BTreeMap<String, String>) -> String {
         self.ask(&json!({"value": what, "ids": ids})).as_str().unwrap().to_owned()
     }
 }

@@ -16,11 +16,11 @@ const PROVIDERS: [(&str, &str, &str); 4] = [
 ];
 
 /// Variables of the environment that providers of tests want.
-pub(super) const VARIABLES: [(&str, &str); 2] =
+pub(crate) const VARIABLES: [(&str, &str); 2] =
     [("PYVIDER_TESTMODE", "true"), ("PYVIDER_PRIVATE_STATE_SHARED_SECRET", "a secret of the tests")];
 
 /// What a case needs, with a server at an address.
-pub(super) struct Settings {
+pub(crate) struct Settings {
     providers: BTreeSet<String>,
     address: String,
     /// Whether there is a second configuration of aws, for another region.
@@ -32,7 +32,7 @@ fn program(provider: &str) -> PathBuf {
 }
 
 /// Whether all of these providers are there; if not, it is said.
-pub(super) fn are_there(case: &str, providers: &BTreeSet<String>) -> bool {
+pub(crate) fn are_there(case: &str, providers: &BTreeSet<String>) -> bool {
     providers.iter().filter(|name| *name != "retrue" && *name != "terraform").all(|name| {
         let file = PROVIDERS.iter().find(|(known, ..)| known == name).unwrap_or_else(|| panic!("{case}: {name}")).2;
         there(case, file).is_some()
@@ -40,7 +40,7 @@ pub(super) fn are_there(case: &str, providers: &BTreeSet<String>) -> bool {
 }
 
 /// Directories in which Terraform finds the providers, and the file that tells it so.
-pub(super) fn overrides(directory: &Path) -> PathBuf {
+pub(crate) fn overrides(directory: &Path) -> PathBuf {
     let mut text = String::from("disable_checkpoint = true\nprovider_installation {\n  dev_overrides {\n");
     for (name, source, file) in PROVIDERS {
         let own = directory.join(name);
@@ -67,7 +67,7 @@ fn in_toml(value: &Json) -> toml::Value {
 }
 
 impl Settings {
-    pub(super) fn new(providers: BTreeSet<String>, west: bool, port: u16) -> Settings {
+    pub(crate) fn new(providers: BTreeSet<String>, west: bool, port: u16) -> Settings {
         Settings { providers, address: format!("http://127.0.0.1:{port}"), west }
     }
 
@@ -75,9 +75,26 @@ impl Settings {
         match provider {
             "aws" => {
                 let services = [
-                    "s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm", "sns", "kms", "cloudwatchlogs", "ecr",
-                    "cloudwatchevents", "cloudwatch", "secretsmanager", "lambda", "route53", "elb", "stepfunctions",
-                    "kinesis", "autoscaling",
+                    "s3",
+                    "ec2",
+                    "iam",
+                    "sqs",
+                    "sts",
+                    "dynamodb",
+                    "ssm",
+                    "sns",
+                    "kms",
+                    "cloudwatchlogs",
+                    "ecr",
+                    "cloudwatchevents",
+                    "cloudwatch",
+                    "secretsmanager",
+                    "lambda",
+                    "route53",
+                    "elb",
+                    "stepfunctions",
+                    "kinesis",
+                    "autoscaling",
                 ];
                 let endpoints: Map<String, Json> =
                     services.iter().map(|name| ((*name).to_owned(), json!(self.address))).collect();
@@ -94,7 +111,7 @@ impl Settings {
     }
 
     /// The blocks of providers in a stack of ours.
-    pub(super) fn ours(&self) -> String {
+    pub(crate) fn ours(&self) -> String {
         let mut blocks = Map::new();
         for (name, ..) in PROVIDERS.iter().filter(|(name, ..)| self.providers.contains(*name)) {
             let mut settings = self.of(name, "us-east-1");
@@ -112,7 +129,7 @@ impl Settings {
     }
 
     /// What Terraform requires, and the blocks of providers.
-    pub(super) fn theirs(&self) -> (Json, Json) {
+    pub(crate) fn theirs(&self) -> (Json, Json) {
         let (mut required, mut blocks) = (Map::new(), Map::new());
         for (name, source, _) in PROVIDERS.iter().filter(|(name, ..)| self.providers.contains(*name)) {
             required.insert((*name).to_owned(), json!({"source": source}));

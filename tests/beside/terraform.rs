@@ -1,7 +1,7 @@
 //! Terraform, and what it says, in the form of `seen`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -10,20 +10,26 @@ use super::seen::{UNKNOWN, put};
 use super::settings::{Settings, VARIABLES};
 
 /// A directory of Terraform's.
-pub(super) struct Terraform {
+pub(crate) struct Terraform {
     directory: PathBuf,
     overrides: PathBuf,
     settings: (Json, Json),
 }
 
 impl Terraform {
-    pub(super) fn new(directory: &Path, overrides: &Path, settings: &Settings) -> Terraform {
+    pub(crate) fn new(directory: &Path, overrides: &Path, settings: &Settings) -> Terraform {
         fs_err::create_dir_all(directory).unwrap();
         Terraform { directory: directory.to_owned(), overrides: overrides.to_owned(), settings: settings.theirs() }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new("terraform")
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The program, ready to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        command
             .args(arguments)
             .current_dir(&self.directory)
             .env("TF_CLI_CONFIG_FILE", &self.overrides)
@@ -32,8 +38,15 @@ impl Terraform {
             .env("TF_IN_AUTOMATION", "1")
             .env("NO_COLOR", "1")
             .envs(VARIABLES)
-            .output()
-            .unwrap()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Where it works.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Runs what must succeed.
@@ -43,18 +56,19 @@ impl Terraform {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub(super) fn write(&self, step: &Step, files: &str) {
+    pub(crate) fn write(&self, step: &Step, files: &str) {
         let text = step.terraform(&self.settings.0, &self.settings.1);
         fs_err::write(self.directory.join("main.tf.json"), format!("{text:#}").replace("@files@", files)).unwrap();
     }
 
-    pub(super) fn import(&self, address: &str, id: &str) {
+    pub(crate) fn import(&self, address: &str, id: &str) {
         self.done(&["import", "-input=false", address, id]);
     }
 
     /// Plans into a file; the screen when it is refused.
-    pub(super) fn plan(&self, step: &Step) -> Result<Json, String> {
-        let mut arguments = vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned(), "-out=plan".to_owned()];
+    pub(crate) fn plan(&self, step: &Step) -> Result<Json, String> {
+        let mut arguments =
+            vec!["plan".to_owned(), "-input=false".to_owned(), "-no-color".to_owned(), "-out=plan".to_owned()];
         arguments.extend(step.replace.iter().map(|address| format!("-replace={address}")));
         arguments.extend(step.targets.iter().map(|address| format!("-target={address}")));
         let output = self.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -66,17 +80,17 @@ impl Terraform {
     }
 
     /// Applies the plan of the file; the screen when it fails.
-    pub(super) fn apply(&self) -> Result<(), String> {
+    pub(crate) fn apply(&self) -> Result<(), String> {
         let output = self.run(&["apply", "-input=false", "-no-color", "plan"]);
         if output.status.success() { Ok(()) } else { Err(all(&output)) }
     }
 
-    pub(super) fn destroy(&self) {
+    pub(crate) fn destroy(&self) {
         self.done(&["destroy", "-auto-approve", "-input=false", "-no-color"]);
     }
 
     /// What is recorded: objects by address, and outputs.
-    pub(super) fn recorded(&self) -> (Json, Json) {
+    pub(crate) fn recorded(&self) -> (Json, Json) {
         let Ok(text) = fs_err::read_to_string(self.directory.join("terraform.tfstate")) else {
             return (json!({}), json!({}));
         };
@@ -133,7 +147,9 @@ fn path_of(path: &Json) -> String {
 /// A value without the types that stand beside what is dynamic.
 fn plain(value: &Json) -> Json {
     match value {
-        Json::Object(entries) if entries.len() == 2 && entries.contains_key("type") && entries.contains_key("value") => {
+        Json::Object(entries)
+            if entries.len() == 2 && entries.contains_key("type") && entries.contains_key("value") =>
+        {
             plain(&entries["value"])
         }
         Json::Object(entries) => entries.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
@@ -147,7 +163,8 @@ fn planned(plan: &Json) -> Json {
     let mut changes = Map::new();
     for change in plan["resource_changes"].as_array().into_iter().flatten() {
         let about = &change["change"];
-        let actions: Vec<&str> = about["actions"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let actions: Vec<&str> =
+            about["actions"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         let moved = &change["previous_address"];
         let action = match actions.as_slice() {
             [one] => *one,
@@ -160,8 +177,7 @@ fn planned(plan: &Json) -> Json {
         if !change["deposed"].is_null() {
             address += " deposed";
         }
-        let mut because: Vec<String> =
-            about["replace_paths"].as_array().into_iter().flatten().map(replaced).collect();
+        let mut because: Vec<String> = about["replace_paths"].as_array().into_iter().flatten().map(replaced).collect();
         because.sort();
         let mut seen = json!({
             "action": action, "replace_because": because, "moved_from": moved,

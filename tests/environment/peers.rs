@@ -209,6 +209,11 @@ for g in ec2.describe_security_groups()["SecurityGroups"]:
                                  sort_keys=True) for r in g[way])
     about = [g["VpcId"], g["Description"], rules("IpPermissions"), rules("IpPermissionsEgress")]
     show(g["GroupId"], "group", g["GroupName"], about, g.get("Tags", []), g["GroupName"] == "default")
+for r in ec2.describe_instances()["Reservations"]:
+    for i in r["Instances"]:
+        if i["State"]["Name"] != "terminated":
+            about = [i["InstanceType"], i["VpcId"], i["PrivateIpAddress"], sorted(g["GroupName"] for g in i["SecurityGroups"])]
+            show(i["InstanceId"], "instance", i["ImageId"], about, i.get("Tags", []))
 for q in sqs.list_queues().get("QueueUrls", []):
     a = sqs.get_queue_attributes(QueueUrl=q, AttributeNames=["All"])["Attributes"]
     about = {k: a[k] for k in a if "Timestamp" not in k}

@@ -10,9 +10,49 @@ use std::sync::{Arc, Mutex};
 struct Watch {
     writes: usize,
     /// At which write to kill whom.
-    kill: Option<(usize, u32)>,
+    kill: Option<(usize, u32, Whom)>,
     /// The write that it was killed at.
     killed_at: String,
+}
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Whom {
+    /// The process alone; what it started is left to the kernel.
+    Alone,
+    /// The process with all that it started, at once.
+    Family,
+}
+
+impl Whom {
+    /// Kills, and does not wait.
+    fn kill(self, pid: u32) {
+        let mut all = vec![pid];
+        if self == Whom::Family {
+            all.extend(descendants(pid));
+        }
+        let all = all.iter().map(ToString::to_string);
+        let status = std::process::Command::new("kill").arg("-9").args(all).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+/// What a process started, and what that started.
+fn descendants(of: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let names = fs_err::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let processes: Vec<(u32, u32)> =
+        names.filter_map(|name| name.parse().ok()).filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = vec![of];
+    let mut next = 0;
+    while let Some(of) = found.get(next).copied() {
+        found.extend(processes.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 /// One proxy. It serves until the program ends.
@@ -47,9 +87,9 @@ impl Proxy {
     }
 
     /// Kills a process when the `n`-th write from now on is done.
-    pub(crate) fn kill_at(&self, n: usize, pid: u32) {
+    pub(crate) fn kill_at(&self, n: usize, pid: u32, whom: Whom) {
         let mut watch = self.watch.lock().unwrap();
-        (watch.writes, watch.kill) = (0, Some((n, pid)));
+        (watch.writes, watch.kill) = (0, Some((n, pid, whom)));
     }
 
     /// Kills nobody any more. Returns the write that it killed at.
@@ -100,9 +140,8 @@ fn serve(client: &TcpStream, server: u16, watch: &Mutex<Watch>) -> Option<()> {
     if let Some(name) = write_of(&text, header("x-amz-target").as_deref(), &body) {
         let mut watch = watch.lock().unwrap();
         watch.writes += 1;
-        if let Some((_, pid)) = watch.kill.filter(|(n, _)| *n == watch.writes) {
-            let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
-            assert!(killed.success());
+        if let Some((_, pid, whom)) = watch.kill.filter(|(n, ..)| *n == watch.writes) {
+            whom.kill(pid);
             watch.killed_at = name;
             return None;
         }

@@ -247,3 +247,27 @@ fn what_exists_is_imported_by_its_id_and_has_one_owner() {
         .tells("RT0409", &["recorded as `aws_sqs_queue.jobs`", "moved"]);
     assert_eq!(aws.truth(), made);
 }
+
+#[test]
+fn a_plan_does_not_rest_on_parts_of_data_that_nothing_uses() {
+    let mut place = Environment::with(
+        r#"
+[provider.null]
+source = "hashicorp/null"
+
+[data.null_data_source.x]
+count = 20
+inputs = { a = "b" }
+
+[resource.null_resource.y]
+triggers = { a = "${data.null_data_source.x[0].outputs.a}" }
+"#,
+    );
+    if mirror("a_plan_does_not_rest_on_parts_of_data_that_nothing_uses", &mut place).is_none() {
+        return;
+    }
+    place.run(&["providers", "install"]).ends(0);
+    // `random` is another for each each time that they are read.
+    place.run(&["plan", "-o", "plan"]).ends(0);
+    place.run(&["apply", "plan", "--yes"]).ends(0);
+}

@@ -136,3 +136,33 @@ fn numbers_of_instances_keep_their_places() {
     let third = environment.run(&["eval", "--json", "retrue_data.n[2].output"]).ends(0);
     assert_eq!(third.stdout.trim(), "2");
 }
+
+#[test]
+fn each_value_may_be_known_only_while_applying() {
+    let place = Environment::with(
+        r#"
+[resource.retrue_data.first]
+for_each = ["a", "b"]
+input = "${each.key}"
+
+[local]
+all = "${{ for key, first in retrue_data.first : key => first.id }}"
+
+[resource.retrue_data.direct]
+for_each = "${retrue_data.first}"
+input = "${each.key} ${each.value.id}"
+
+[resource.retrue_data.local]
+for_each = "${local.all}"
+input = "${each.value}"
+
+[output.right]
+value = '${[for key in ["a", "b"] : retrue_data.direct[key].input == "${key} ${retrue_data.first[key].id}" && retrue_data.local[key].input == retrue_data.first[key].id]}'
+"#,
+    );
+    // From a file, where all that is needed must have gone along, and at once.
+    place.run(&["plan", "-o", "plan"]).ends(0);
+    place.run(&["apply", "plan", "--yes"]).ends(0);
+    assert_eq!(place.run(&["output", "right", "--json"]).ends(0).json(), serde_json::json!([true, true]));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{DataRequest, Type, Value};
+use retrue_provider_api::{DataRequest, Path, Type, Value};
 
 use crate::diagnostic::Diagnostic;
-use crate::plan::compare::data_fingerprint;
+use crate::plan::compare::{data_fingerprint_attributes, fingerprint};
 use crate::plan::decide::Decision;
 use crate::plan::marks::mark_planned;
 use crate::plan::{
@@ -71,7 +71,10 @@ impl<'a> Walk<'a> {
                 return unknown;
             }
         };
-        let itself = BlockScope { itself: Some(state.clone()), ..instance_scope(&candidate.expanded, &self.known) };
+        let itself = BlockScope {
+            itself: Some(state.clone()),
+            ..instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known)
+        };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) if later.is_empty() && candidate.preconditions.is_empty() => {}
             Ok(later) if self.targets.covers(&address) && !self.looking => {
@@ -86,17 +89,26 @@ impl<'a> Walk<'a> {
     /// Remembers how to read it again, and what came of it.
     fn note_data(&mut self, candidate: &Candidate<'_>, state: &Value) {
         let seal = self.request.seal;
+        let block = candidate.block;
+        // A condition on itself may look at any part.
+        let whole = [Path::root()];
+        let used = match block.lifecycle.postconditions.is_empty() {
+            true => self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice),
+            false => &whole,
+        };
+        let observed_of = data_fingerprint_attributes(&candidate.schema.block, state, used);
         let read = DataRead {
             provider: self.request.stack.provider_name(candidate.block),
             config: RestingValue::new(&candidate.config, seal),
-            observed: data_fingerprint(&candidate.schema.block, state, seal),
+            observed: fingerprint(&observed_of, state, seal),
+            observed_of,
         };
         self.data_read.insert(candidate.address.clone(), read);
     }
 
     fn all_postconditions(&self, candidate: &Candidate<'_>) -> Vec<PendingCondition> {
         let (block, stack) = (candidate.block, self.request.stack);
-        let scope = instance_scope(&candidate.expanded, &self.known);
+        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
         block
             .lifecycle
             .postconditions
@@ -119,7 +131,7 @@ impl<'a> Walk<'a> {
     ) {
         let block = candidate.block;
         let stack = self.request.stack;
-        let scope = instance_scope(&candidate.expanded, &self.known);
+        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
         let config = planned_value(candidate.config.clone(), &block.body, &candidate.schema.block, stack, &scope);
         let step = Step {
             id: StepId {

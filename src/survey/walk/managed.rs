@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
         let late = self.is_late(&candidate);
-        let scope = instance_scope(&candidate.expanded, &self.known);
+        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
         let config_plain = candidate.config.clone().unmark_deep().0;
         self.claims.push(Claim {
             address: address.clone(),
@@ -290,7 +290,10 @@ impl<'a> Walk<'a> {
             return value;
         }
         let value = decision.change.after.clone();
-        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(&candidate.expanded, &self.known) };
+        let itself = BlockScope {
+            itself: Some(value.clone()),
+            ..instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known)
+        };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) => {
                 // What cannot be checked yet is checked while applying, also where nothing else is done.
