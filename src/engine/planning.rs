@@ -18,7 +18,8 @@ use crate::rest::Seal;
 use crate::saga::State;
 use crate::store::Sealer;
 use crate::survey::{
-    BlockScope, Calls, Known, Providers, Records, Request, Surveyed, functions_of, open_all, recorded_instances, survey,
+    BlockScope, Calls, Known, Providers, Records, Request, Surveyed, functions_of, moves, open_all, recorded_instances,
+    survey,
 };
 
 /// A plan, and what came with making it.
@@ -226,12 +227,13 @@ pub async fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
         Expression::bare(text, file).map_err(|error| Failure::many(vec![error.into()], sources.clone()))?;
     let blocks = match &looked {
         Some(look) => {
-            let records = Records::open(&look.state, &workspace.stack.moved, look.seal()).map_err(|error| {
-                Failure::one(
-                    Diagnostic::error(crate::saga::codes::SEALED, error.to_string())
-                        .hint("it was sealed with another key, or changed by hand"),
-                )
-            })?;
+            let records =
+                Records::open(&look.state, &moves(&workspace.stack, &look.state), look.seal()).map_err(|error| {
+                    Failure::one(
+                        Diagnostic::error(crate::saga::codes::SEALED, error.to_string())
+                            .hint("it was sealed with another key, or changed by hand"),
+                    )
+                })?;
             recorded_instances(&workspace.stack, &records)
         }
         None => recorded_instances(&workspace.stack, &Records::default()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::config::Moved;
+use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::look::look;
 use crate::engine::planning::{Basis, Planned, make};
@@ -17,7 +17,7 @@ use crate::saga::journal::{Entry, Journal};
 use crate::saga::state::object_key;
 use crate::saga::{Counts, Event, RestingObject, RunKind, RunStarted, RunState, State, codes};
 use crate::store::{Sealer, Write};
-use crate::survey::{Calls, Records};
+use crate::survey::{Calls, Records, moves};
 
 /// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
 pub async fn reconcile(
@@ -80,10 +80,11 @@ impl Session {
     pub async fn accept_drift(
         &self,
         report: &Report,
-        moved: &[Moved],
+        stack: &Stack,
         wanted: Option<&BTreeSet<Address>>,
     ) -> Result<(Option<String>, Vec<Address>), Failure> {
         let state = self.state().await?;
+        let moved = moves(stack, &state);
         let mut entries = Vec::new();
         let mut accepted = Vec::new();
         for drift in &report.drift {
@@ -93,7 +94,7 @@ impl Session {
             }
             // A rename that no apply has carried out yet: it is recorded under the address that it had.
             let before =
-                |(known, _): &(&Address, _)| Records::renamed(known, moved).is_some_and(|now| now == drift.address);
+                |(known, _): &(&Address, _)| Records::renamed(known, &moved).is_some_and(|now| now == drift.address);
             let here = state.current().find(|(known, _)| **known == drift.address);
             let Some((known, resting)) = here.or_else(|| state.current().find(before)) else { continue };
             let key = object_key(known, &ObjectKey::Current);

@@ -33,7 +33,7 @@ pub use identity::identity;
 pub use opening::{functions_of, mark_secret, open_all};
 pub use patience::patiently;
 pub use providers::{Configured, Providers, told};
-pub use record::Records;
+pub use record::{Records, moves};
 pub use recorded::recorded_instances;
 pub use scope::{BlockScope, FileHost, Instances, Known, first_error};
 pub use walk::{Request, Surveyed, survey};

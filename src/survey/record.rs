@@ -2,10 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::address::{Address, BlockAddress};
-use crate::config::Moved;
+use crate::address::{Address, BlockAddress, InstanceKey, Mode};
+use crate::config::{Moved, Repetition, Stack};
 use crate::rest::{Seal, UnsealError};
 use crate::saga::{RecordedObject, State};
+
+/// The renames of a stack, with those that go without saying: where `count` comes to a block without one, its object
+/// is the first of them, and where `count` goes, the first stays. (Terraform does so, too.) Without it, one more of
+/// something would destroy what is there.
+pub fn moves(stack: &Stack, state: &State) -> Vec<Moved> {
+    let mut moves = stack.moved.clone();
+    let said: BTreeSet<Address> = moves.iter().map(|moved| moved.from.clone()).collect();
+    for (address, block) in stack.blocks.iter().filter(|(address, _)| address.mode == Mode::Managed) {
+        let (one, first) = (address.instance(None), address.instance(Some(InstanceKey::Index(0))));
+        let (from, to) = match block.repetition {
+            Repetition::Count(_) => (one, first),
+            Repetition::One => (first, one),
+            Repetition::ForEach(_) => continue,
+        };
+        // A rename that is written may end at it.
+        let matters = state.addresses.contains_key(&from) || !said.is_empty();
+        if matters && !said.contains(&from) {
+            moves.push(Moved { from, from_span: block.span, to, to_span: block.span });
+        }
+    }
+    moves
+}
 
 /// What is recorded for one address.
 #[derive(Debug, Default)]

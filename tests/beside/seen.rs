@@ -91,7 +91,12 @@ impl Names {
             }
             Json::Object(entries) => {
                 let kept = entries.iter().filter(|(key, value)| !value.is_null() && *key != MARKER);
-                kept.map(|(key, value)| (self.steady(key), self.comparable(value))).collect()
+                kept.map(|(key, value)| {
+                    let value =
+                        if ACCIDENTS.contains(&key.as_str()) { json!("<made up>") } else { self.comparable(value) };
+                    (self.steady(key), value)
+                })
+                .collect()
             }
             Json::String(text) => match serde_json::from_str(text) {
                 Ok(inner @ (Json::Object(_) | Json::Array(_))) => json!({"<json>": self.comparable(&inner)}),
@@ -101,6 +106,9 @@ impl Names {
         }
     }
 }
+
+/// What is of the moment, and nobody could recognise by its form.
+const ACCIDENTS: [&str; 4] = ["creationTime", "ClientToken", "MacAddress", "CreationDate"];
 
 /// The tag that marks an object as ours.
 const MARKER: &str = "retrue:object";

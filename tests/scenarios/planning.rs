@@ -275,3 +275,26 @@ fn what_a_destroy_restores_is_shown() {
     let shown = place.run(&["plan", "--destroy"]).ends(0);
     assert!(shown.stdout.contains("\"ours\" -> \"as it was found\""), "{}", shown.screen());
 }
+
+#[test]
+fn a_count_that_comes_or_goes_keeps_the_first() {
+    let block = "[resource.retrue_data.x]\ninput = \"a\"\n";
+    let place = Environment::with(block);
+    place.run(&["apply", "--yes"]).ends(0);
+    let id = || place.run(&["state", "list", "--json"]).ends(0).json()[0]["id"].clone();
+    let first = id();
+    place.write("retrue.toml", stack(&format!("{block}count = 2\n")));
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    assert_eq!((&plan["summary"]["create"], &plan["summary"]["delete"]), (&1.into(), &0.into()), "{plan:#}");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((place.recorded(), id()), (vec!["retrue_data.x[0]".into(), "retrue_data.x[1]".into()], first.clone()));
+    place.write("retrue.toml", stack(block));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((place.recorded(), id()), (vec!["retrue_data.x".into()], first.clone()));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    // Together with a rename that is written.
+    let renamed = "[resource.retrue_data.y]\ninput = \"a\"\ncount = 1\n[[moved]]\nfrom = \"retrue_data.x\"\nto = \"retrue_data.y\"\n";
+    place.write("retrue.toml", stack(renamed));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((place.recorded(), id()), (vec!["retrue_data.y[0]".into()], first));
+}

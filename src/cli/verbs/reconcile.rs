@@ -198,7 +198,7 @@ async fn accept(
         }
     }
     let wanted = (!arguments.accept_all).then_some(&wanted);
-    let (run, accepted) = store.accept_drift(report, &workspace.stack.moved, wanted).await?;
+    let (run, accepted) = store.accept_drift(report, &workspace.stack, wanted).await?;
     if session.console.settings().json {
         for address in &accepted {
             session.document(&json::drift::accepted(&session.now(), run.as_deref(), address))?;

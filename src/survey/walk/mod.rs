@@ -30,7 +30,7 @@ use crate::survey::identity::Claim;
 use crate::survey::importing::Wanted;
 use crate::survey::opening::{Configuring, configure_all, functions_of, open_all, outdated};
 use crate::survey::providers::{Configured, Providers};
-use crate::survey::record::Records;
+use crate::survey::record::{Records, moves};
 use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::Known;
@@ -89,7 +89,8 @@ pub struct Surveyed {
 pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let stack = request.stack;
     let graph = Graph::new(stack)?;
-    let records = Records::open(request.state, &stack.moved, request.seal)
+    let moved = moves(stack, request.state);
+    let records = Records::open(request.state, &moved, request.seal)
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
     // Providers are configured before anything is known of this plan: from what is recorded.
     let known = Known::new(stack, request.variables, request.process_environment)
@@ -123,7 +124,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let mut walk = Walk {
         forced_first: create_first(stack, &graph),
         used_attributes: used_attributes(stack),
-        doubt: Doubt::new(&request.in_doubt, &graph, &records, &stack.moved),
+        doubt: Doubt::new(&request.in_doubt, &graph, &records, &moved),
         graph: &graph,
         records: &records,
         worlds,
