@@ -132,6 +132,12 @@ impl Step {
                 if block.get("provider").is_some_and(|name| name == "west") {
                     block["provider"] = json!("aws.west");
                 }
+                let lifecycle = block.get_mut("lifecycle").and_then(Json::as_object_mut).into_iter().flatten();
+                let conditions = lifecycle.filter(|(word, _)| word.ends_with("condition"));
+                for condition in conditions.filter_map(|(_, list)| list.as_array_mut()).flatten() {
+                    condition["error_message"] = condition["message"].take();
+                    condition.as_object_mut().unwrap().remove("message");
+                }
             }
         }
         blocks.insert("terraform".into(), json!({"required_providers": required}));
