@@ -193,7 +193,6 @@ impl Terraform {
         answer: &wire::ApplyResponse,
     ) -> Outcome {
         let operation = word(change.effect);
-        self.note_legacy(&change.type_name, answer.legacy);
         let error = error_of(self.client.tables(), operation, &answer.diagnostics, &[&ready.config]);
         let state = match decode(answer.state.as_ref(), &kind.wire) {
             Ok(state) => unmarked(kind.block(), shape(kind.block(), &state), like(change)),
@@ -202,6 +201,10 @@ impl Terraform {
                 return Outcome::Unknown { error, best_known: best_known(kind, change, ready) };
             }
         };
+        // The answer to a delete does not say it, whatever the type is.
+        if !state.is_null() {
+            self.note_legacy(&change.type_name, answer.legacy);
+        }
         let (state, left_unknown) = known(state);
         let applied = |state: Value, private: &[u8]| Applied {
             state,

@@ -222,6 +222,18 @@ pub fn import_of_a_queue() {
     });
 }
 
+pub fn a_delete_does_not_change_how_others_are_read() {
+    block_on(async {
+        let Some(world) = world("a delete and others").await else { return };
+        let stays = world.create("aws_sqs_queue", json!({"name": "stays"})).await;
+        let goes = world.create("aws_sqs_queue", json!({"name": "goes"})).await;
+        world.delete(&goes).await;
+        // It has no tags, which a read says as an empty map.
+        world.assert_no_change(&stays).await;
+        world.delete(&stays).await;
+    });
+}
+
 pub fn data_and_validation() {
     block_on(async {
         let Some(world) = world("data").await else { return };

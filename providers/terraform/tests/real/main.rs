@@ -50,6 +50,7 @@ fn main() -> ExitCode {
             bucket,
             table,
             import_of_a_queue,
+            a_delete_does_not_change_how_others_are_read,
             data_and_validation,
             killed_while_it_applies,
             cancelled_while_it_applies,
