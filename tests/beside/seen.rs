@@ -16,8 +16,11 @@ pub(crate) const UNKNOWN: &str = "<unknown>";
 static MADE_UP: LazyLock<Regex> = LazyLock::new(|| {
     let forms = [
         r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(Z|\+00:00)?",
-        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        r"\b(AROA|AIDA|AKIA|ANPA|AIPA|AGPA)[A-Z0-9]{8,}",
+        r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+        // What is put behind the name of a secret.
+        r":secret:\w+-[A-Za-z0-9]{6}\b",
+        r"\bA[A-Z0-9]{15,}\b",
+        r"\b[a-z0-9]{20}\b",
         r"[0-9a-f]{8,}(\.\d+)?",
         // Addresses that the server gives out.
         r"127\.(?:[1-9]|\d{2,3})\.\d+\.\d+",
@@ -65,7 +68,7 @@ impl Names {
     /// The text with names in it.
     fn steady(&self, text: &str) -> String {
         // Most texts have nothing of the kind in them, and searching is not for nothing.
-        if text.len() < 8 || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        if text.len() < 8 || !text.bytes().any(|byte| byte.is_ascii_digit() || byte == b'A') {
             return text.to_owned();
         }
         let named = MADE_UP.replace_all(text, |found: &Captures<'_>| match &found[0] {
