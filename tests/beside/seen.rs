@@ -24,7 +24,8 @@ static MADE_UP: LazyLock<Regex> = LazyLock::new(|| {
         r"[0-9a-f]{8,}(\.\d+)?",
         // Addresses that the server gives out.
         r"127\.(?:[1-9]|\d{2,3})\.\d+\.\d+",
-        r"ec2-127-\d+-\d+-\d+",
+        r"54\.\d+\.\d+\.\d+",
+        r"(?:ec2|ip)-(?:127|54)-\d+-\d+-\d+",
     ];
     Regex::new(&forms.join("|")).unwrap()
 });
