@@ -167,7 +167,8 @@ async fn instance(
     let recorded_with = recorded_with(stack, name).ok_or("it is no type of a provider of Terraform's")?;
     let provider = providers.get(of_type).ok_or_else(|| format!("there is no provider `{of_type}`"))?;
     let schema = provider.schema().await.map_err(|error| error.to_string())?;
-    let version = schema.resources.get(type_name).ok_or("its provider does not have its type")?.version;
+    let of_type = schema.resources.get(type_name).ok_or("its provider does not have its type")?;
+    let version = of_type.version;
     let (mut state, _) = object.attributes.clone().unmark_deep();
     if version != object.schema_version {
         let upgraded = provider.upgrade_state(type_name, object.schema_version, to_wire(&state)).await;
@@ -197,7 +198,13 @@ async fn instance(
     }
     put("schema_version", version.into());
     put("attributes", attributes);
-    put("sensitive_attributes", sensitive_paths(&object.attributes).iter().map(steps).collect());
+    // What is only written is null here, and hides nothing.
+    let written_only = |path: &&Path| {
+        let attribute = path.first_attribute().and_then(|name| of_type.block.attributes.get(name));
+        attribute.is_some_and(|attribute| attribute.write_only && !attribute.sensitive)
+    };
+    let sensitive = sensitive_paths(&object.attributes);
+    put("sensitive_attributes", sensitive.iter().filter(|path| !written_only(path)).map(steps).collect());
     if !object.private.0.is_empty() {
         put("private", BASE64.encode(&object.private.0).into());
     }

@@ -19,10 +19,6 @@ fn a_provider_may_rest_on_what_is_applied() {
         server.url()
     ));
     environment.run(&["validate"]).ends(0);
-    let refused = environment.run(&["apply", "--yes"]).ends(1);
-    assert!(refused.stderr.contains("error[RT0421]"), "{}", refused.screen());
-    assert!(refused.stderr.contains("`retrue apply --target retrue_data.srv`"), "{}", refused.screen());
-    environment.run(&["apply", "--yes", "--target", "retrue_data.srv"]).ends(0);
     environment.run(&["apply", "--yes"]).ends(0);
     environment.run(&["plan", "--detailed-exitcode"]).ends(0);
     environment.run(&["reconcile"]).ends(0);

@@ -69,7 +69,10 @@ fn an_output_that_fails_says_so() {
 fn a_move_gives_a_name_and_no_other_type() {
     let environment = Environment::with_stack(STACK);
     environment.run(&["apply", "--yes"]).ends(0);
-    for (to, why) in [("local_link.a", "it is a `local_file`, not a `local_link`"), ("data.local_file.a", "is data")] {
+    for (to, why) in [
+        ("local_link.a", "it is a `local_file`, not a `local_link`"),
+        ("data.local_file.a", "is no resource but a data source"),
+    ] {
         let shown = environment.run(&["state", "mv", "local_file.a", to]).ends(1);
         assert!(shown.stderr.contains("error[RT0140]") && shown.stderr.contains(why), "{}", shown.screen());
     }
