@@ -153,20 +153,27 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
     let count = undos.len();
     let mut barriers: Vec<Vec<usize>> = Vec::new();
     let mut remade: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
-    let mut ended: BTreeMap<(&str, &BlockAddress), Crowd> = BTreeMap::new();
     for (index, undo) in undos.iter().enumerate() {
         if undo.step.id.effect == StepEffect::Delete {
-            let block = &undo.step.id.address.block;
-            remade.entry(block.clone()).or_default().members.push(index);
-            ended.entry((undo.run.as_str(), block)).or_default().members.push(index);
+            remade.entry(undo.step.id.address.block.clone()).or_default().members.push(index);
         }
     }
+    // What is made again for this run and for later ones.
+    let mut ended: BTreeMap<&BlockAddress, Crowd> = BTreeMap::new();
+    let mut reached = 0;
     let mut waits: Vec<Vec<usize>> = Vec::with_capacity(count);
     let mut depending: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     let mut touching: BTreeMap<Address, usize> = BTreeMap::new();
     let mut of_block: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     for index in 0..count {
         let Some(undo) = undos.get(index) else { continue };
+        // The undos of a run come one after the other.
+        while let Some(other) = undos.get(reached).filter(|other| other.run == undo.run) {
+            if other.step.id.effect == StepEffect::Delete {
+                ended.entry(&other.step.id.address.block).or_default().members.push(reached);
+            }
+            reached += 1;
+        }
         let id = &undo.step.id;
         let block = id.address.block.clone();
         let dependencies: BTreeSet<BlockAddress> = undo
@@ -193,13 +200,12 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
             }
         }
         if follows || id.effect == StepEffect::Delete {
-            // And what it referred to before it was changed to do without, or ended. Only within a run: its
-            // images are of one world, in which nothing refers to itself in a circle.
+            // And what it referred to before it was changed to do without, or ended: what was ended in this
+            // run, whose images are of one world, in which nothing refers to itself in a circle, or later.
             let referred = undo.step.image.iter().flat_map(|image| image.provenance.values());
             let referred = referred.map(|(address, _)| &address.block).filter(|other| **other != block);
             for other in referred.collect::<BTreeSet<_>>() {
-                let remade = ended.get_mut(&(undo.run.as_str(), other));
-                after.extend(remade.and_then(|crowd| crowd.wait(count, &mut barriers)));
+                after.extend(ended.get_mut(other).and_then(|crowd| crowd.wait(count, &mut barriers)));
             }
         }
         for place in places.into_iter().flatten() {

@@ -65,3 +65,19 @@ fn what_does_not_show_yet_is_not_taken_for_deleted() {
         r#"{"parallelism":1,"lag_reads":2,"polls":0,"slow":false,"stragglers":false,"seed":612448142546140198,"rounds":[{"edits":[[1,{"size":1,"zone":0,"refers":false,"first":false}],[5,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","faults":[{"nth":11,"times":0,"changes":false,"what":"TimedOut"}]},{"verb":"Compensate","crash":{"Call":{"nth":1,"done":false}}}],"goal":"Back"}]}"#,
     );
 }
+
+/// What was changed in one run, and ended in the next with what it referred to, refers to the new one again.
+#[test]
+fn what_was_changed_and_then_ended_follows_what_is_made_again() {
+    replay(
+        r#"{"parallelism":3,"lag_reads":0,"polls":0,"slow":true,"stragglers":false,"seed":14990031657059364910,"rounds":[{"edits":[[2,{"size":1,"zone":1,"refers":false,"first":false}],[5,{"size":0,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[5,{"size":1,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Destroy"}],"goal":"Back"}]}"#,
+    );
+}
+
+/// What one run changed to do without something that the next one ended refers to the new one again.
+#[test]
+fn what_an_earlier_run_changed_to_do_without_follows_what_is_made_again() {
+    replay(
+        r#"{"parallelism":4,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":1980722678210295585,"rounds":[{"edits":[[3,{"size":2,"zone":0,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[1,{"size":0,"zone":0,"refers":false,"first":false}],[3,null],[5,{"size":1,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","crash":{"Call":{"nth":20,"done":true}}},{"verb":"Apply"}],"goal":"Back"}]}"#,
+    );
+}
