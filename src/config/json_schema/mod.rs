@@ -19,21 +19,25 @@ use super::check::Schemas;
 /// anywhere, so a text is accepted anywhere.
 pub fn json_schema(schemas: &Schemas) -> Json {
     let mut generator = SchemaSettings::draft07().into_generator();
+    let mut shared = types::Shared::default();
     let named = |schema: Json| json!({ "type": "object", "additionalProperties": schema });
     let properties = json!({
         "stack": reference::<format::Stack>(&mut generator),
         "variable": named(reference::<format::Variable>(&mut generator)),
         "local": { "type": "object", "description": "Named expressions." },
-        "provider": providers(schemas),
-        "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator)),
-        "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator)),
-        "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator)),
+        "provider": providers(schemas, &mut shared),
+        "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator), &mut shared),
+        "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator), &mut shared),
+        "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator), &mut shared),
         "output": named(reference::<format::Output>(&mut generator)),
         "moved": { "type": "array", "items": reference::<format::Moved>(&mut generator) },
         "import": { "type": "array", "items": reference::<format::Import>(&mut generator) },
     });
     let mut definitions = Json::Object(generator.take_definitions(true));
     without_null(&mut definitions);
+    if let Json::Object(definitions) = &mut definitions {
+        definitions.extend(shared.into_definitions());
+    }
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A retrue stack",
@@ -86,11 +90,12 @@ fn blocks(
     schemas: &Schemas,
     of: impl Fn(&retrue_provider_api::ProviderSchema) -> &BTreeMap<String, TypeSchema>,
     meta: &Map<String, Json>,
+    shared: &mut types::Shared,
 ) -> Json {
     let mut properties = Map::new();
     for (_, schema) in schemas.iter() {
         for (name, kind) in of(schema) {
-            let block = types::table(&kind.block, meta);
+            let block = types::table(&kind.block, meta, shared);
             properties.insert(name.clone(), json!({ "type": "object", "additionalProperties": block }));
         }
     }
@@ -98,7 +103,7 @@ fn blocks(
 }
 
 /// `[provider.NAME]`: under the name of a provider what it takes; under any other name `type` is needed.
-fn providers(schemas: &Schemas) -> Json {
+fn providers(schemas: &Schemas, shared: &mut types::Shared) -> Json {
     let names: Vec<&str> = schemas.iter().map(|(name, _)| name).collect();
     let kind = json!({ "type": "string", "examples": names, "description": "Which provider it configures." });
     let text = |description: &str| json!({ "type": "string", "description": description });
@@ -112,7 +117,7 @@ fn providers(schemas: &Schemas) -> Json {
     let mut properties = Map::new();
     for (name, schema) in schemas.iter() {
         let block: &Block = &schema.provider.block;
-        properties.insert(name.to_owned(), types::table(block, &further));
+        properties.insert(name.to_owned(), types::table(block, &further, shared));
     }
     let other = json!({
         "type": "object",

@@ -2,6 +2,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::check::tests::schemas;
+use retrue_provider_api::{NestedBlock, Nesting};
 
 /// Whether a file is valid by the schema, and what is not.
 fn wrong(text: &str) -> Vec<String> {
@@ -115,4 +116,19 @@ fn the_schema_in_the_repository_is_current() {
     }
     let current = fs_err::read_to_string(&path).unwrap_or_default();
     assert!(current == text, "schema/retrue.schema.json is not current: run the tests with RETRUE_BLESS=1");
+}
+
+#[test]
+fn what_is_nested_deep_is_written_once() {
+    let mut block = Block::default();
+    for _ in 0..40 {
+        let nested = NestedBlock { nesting: Nesting::List, block, minimum: 0, maximum: 0 };
+        block = Block { blocks: [("inner".to_owned(), nested)].into(), ..Block::default() };
+    }
+    let mut shared = super::types::Shared::default();
+    let table = super::types::table(&block, &serde_json::Map::new(), &mut shared);
+    let definitions = shared.into_definitions();
+    assert_eq!(definitions.len(), 40);
+    let size = table.to_string().len() + Json::Object(definitions).to_string().len();
+    assert!(size < 40_000, "{size}");
 }

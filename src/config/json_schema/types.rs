@@ -7,12 +7,33 @@ use std::collections::BTreeMap;
 use retrue_provider_api::{Attribute, AttributeKind, Block, NestedBlock, Nesting, Type};
 use serde_json::{Map, Value as Json, json};
 
+/// What is nested somewhere, by a name that its content gives. It may be written in several forms, and each
+/// names it again: without this a schema would double with each level, and some types have a dozen.
+#[derive(Default)]
+pub(super) struct Shared(Map<String, Json>);
+
+impl Shared {
+    /// A reference to a schema, which is kept once.
+    fn reference(&mut self, schema: Json) -> Json {
+        let hash = blake3::hash(schema.to_string().as_bytes()).to_hex();
+        let name = format!("nested-{}", hash.get(..16).unwrap_or_default());
+        let reference = json!({ "$ref": format!("#/definitions/{name}") });
+        self.0.insert(name, schema);
+        reference
+    }
+
+    /// All of them, by name.
+    pub(super) fn into_definitions(self) -> Map<String, Json> {
+        self.0
+    }
+}
+
 /// An object with the attributes and blocks that a configuration may set, and further properties.
-pub(super) fn table(block: &Block, further: &Map<String, Json>) -> Json {
+pub(super) fn table(block: &Block, further: &Map<String, Json>, shared: &mut Shared) -> Json {
     let mut properties = further.clone();
-    let mut required = attributes(&block.attributes, &mut properties);
+    let mut required = attributes(&block.attributes, &mut properties, shared);
     for (name, nested) in &block.blocks {
-        properties.insert(name.clone(), nested_block(nested));
+        properties.insert(name.clone(), nested_block(nested, shared));
         if nested.minimum > 0 {
             required.push(name.clone());
         }
@@ -31,15 +52,19 @@ fn object(properties: Map<String, Json>, required: Vec<String>) -> Json {
 }
 
 /// Adds the attributes that can be set, and returns the required ones.
-fn attributes(attributes: &BTreeMap<String, Attribute>, properties: &mut Map<String, Json>) -> Vec<String> {
+fn attributes(
+    attributes: &BTreeMap<String, Attribute>,
+    properties: &mut Map<String, Json>,
+    shared: &mut Shared,
+) -> Vec<String> {
     let mut required = Vec::new();
     for (name, attribute) in attributes.iter().filter(|(_, attribute)| attribute.settable()) {
         let mut schema = match &attribute.kind {
             AttributeKind::Value(kind) => value(kind),
             AttributeKind::Nested(nesting, inner) => {
                 let mut properties = Map::new();
-                let required = self::attributes(inner, &mut properties);
-                nested(*nesting, object(properties, required))
+                let required = self::attributes(inner, &mut properties, shared);
+                nested(*nesting, shared.reference(object(properties, required)))
             }
         };
         describe(&mut schema, &attribute.documentation, attribute.deprecated.as_deref());
@@ -51,8 +76,9 @@ fn attributes(attributes: &BTreeMap<String, Attribute>, properties: &mut Map<Str
     required
 }
 
-fn nested_block(block: &NestedBlock) -> Json {
-    nested(block.nesting, table(&block.block, &Map::new()))
+fn nested_block(block: &NestedBlock, shared: &mut Shared) -> Json {
+    let one = table(&block.block, &Map::new(), shared);
+    nested(block.nesting, shared.reference(one))
 }
 
 /// Something nested, in each of the forms in which it may be written.
