@@ -225,3 +225,47 @@ fn reconcile_can_be_cancelled_while_it_reads() {
     assert_eq!(interrupted_while_it_reads(&place, &["reconcile"]), Some(130));
     assert_eq!(interrupted_while_it_reads(&place, &["reconcile", "--fix", "--yes"]), Some(130));
 }
+
+#[test]
+fn a_reader_that_leaves_stops_nothing() {
+    let place = Environment::with(SLOW);
+    let mut child = place.command(&["apply", "--yes"]).spawn().unwrap();
+    wait_for("the command", || place.path("running").exists().then_some(()));
+    // Whoever read what it says is gone: a broken pipe on both.
+    drop((child.stdout.take(), child.stderr.take()));
+    place.write("go", "");
+    child.wait().unwrap();
+    assert_eq!(place.recorded(), ["local_command.slow", "local_file.after"]);
+    assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "succeeded");
+}
+
+#[test]
+fn the_end_of_the_parent_stops_nothing() {
+    let place = Environment::with(SLOW);
+    let program = place.command(&["apply", "--yes"]);
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", "\"$@\" >/dev/null 2>&1 & echo $!", "sh"]).arg(program.get_program()).args(program.get_args());
+    shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.current_dir(place.work()).output().unwrap();
+    place.write("program", output.stdout);
+    wait_for("the command", || place.path("running").exists().then_some(()));
+    place.write("go", "");
+    wait_for("the end", || (!lives(&place, "program")).then_some(()));
+    assert_eq!(place.recorded(), ["local_command.slow", "local_file.after"]);
+}
+
+#[test]
+fn promise_9_of_two_at_the_same_instant_one_runs_a_hundred_times() {
+    let place = Environment::with(
+        "[resource.local_command.c]\ncreate = \"echo create >> ledger; touch thing\"\n\
+         read = \"test -e thing || exit 44\"\ndelete = \"echo delete >> ledger; rm thing\"\n",
+    );
+    for round in 1..=100 {
+        let verb: &[&str] = if round % 2 == 1 { &["apply", "--yes"] } else { &["destroy", "--yes"] };
+        let both = [(); 2].map(|()| place.command(verb).spawn().unwrap());
+        let codes = both.map(|child| child.wait_with_output().unwrap().status.code().unwrap());
+        // The other waited for nothing: it was told who runs, or came after the end.
+        assert!(codes.contains(&0) && codes.iter().all(|code| [0, 5].contains(code)), "round {round}: {codes:?}");
+        assert_eq!(place.read("ledger").lines().count(), round, "round {round}: once, and not twice");
+    }
+}

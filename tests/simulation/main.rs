@@ -9,6 +9,7 @@
 mod between;
 mod broken;
 mod disk;
+mod exhaustive;
 mod life;
 mod regressions;
 mod script;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fastrand::Rng;
 use retrue::clock::{Clock, CountingClock};
 use retrue::engine::{Answer, Cancellation};
@@ -302,8 +304,12 @@ impl<'s> Story<'s> {
             Ended::Told(told) => Some(told),
         };
         self.accounted()?;
-        if text_of(&self.image).contains(SECRET) {
-            return violation("no secret rests in the clear", "the planted password is in the store");
+        let kept = text_of(&self.image);
+        let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+        // The end of it may be padded otherwise than where it stands alone.
+        let base64 = BASE64.encode(SECRET.get(..27).unwrap_or(SECRET));
+        if let Some(form) = [SECRET, &hex, &base64].iter().find(|form| kept.contains(**form)) {
+            return violation("no secret rests in the clear", format!("the planted password is in the store: {form}"));
         }
         Ok(told)
     }

@@ -250,7 +250,7 @@ impl Scene<'_> {
         }
         // A create is never sent before a look. What was deleted a moment ago may still show.
         if let Some(observed) = patiently(self.capability.settles_within, Option::is_none, || self.look(image)).await? {
-            let differing = self.differs(&image.state, &observed.state);
+            let differing = self.differs_as_found(&image.state, &observed.state);
             if !differing.is_empty() {
                 return Err(self.changed_since(&differing).into());
             }
@@ -274,6 +274,7 @@ impl Scene<'_> {
     /// What was found in place of a create: it is as the image, and stands for it.
     pub(super) fn found(&self, prior: &RecordedObject, image: &Image, observed: Observed) -> Done {
         let Observed { state, private, identity, .. } = observed;
+        let state = self.completed(&image.state, state);
         self.again(prior, image, Applied { private, identity, ..Applied::of(state) }, self.generation)
     }
 

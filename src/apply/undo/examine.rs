@@ -99,7 +99,7 @@ fn examine_found(
     prior: &RecordedObject,
     observed: Observed,
 ) -> Examined {
-    let whole = scene.differs(&image.state, &observed.state).is_empty();
+    let whole = scene.differs_as_found(&image.state, &observed.state).is_empty();
     // Where an update finishes what was interrupted, it was looked for before the create was sent, and was not there.
     let ours = scene.capability.by_processes && scene.capability.unfinished == Unfinished::Updated;
     if !whole && scene.capability.findable == Findable::ByIdentity && !ours {

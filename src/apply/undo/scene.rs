@@ -187,6 +187,24 @@ impl<'s> Scene<'s> {
             .collect()
     }
 
+    /// The same of something that was found, and not read by what is known of it: what is never given back
+    /// cannot differ.
+    pub(super) fn differs_as_found(&self, from: &Value, to: &Value) -> Vec<Path> {
+        let attribute = |path: &Path| path.first_attribute().and_then(|name| self.schema.block.attributes.get(name));
+        let mut differing = self.differs(from, to);
+        differing.retain(|path| attribute(path).is_none_or(|attribute| !attribute.unobserved));
+        differing
+    }
+
+    /// What was found, with what is never given back as it was sent.
+    pub(super) fn completed(&self, sent: &Value, found: Value) -> Value {
+        let unobserved = self.schema.block.attributes.iter().filter(|(_, attribute)| attribute.unobserved);
+        unobserved.fold(found, |found, (name, _)| match sent.get(name) {
+            Some(value) => found.with_attribute(name, value.clone()),
+            None => found,
+        })
+    }
+
     /// What differs in what a configuration may set.
     pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<Path> {
         settable_difference(self.schema, from, to)
