@@ -17,10 +17,9 @@ use crate::apply::schedule::{Ended, Schedule};
 use crate::apply::scope::Values;
 use crate::engine::{OnFailure, RunEventKind};
 use crate::plan::{ObjectKey, Plan, Step};
-use crate::rest::RestingValue;
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::state::output_key;
-use crate::saga::{Counts, Event, RecordedObject, RunState, State, StepFailure};
+use crate::saga::{Counts, Event, RecordedObject, RecordedOutput, RunState, State, StepFailure};
 use crate::store::Write;
 use crate::survey::{Calls, Providers};
 
@@ -246,7 +245,7 @@ async fn record_outputs(
 ) -> Result<(), JournalError> {
     let caller = request.caller;
     let seal = caller.seal;
-    let mut before: BTreeMap<String, Option<RestingValue>> = BTreeMap::new();
+    let mut before: BTreeMap<String, Option<RecordedOutput>> = BTreeMap::new();
     let mut writes = Vec::new();
     for output in &request.plan.outputs {
         let name = output.name.to_string();
@@ -257,10 +256,12 @@ async fn record_outputs(
         };
         match values.complete(after, None) {
             Ok(value) => {
-                if output.reseal || output.before.as_ref() != Some(&value) {
-                    before.insert(name.clone(), request.state.outputs.get(&name).cloned());
-                    let resting = RestingValue::new(&value, seal);
-                    writes.push(Write::Put { key: output_key(&name), value: serde_json::to_value(&resting)? });
+                let recorded = request.state.outputs.get(&name);
+                let elsewhere = recorded.is_some_and(|recorded| recorded.provenance != output.provenance);
+                if output.reseal || elsewhere || output.before.as_ref() != Some(&value) {
+                    before.insert(name.clone(), recorded.cloned());
+                    let output = RecordedOutput::new(&value, output.provenance.clone(), seal);
+                    writes.push(Write::Put { key: output_key(&name), value: serde_json::to_value(&output)? });
                 }
                 report.outputs.insert(name, value);
             }

@@ -10,15 +10,16 @@ use crate::address::Address;
 use crate::apply::context::Caller;
 use crate::apply::held::{Hold, held};
 use crate::apply::order::Order;
-use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, referred};
+use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, follow, referred};
 use crate::engine::RunEventKind;
 use crate::plan::{StepEffect, StepId};
+use crate::rest::RestingValue;
 use crate::saga::compensation::{Earlier, Undo, Unwinding, undos};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, JournalError, put_run};
 use crate::saga::object::RestingImage;
 use crate::saga::state::output_key;
-use crate::saga::{Counts, Event, RestingObject, RunRecord, RunState, State, StepFailure};
+use crate::saga::{Counts, Event, RecordedOutput, RestingObject, RunRecord, RunState, State, StepFailure};
 use crate::store::Write;
 use crate::survey::providers::Providers;
 
@@ -107,21 +108,21 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
         .collect::<Result<Vec<Write>, _>>()?;
     let what = "the runs that are unwound".to_owned();
     caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(mark)]).await?;
-    let expected = carry_out(&request, &unwinding, &histories, &mut report).await?;
+    let (expected, remade) = carry_out(&request, &unwinding, &histories, &mut report).await?;
     if !caller.cancellation.soft.is_cancelled() {
         report.differing = compare(caller, request.providers, request.parallelism, expected).await?;
     }
-    finish(&request, &mut report).await?;
+    finish(&request, &remade, &mut report).await?;
     Ok(report)
 }
 
-/// Carries out the undos. Returns what a comparison shall find.
+/// Carries out the undos. Returns what a comparison shall find, and all that was made again.
 async fn carry_out(
     request: &UnwindRequest<'_>,
     unwinding: &Unwinding,
     histories: &[(String, RunHistory)],
     report: &mut UnwindReport,
-) -> Result<BTreeMap<Place, (StepId, Expected)>, JournalError> {
+) -> Result<(BTreeMap<Place, (StepId, Expected)>, Remade), JournalError> {
     let caller = request.caller;
     let list = &unwinding.undos;
     let holds = held(unwinding, &request.skip, &request.past);
@@ -208,7 +209,8 @@ async fn carry_out(
     report.cancelled = caller.cancellation.soft.is_cancelled() && left.count() > 0;
     report.counts.skipped =
         report.skipped.len() + report.irreversible.len() + report.behind_pivot.len() + report.waiting.len();
-    Ok(expected)
+    drop(order);
+    Ok((expected, remade))
 }
 
 /// Whether the undo is left out for good; then what comes after it need not wait for it. What waits for
@@ -262,8 +264,27 @@ fn known_states(caller: &Caller<'_>, images: Option<&Vec<&RestingImage>>) -> Vec
     images.filter_map(|image| Some(image.state.wake(caller.seal).ok()?.unmark_deep().0)).collect()
 }
 
+/// The outputs as they were before the runs; they follow what was made again.
+fn outputs_before(request: &UnwindRequest<'_>, remade: &Remade) -> BTreeMap<String, Option<RecordedOutput>> {
+    let seal = request.caller.seal;
+    let now = request.state.outputs.iter().map(|(name, output)| (name.clone(), Some(output.clone())));
+    let mut outputs: BTreeMap<String, Option<RecordedOutput>> = now.collect();
+    // Newest first, so that the oldest has the last word.
+    outputs.extend(request.runs.iter().flat_map(|(_, history)| history.outputs.clone()));
+    for output in outputs.values_mut().flatten() {
+        let referred = referred(&output.provenance, remade);
+        // What cannot be opened stays as it is.
+        if !referred.is_empty()
+            && let Ok(value) = output.wake(seal)
+        {
+            output.value = RestingValue::new(&follow(value, &output.provenance, &referred), seal);
+        }
+    }
+    outputs
+}
+
 /// Restores the outputs and writes down how it all ended.
-async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Result<(), JournalError> {
+async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut UnwindReport) -> Result<(), JournalError> {
     let caller = request.caller;
     let waits = !(report.stuck.is_empty()
         && report.in_doubt.is_empty()
@@ -278,12 +299,12 @@ async fn finish(request: &UnwindRequest<'_>, report: &mut UnwindReport) -> Resul
     };
     let mut writes = Vec::new();
     if !waits && !report.cancelled {
-        for (_, history) in &request.runs {
-            for (name, before) in &history.outputs {
-                writes.push(match before {
-                    Some(value) => Write::Put { key: output_key(name), value: serde_json::to_value(value)? },
-                    None => Write::Delete { key: output_key(name) },
-                });
+        for (name, output) in outputs_before(request, remade) {
+            let key = output_key(&name);
+            match output {
+                Some(output) if request.state.outputs.get(&name) == Some(&output) => {}
+                Some(output) => writes.push(Write::Put { key, value: serde_json::to_value(&output)? }),
+                None => writes.push(Write::Delete { key }),
             }
         }
     }

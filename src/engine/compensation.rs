@@ -236,6 +236,7 @@ impl Session {
                 .collect(),
             continues: None,
             compensates,
+            forgets: Vec::new(),
         };
         self.store.snapshot().await.map_err(store_failure)?;
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)

@@ -139,6 +139,7 @@ impl Session {
             ephemeral_sources: BTreeMap::new(),
             continues: None,
             compensates: Vec::new(),
+            forgets: Vec::new(),
         };
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
             .await

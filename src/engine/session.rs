@@ -246,6 +246,7 @@ impl Session {
             ephemeral_sources: plan.sources.clone(),
             continues: continued(&state),
             compensates: Vec::new(),
+            forgets: self.expired(&state, planned.keep).await?,
         };
         self.store.snapshot().await.map_err(store_failure)?;
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
@@ -367,13 +368,8 @@ impl Session {
     /// Closes runs that are older than is kept, and removes payloads that nothing needs any more.
     pub async fn tidy(&self, keep: std::time::Duration) -> Result<(), Failure> {
         let state = self.state().await?;
-        let horizon = self.clock.seconds().saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
         let mut closed = false;
-        for record in state.runs.values() {
-            let old = record.started.parse::<jiff::Timestamp>().is_ok_and(|started| started.as_second() < horizon);
-            if !old {
-                continue;
-            }
+        for record in self.old(&state, keep) {
             let Some(history) = self.history(&record.run).await? else { continue };
             if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
                 continue;
@@ -387,6 +383,24 @@ impl Session {
             }
         }
         if closed { self.collect().await } else { Ok(()) }
+    }
+
+    /// The runs that started longer ago than is kept.
+    fn old<'s>(&self, state: &'s State, keep: std::time::Duration) -> impl Iterator<Item = &'s RunRecord> {
+        let horizon = self.clock.seconds().saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
+        state.runs.values().filter(move |record| {
+            record.started.parse::<jiff::Timestamp>().is_ok_and(|started| started.as_second() < horizon)
+        })
+    }
+
+    /// Old runs that are closed, and whose journals are gone: the next run forgets them.
+    async fn expired(&self, state: &State, keep: std::time::Duration) -> Result<Vec<String>, Failure> {
+        let closed: Vec<&RunRecord> = self.old(state, keep).filter(|record| record.accepted).collect();
+        if closed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kept: BTreeSet<String> = self.store.runs().await.map_err(store_failure)?.into_iter().collect();
+        Ok(closed.into_iter().map(|record| record.run.clone()).filter(|run| !kept.contains(run)).collect())
     }
 
     /// Removes payloads that neither a record nor an open run needs.

@@ -174,6 +174,8 @@ struct OutputV1 {
     after: Option<PlannedV1>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     reseal: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    provenance: BTreeMap<Path, (Address, Path)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -380,6 +382,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 before: output.before.as_ref().map(rest),
                 after: output.after.as_ref().map(|after| rest_planned(after, seal)),
                 reseal: output.reseal,
+                provenance: output.provenance.clone(),
             })
             .collect(),
         providers: plan
@@ -498,6 +501,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     before: output.before.map(|value| value.wake(seal)).transpose()?,
                     after: output.after.map(|value| wake_planned(value, seal)).transpose()?,
                     reseal: output.reseal,
+                    provenance: output.provenance,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,

@@ -449,6 +449,8 @@ pub struct OutputChange {
     pub after: Option<PlannedValue>,
     /// Whether it is recorded in the clear and may no longer be.
     pub reseal: bool,
+    /// Where its parts come from, where they are plain references.
+    pub provenance: Provenance,
 }
 
 /// The program of a provider that is not built in.

@@ -11,6 +11,7 @@ use crate::plan::{ProviderOrigin, StepEffect, StepId};
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
 use crate::saga::object::{RestingImage, RestingObject};
+use crate::saga::state::RecordedOutput;
 
 /// The version of the recorded form.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -135,7 +136,7 @@ pub enum Event {
     /// What was recorded as outputs before the run changed them.
     Outputs {
         /// By name; `None` when nothing was recorded.
-        before: BTreeMap<String, Option<RestingValue>>,
+        before: BTreeMap<String, Option<RecordedOutput>>,
     },
     /// A person's remark.
     Note {
@@ -214,6 +215,9 @@ pub struct RunStarted {
     /// The runs that it unwinds, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensates: Vec<String>,
+    /// The closed runs of which nothing is remembered from here on: they are older than is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgets: Vec<String>,
 }
 
 /// The configuration of a provider instance in the journal.

@@ -9,12 +9,12 @@ use thiserror::Error;
 
 use crate::address::Address;
 use crate::plan::StepId;
-use crate::rest::RestingValue;
 use crate::saga::event::{
     Event, ImageEvent, JOURNAL_VERSION, Journaled, RunStarted, StepBegin, StepEnd, StepFailure, UndoBegin, UndoEnd,
 };
 use crate::saga::machine::{Illegal, Machine, StepStatus, UndoStatus};
 use crate::saga::object::RestingObject;
+use crate::saga::state::RecordedOutput;
 
 /// A journal that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -82,7 +82,7 @@ pub struct RunHistory {
     /// The processes that it started.
     pub children: Vec<ChildProcess>,
     /// What was recorded as outputs before.
-    pub outputs: BTreeMap<String, Option<RestingValue>>,
+    pub outputs: BTreeMap<String, Option<RecordedOutput>>,
     /// The events.
     pub events: Vec<Journaled>,
 }

@@ -92,7 +92,8 @@ impl Journal {
         };
         let journal =
             Journal { store, clock, run, machine: Mutex::new(Machine::new()), record: Mutex::new(record.clone()) };
-        let writes = vec![put_run(&record)?];
+        let mut writes = vec![put_run(&record)?];
+        writes.extend(started.forgets.iter().map(|run| Write::Delete { key: run_key(run) }));
         journal.write(vec![Entry::run(Event::RunStarted(Box::new(started))).with(writes)]).await?;
         Ok(journal)
     }

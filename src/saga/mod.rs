@@ -15,4 +15,4 @@ pub use event::{
 };
 pub use machine::{Illegal, Machine, RunState, StepStatus, UndoStatus};
 pub use object::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject};
-pub use state::{AddressState, RunRecord, State, StateError};
+pub use state::{AddressState, RecordedOutput, RunRecord, State, StateError};

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use retrue_provider_api::Value;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::address::Address;
-use crate::plan::ObjectKey;
-use crate::rest::RestingValue;
+use crate::plan::{ObjectKey, Provenance};
+use crate::rest::{RestingValue, Seal, UnsealError};
 use crate::saga::event::{Counts, RunKind};
 use crate::saga::machine::RunState;
 use crate::saga::object::RestingObject;
@@ -63,13 +64,40 @@ pub struct RunRecord {
     pub lineage: Option<String>,
 }
 
+/// What is recorded of an output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedOutput {
+    /// Its value.
+    pub value: RestingValue,
+    /// Where its parts came from, where they are plain references: they follow what is made again with a
+    /// new id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provenance: Provenance,
+}
+
+impl RecordedOutput {
+    /// Lays an output to rest.
+    pub fn new(value: &Value, provenance: Provenance, seal: &dyn Seal) -> Self {
+        RecordedOutput { value: RestingValue::new(value, seal), provenance }
+    }
+
+    /// Its value; what is sensitive is marked.
+    ///
+    /// # Errors
+    /// A sealed part cannot be opened.
+    pub fn wake(&self, seal: &dyn Seal) -> Result<Value, UnsealError> {
+        self.value.wake(seal)
+    }
+}
+
 /// Everything that is recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// By address.
     pub addresses: BTreeMap<Address, AddressState>,
     /// Outputs by name.
-    pub outputs: BTreeMap<String, RestingValue>,
+    pub outputs: BTreeMap<String, RecordedOutput>,
     /// Runs by id, which is the order in which they started.
     pub runs: BTreeMap<String, RunRecord>,
 }

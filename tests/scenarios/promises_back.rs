@@ -264,25 +264,28 @@ fn promise_4_an_output_follows_an_id_that_is_new_and_the_plan_says_so() {
     let server = Server::start().unwrap();
     let provider = format!("[provider.testcloud]\nurl = \"{}\"\n", server.url());
     let network = "\n[resource.testcloud_network.n]\nname = \"n\"\ncidr = \"10.0.0.0/16\"\n";
-    let output = "\n[output.id]\nvalue = \"${testcloud_network.n.id}\"\n";
+    let output = "\n[output.id]\nvalue = \"${testcloud_network.n.id}\"\n\n[output.text]\nvalue = \"is ${testcloud_network.n.id}\"\n";
     let place = Environment::with(&format!("{provider}{network}{output}"));
     place.run(&["apply", "--yes"]).ends(0);
-    let old = place.run(&["output", "id", "--json"]).ends(0).json();
+    let recorded = |name: &str| place.run(&["output", name, "--json"]).ends(0).json();
+    let old = recorded("id");
     place.write("retrue.toml", stack(&provider));
     place.run(&["apply", "--yes"]).ends(0);
     place.run(&["compensate", "--yes"]).ends(0);
     let new = server.cloud().truth()[0].id.clone();
     assert_ne!(old, json!(new));
+    // What is a plain reference follows at once, as what refers to it does.
+    assert_eq!(recorded("id"), json!(new));
     place.write("retrue.toml", stack(&format!("{provider}{network}{output}")));
-    // The output was taken back to what it was; that it follows is a change of its own, and is shown.
+    // What is made of one was taken back to what it was; that it follows is a change of its own, and is shown.
     let shown = place.run(&["plan", "--detailed-exitcode"]).ends(2);
-    let follows = format!("{old} -> \"{new}\"");
+    let follows = format!("\"is {}\" -> \"is {new}\"", old.as_str().unwrap());
     assert!(
         shown.stdout.contains("only records and outputs change") && shown.stdout.contains(&follows),
         "{}",
         shown.screen()
     );
     place.run(&["apply", "--yes"]).ends(0);
-    assert_eq!(place.run(&["output", "id", "--json"]).ends(0).json(), json!(new));
+    assert_eq!(recorded("text"), json!(format!("is {new}")));
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }

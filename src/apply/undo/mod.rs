@@ -27,7 +27,7 @@ pub(super) use self::act::Expected;
 use self::act::{Done, Trouble};
 pub(super) use self::compare::compare;
 pub(super) use self::examine::{Examined, examine};
-pub(super) use self::record::{Remade, referred};
+pub(super) use self::record::{Remade, follow, referred};
 pub(super) use self::scene::{Scene, Setting};
 
 /// How many times an undo is tried when its failure may pass.

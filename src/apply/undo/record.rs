@@ -129,7 +129,7 @@ pub(super) fn overlay(schema: &TypeSchema, config: &Value, observed: &Value) -> 
 }
 
 /// Puts the new values of what was made again where the old ones stood; marks stay.
-pub(super) fn follow(state: Value, provenance: &BTreeMap<Path, (Address, Path)>, remade: &Remade) -> Value {
+pub(in crate::apply) fn follow(state: Value, provenance: &BTreeMap<Path, (Address, Path)>, remade: &Remade) -> Value {
     if remade.is_empty() || provenance.is_empty() {
         return state;
     }

@@ -133,7 +133,7 @@ pub(crate) fn shown<'a>(state: &'a State, only: Option<&Address>) -> Vec<WireObj
 
 /// The outputs, without secrets.
 pub(crate) fn outputs(state: &State) -> BTreeMap<&str, WireOutput> {
-    state.outputs.iter().map(|(name, value)| (name.as_str(), output(value))).collect()
+    state.outputs.iter().map(|(name, recorded)| (name.as_str(), output(&recorded.value))).collect()
 }
 
 fn output(value: &RestingValue) -> WireOutput {

@@ -7,7 +7,7 @@ use super::text::{bold, dim, red, visible};
 use super::value::{named, veil};
 use crate::address::Address;
 use crate::rest::RestingValue;
-use crate::saga::{AddressState, ObjectStatus, RestingObject, State};
+use crate::saga::{AddressState, ObjectStatus, RecordedOutput, RestingObject, State};
 
 /// A value as it rests, with what a person must not see marked.
 pub(crate) fn marked(value: &RestingValue) -> Value {
@@ -40,7 +40,7 @@ pub(crate) fn resource(address: &Address, entry: &AddressState, detail: Detail) 
 /// The outputs, one by one.
 pub(crate) fn outputs(state: &State, columns: usize) -> Vec<String> {
     let padding = state.outputs.keys().map(String::len).max().unwrap_or(0).min(columns / 3);
-    let lines = |(name, value): (&String, &RestingValue)| named(name, padding, &marked(value), columns);
+    let lines = |(name, output): (&String, &RecordedOutput)| named(name, padding, &marked(&output.value), columns);
     state.outputs.iter().flat_map(lines).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
 use crate::rest::RestingValue;
-use crate::saga::State;
+use crate::saga::{RecordedOutput, State};
 
 /// Show the outputs of the last run
 ///
@@ -43,7 +43,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         }
         return Ok(Exit::Done);
     };
-    let Some(resting) = state.outputs.get(&name) else { return Err(unknown(&name, state)) };
+    let Some(RecordedOutput { value: resting, .. }) = state.outputs.get(&name) else {
+        return Err(unknown(&name, state));
+    };
     if console.settings().json {
         let value = match &looked {
             Some(look) => resting.wake(look.seal()).map_err(sealed)?,

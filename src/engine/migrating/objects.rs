@@ -16,9 +16,9 @@ use crate::migrate::codes;
 use crate::migrate::state::{Object, Recorded};
 use crate::plan::marks::mark_planned;
 use crate::plan::{Lifecycle, ObjectKey};
-use crate::rest::{RestingValue, Seal};
+use crate::rest::Seal;
 use crate::saga::state::{generation_key, object_key, output_key};
-use crate::saga::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject, State};
+use crate::saga::{ObjectStatus, Origin, ProviderRef, RecordedObject, RecordedOutput, RestingObject, State};
 use crate::store::Write;
 use crate::survey::calls::within;
 
@@ -176,7 +176,7 @@ pub(super) fn state(taken: &[Taken], outputs: &BTreeMap<String, Value>, seal: &d
             }
         }
     }
-    state.outputs = outputs.iter().map(|(name, value)| (name.clone(), RestingValue::new(value, seal))).collect();
+    state.outputs = outputs.iter().map(|(name, value)| (name.clone(), recorded_output(value, seal))).collect();
     state
 }
 
@@ -199,8 +199,13 @@ pub(super) fn writes(
         writes.push(Write::Put { key: generation_key(address), value: Json::from(generation) });
     }
     for (name, value) in outputs {
-        let value = serde_json::to_value(RestingValue::new(value, seal)).map_err(failed)?;
+        let value = serde_json::to_value(recorded_output(value, seal)).map_err(failed)?;
         writes.push(Write::Put { key: output_key(name), value });
     }
     Ok(writes)
+}
+
+/// Where its parts came from is recorded by the first apply.
+fn recorded_output(value: &Value, seal: &dyn Seal) -> RecordedOutput {
+    RecordedOutput::new(value, BTreeMap::new(), seal)
 }

@@ -11,6 +11,7 @@ use crate::plan::{Action, Summary};
 use crate::saga::RunState;
 
 mod advice;
+mod closed;
 mod cloud;
 mod deciding;
 mod doubt;

@@ -70,6 +70,7 @@ impl<'a> Walk<'a> {
                         before: before.map(|before| if reseal { before.sensitive() } else { before }),
                         reseal,
                         after: Some(planned_expression(value, &output.value, stack, &scope)),
+                        provenance: provenance(&output.value, stack),
                     });
                 }
                 // What it refers to may be outside of what is planned.
@@ -85,6 +86,7 @@ impl<'a> Walk<'a> {
                 before: Some(value),
                 after: None,
                 reseal: false,
+                provenance: BTreeMap::new(),
             }));
         }
         outputs.sort_by(|a, b| a.name.cmp(&b.name));

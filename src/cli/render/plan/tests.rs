@@ -65,13 +65,15 @@ fn file(content: &str, mode: &str) -> Value {
 
 /// A plan with changes has steps; what is in them does not show.
 fn of(changes: Vec<Change>) -> Plan {
-    let output = OutputChange { name: "at".into(), before: None, after: None, reseal: false };
+    let output =
+        OutputChange { name: "at".into(), before: None, after: None, reseal: false, provenance: BTreeMap::new() };
     let mut plan = Plan { changes, outputs: vec![output], ..empty() };
     plan.outputs.push(OutputChange {
         name: "url".into(),
         before: Some(Value::from("http://old")),
         after: Some(PlannedValue { value: Value::unknown(Type::String), pending: BTreeMap::new() }),
         reseal: false,
+        provenance: BTreeMap::new(),
     });
     plan
 }
