@@ -73,7 +73,7 @@ impl<'a> Late<'a> {
     ) -> Result<(), Diagnostic> {
         let mut wanted: Vec<Need> = Vec::new();
         if !self.ephemerals.is_empty() {
-            wanted.extend(pendings.flat_map(ephemeral_blocks).map(Need::Ephemeral));
+            wanted.extend(pendings.flat_map(|pending| self.values.ephemeral_blocks(pending)).map(Need::Ephemeral));
         }
         let late = provider.filter(|name| self.providers.problem(name).is_some());
         wanted.extend(late.cloned().map(Need::Provider));
@@ -260,6 +260,7 @@ pub fn give_again(plan: &mut Plan, given: &BTreeMap<String, Value>) -> Result<()
         let of_conditions = of_conditions.flat_map(|one| [&mut one.condition, &mut one.message]);
         of_config.chain(of_conditions).try_for_each(|pending| give(pending, given))?;
     }
+    plan.shared.values_mut().try_for_each(|pending| give(pending, given))?;
     for instance in plan.providers.values_mut() {
         instance.again.iter_mut().try_for_each(|pending| give(pending, given))?;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use retrue_provider_api::{Block, Type, Value};
 
@@ -13,7 +13,7 @@ use crate::expression::{Each, EvalError, Expression, Root, Scope, codes, evaluat
 use crate::plan::{Action, Pending, Plan, PlannedValue};
 use crate::span::Span;
 use crate::survey::locals::{in_order, locals_in};
-use crate::survey::pending::{WHOLE, evaluate_whole};
+use crate::survey::pending::{WHOLE, ephemeral_blocks, evaluate_whole};
 use crate::survey::{FileHost, Functions, first_error};
 
 /// The values of all instances, as they are now.
@@ -21,8 +21,12 @@ pub(super) struct Values {
     values: Mutex<BTreeMap<Address, Value>>,
     /// What will be gone when the run is over: it is no part of its block any more.
     leaving: BTreeSet<Address>,
-    /// The locals that were evaluated: each has one value in a run, whoever asks.
-    locals: Mutex<BTreeMap<String, Result<Value, EvalError>>>,
+    /// What several pending expressions refer to, by name: see [`Plan::shared`].
+    shared: BTreeMap<String, Pending>,
+    /// What of that, and of locals, was evaluated: each has one value in a run, whoever asks.
+    evaluated: Mutex<BTreeMap<String, Result<Value, EvalError>>>,
+    /// By name of what is shared, the ephemeral blocks that it refers to, by whatever way.
+    ephemeral: OnceLock<BTreeMap<String, BTreeSet<BlockAddress>>>,
     host: FileHost,
 }
 
@@ -49,13 +53,27 @@ impl Values {
             }
         }
         let host = FileHost::new(directory, false).with_functions(functions);
-        Values { values: Mutex::new(values), leaving, locals: Mutex::default(), host }
+        Values {
+            values: Mutex::new(values),
+            leaving,
+            shared: plan.shared.clone(),
+            evaluated: Mutex::default(),
+            ephemeral: OnceLock::new(),
+            host,
+        }
     }
 
     /// Only what is recorded.
     pub(super) fn recorded(recorded: BTreeMap<Address, Value>, directory: PathBuf, functions: Functions) -> Self {
         let host = FileHost::new(directory, false).with_functions(functions);
-        Values { values: Mutex::new(recorded), leaving: BTreeSet::new(), locals: Mutex::default(), host }
+        Values {
+            values: Mutex::new(recorded),
+            leaving: BTreeSet::new(),
+            shared: BTreeMap::new(),
+            evaluated: Mutex::default(),
+            ephemeral: OnceLock::new(),
+            host,
+        }
     }
 
     /// Remembers what a step returned; null means that it is gone.
@@ -131,6 +149,44 @@ impl Values {
     }
 }
 
+impl Values {
+    /// The ephemeral blocks that something pending refers to, also by what is shared.
+    pub(super) fn ephemeral_blocks(&self, pending: &Pending) -> BTreeSet<BlockAddress> {
+        let of_shared = self.ephemeral.get_or_init(|| {
+            let mut found: BTreeMap<String, BTreeSet<BlockAddress>> = BTreeMap::new();
+            for name in self.shared.keys() {
+                for name in in_order(name.clone(), |name| self.shared_by(name, &|name| found.contains_key(name))) {
+                    let Some(pending) = self.shared.get(&name) else { continue };
+                    let mut blocks = ephemeral_blocks(pending);
+                    let needs = shared_names(pending);
+                    blocks.extend(needs.iter().filter_map(|need| found.get(need)).flatten().cloned());
+                    found.insert(name, blocks);
+                }
+            }
+            found
+        });
+        let mut blocks = ephemeral_blocks(pending);
+        blocks.extend(shared_names(pending).iter().filter_map(|name| of_shared.get(name)).flatten().cloned());
+        blocks
+    }
+
+    /// What of the shared something shared refers to itself, but for what is done with.
+    fn shared_by(&self, name: &str, done: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let names = self.shared.get(name).map(shared_names).unwrap_or_default();
+        names.into_iter().filter(|name| self.shared.contains_key(name) && !done(name)).collect()
+    }
+}
+
+/// The names of what something pending refers to itself and is shared, if it is not its own.
+fn shared_names(pending: &Pending) -> BTreeSet<String> {
+    let expressions = [&pending.expression].into_iter().chain(pending.locals.values());
+    // What cannot be read is told when it is evaluated.
+    let expressions = expressions.filter_map(|portable| Expression::from_portable(portable).ok());
+    let locals = expressions.flat_map(|expression| locals_in(&expression));
+    let locals = locals.map(|name| Root::Local(name).to_string());
+    locals.filter(|name| !pending.locals.contains_key(name)).chain(pending.for_each.clone()).collect()
+}
+
 struct PendingScope<'a> {
     values: &'a Values,
     pending: &'a Pending,
@@ -138,50 +194,81 @@ struct PendingScope<'a> {
 }
 
 impl PendingScope<'_> {
-    /// The value of a local. What it refers to was done before whatever asks for it, so that it stays
-    /// the same for the whole run.
-    fn local(&self, name: &str, span: Span) -> Result<Value, EvalError> {
-        let evaluated = |name: &str| {
-            let locals = self.values.locals.lock().unwrap_or_else(PoisonError::into_inner);
-            locals.get(name).cloned()
-        };
+    /// The value of a local, or of what else is shared. What it refers to was done before whatever asks for it,
+    /// so that it stays the same for the whole run.
+    fn once(&self, name: &str, span: Span) -> Result<Value, EvalError> {
+        let evaluated =
+            |name: &str| self.values.evaluated.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some(known) = evaluated(name) {
             return known;
         }
-        let mut expressions: BTreeMap<String, Expression> = BTreeMap::new();
         let order = in_order(name.to_owned(), |name| {
-            let stored = self.pending.locals.get(name).map(Expression::from_portable);
-            // What cannot be read is told when it is evaluated.
-            let Some(Ok(expression)) = stored else { return Vec::new() };
-            let needs = locals_in(&expression).into_iter().map(|name| Root::Local(name).to_string());
-            let needs = needs.filter(|name| self.pending.locals.contains_key(name) && evaluated(name).is_none());
-            let needs = needs.collect();
-            expressions.insert(name.to_owned(), expression);
-            needs
+            let needs = self.part(name).map(|part| part.needs()).unwrap_or_default();
+            needs.into_iter().filter(|name| self.part(name).is_some() && evaluated(name).is_none()).collect()
         });
         for name in order {
-            let value = match (expressions.get(&name), self.pending.locals.get(&name)) {
-                (Some(expression), _) => evaluate(expression, self).map_err(|errors| first_error(errors, span)),
-                (None, Some(stored)) => Expression::from_portable(stored).and(Err(first_error(Vec::new(), span))),
-                (None, None) => continue,
-            };
+            let Some(part) = self.part(&name) else { continue };
+            let value = part.evaluate(self, span);
             // Another step may have been faster: then its value counts.
-            self.values.locals.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(value);
+            self.values.evaluated.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(value);
         }
         evaluated(name).unwrap_or_else(|| Err(first_error(Vec::new(), span)))
     }
+
+    /// What has one value in a run: what came with the expression goes first.
+    fn part(&self, name: &str) -> Option<Part<'_>> {
+        let own = self.pending.locals.get(name).map(Part::Own);
+        own.or_else(|| self.values.shared.get(name).map(Part::Shared))
+    }
+
+    /// The part of what `for_each` says that is this instance's.
+    fn each_value(&self, span: Span) -> Option<Result<Value, EvalError>> {
+        let own = Root::Each(Each::Value).to_string();
+        let name = self.pending.for_each.as_ref().or_else(|| self.pending.locals.contains_key(&own).then_some(&own))?;
+        let key = self.pending.bindings.get(&Root::Each(Each::Key).to_string()).and_then(Value::as_str);
+        let all = match &self.pending.for_each {
+            Some(_) => self.once(name, span),
+            // It came with the expression: another one may have another.
+            None => self.part(name)?.evaluate(self, span),
+        };
+        Some(all.and_then(|all| {
+            key.and_then(|key| all.get(key)).cloned().ok_or_else(|| {
+                let what = format!("what `for_each` says has no `{}` any more", key.unwrap_or_default());
+                EvalError::new(codes::INVALID_INDEX, what, span)
+            })
+        }))
+    }
 }
 
-impl PendingScope<'_> {
-    /// The part of what `for_each` says that is this instance's. It is another one for each, so it is not kept.
-    fn each_value(&self, for_each: &serde_json::Value, span: Span) -> Result<Value, EvalError> {
-        let all = evaluate(&Expression::from_portable(for_each)?, self).map_err(|errors| first_error(errors, span))?;
-        let key = self.pending.bindings.get(&Root::Each(Each::Key).to_string()).and_then(Value::as_str);
-        let value = key.and_then(|key| all.get(key)).cloned();
-        value.ok_or_else(|| {
-            let what = format!("what `for_each` says has no `{}` any more", key.unwrap_or_default());
-            EvalError::new(codes::INVALID_INDEX, what, span)
-        })
+/// Something with one value in a run.
+enum Part<'a> {
+    /// It came with the expression that refers to it.
+    Own(&'a serde_json::Value),
+    /// It is shared.
+    Shared(&'a Pending),
+}
+
+impl Part<'_> {
+    /// The names of what it refers to.
+    fn needs(&self) -> BTreeSet<String> {
+        match self {
+            // What cannot be read is told when it is evaluated.
+            Part::Own(portable) => Expression::from_portable(portable)
+                .map(|expression| {
+                    locals_in(&expression).into_iter().map(|name| Root::Local(name).to_string()).collect()
+                })
+                .unwrap_or_default(),
+            Part::Shared(pending) => shared_names(pending),
+        }
+    }
+
+    fn evaluate(&self, scope: &PendingScope<'_>, span: Span) -> Result<Value, EvalError> {
+        let (portable, pending) = match self {
+            Part::Own(portable) => (*portable, scope.pending),
+            Part::Shared(pending) => (&pending.expression, *pending),
+        };
+        let scope = PendingScope { values: scope.values, pending, itself: None };
+        evaluate(&Expression::from_portable(portable)?, &scope).map_err(|errors| first_error(errors, span))
     }
 }
 
@@ -203,11 +290,14 @@ impl Scope for PendingScope<'_> {
                 EvalError::new(codes::INVALID_INDEX, format!("there is no instance `{name}{key}`"), span)
             });
         }
-        if let (Root::Each(Each::Value), Some(for_each)) = (root, self.pending.locals.get(&name)) {
-            return self.each_value(for_each, span);
-        }
-        if self.pending.locals.contains_key(&name) {
-            return self.local(&name, span);
+        match root {
+            Root::Each(Each::Value) => {
+                if let Some(value) = self.each_value(span) {
+                    return value;
+                }
+            }
+            Root::Local(_) if self.part(&name).is_some() => return self.once(&name, span),
+            _ => {}
         }
         match root.block() {
             Some(block) => self.values.resolve(&block, key, span),

@@ -66,6 +66,8 @@ struct PlanV1 {
     groups: Vec<Vec<usize>>,
     outputs: Vec<OutputV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    shared: BTreeMap<String, PendingV1>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ephemerals: Vec<EphemeralV1>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -100,7 +102,10 @@ struct ChangeV1 {
 pub struct PendingV1 {
     expression: serde_json::Value,
     bindings: BTreeMap<String, RestingValue>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     locals: BTreeMap<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    for_each: Option<String>,
 }
 
 /// Something ephemeral, at rest: how it is opened, and nothing of its value.
@@ -266,6 +271,7 @@ pub fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
         expression: pending.expression.clone(),
         bindings: pending.bindings.iter().map(|(name, value)| (name.clone(), RestingValue::new(value, seal))).collect(),
         locals: pending.locals.clone(),
+        for_each: pending.for_each.clone(),
     }
 }
 
@@ -279,6 +285,7 @@ pub fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, Unse
             .map(|(name, value)| Ok((name, value.wake(seal)?)))
             .collect::<Result<_, UnsealError>>()?,
         locals: pending.locals,
+        for_each: pending.for_each,
     })
 }
 
@@ -400,6 +407,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 (Arc::clone(name), form)
             })
             .collect(),
+        shared: plan.shared.iter().map(|(name, pending)| (name.clone(), rest_pending(pending, seal))).collect(),
         ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, seal)).collect(),
         sources: plan.sources.clone(),
         drift: plan
@@ -519,6 +527,11 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                 };
                 Ok((name, woken))
             })
+            .collect::<Result<_, UnsealError>>()?,
+        shared: plan
+            .shared
+            .into_iter()
+            .map(|(name, pending)| Ok((name, wake_pending(pending, seal)?)))
             .collect::<Result<_, UnsealError>>()?,
         ephemerals: plan
             .ephemerals

@@ -33,6 +33,9 @@ pub struct Plan {
     pub outputs: Vec<OutputChange>,
     /// What the configured provider instances are.
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
+    /// What several pending expressions refer to and is not known yet, each once: locals by their names
+    /// (`local.x`), and what `for_each` says.
+    pub shared: BTreeMap<String, Pending>,
     /// What is ephemeral, and how to open it.
     pub ephemerals: Vec<PlannedEphemeral>,
     /// By ephemeral variable, the source that it is read from again.
@@ -317,9 +320,12 @@ pub struct Pending {
     pub expression: serde_json::Value,
     /// What it refers to and is known: `var.x`, `local.y`, `each.key`.
     pub bindings: BTreeMap<String, Value>,
-    /// What it refers to and is not known yet, as expressions of their own: locals, and for `each.value` what
-    /// `for_each` says.
+    /// Locals that it refers to and are not known yet, as expressions of their own, and as `each.value` what
+    /// `for_each` says: where it is kept without the plan. Otherwise they are in [`Plan::shared`].
     pub locals: BTreeMap<String, serde_json::Value>,
+    /// What `for_each` says, by its name in [`Plan::shared`], where it refers to an `each.value` that is not known
+    /// yet: the part of it that `each.key` names.
+    pub for_each: Option<String>,
 }
 
 /// One effect on one object, with all that it needs.
@@ -630,7 +636,8 @@ impl Plan {
             let conditions = ephemeral.preconditions.iter().chain(&ephemeral.postconditions);
             [&ephemeral.config].into_iter().chain(conditions.flat_map(both))
         });
-        let bindings = of_steps.chain(of_providers).chain(of_ephemerals).flat_map(|pending| &pending.bindings);
+        let all = of_steps.chain(of_providers).chain(of_ephemerals).chain(self.shared.values());
+        let bindings = all.flat_map(|pending| &pending.bindings);
         let ephemeral = bindings.filter(|(_, value)| value.marks_deep().ephemeral);
         ephemeral.filter_map(|(name, _)| name.strip_prefix("var.")).collect()
     }

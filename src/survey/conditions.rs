@@ -40,8 +40,8 @@ pub fn check_conditions(
                 problems.push(Diagnostic::error(codes::CONDITION, format!("`{address}`: {text}")).at(condition.span));
             }
             None if !value.is_known() => later.push(PendingCondition {
-                condition: pending(&condition.condition, stack, scope),
-                message: pending(&condition.message, stack, scope),
+                condition: pending(&condition.condition, scope),
+                message: pending(&condition.message, scope),
                 place: place(stack, condition.span),
             }),
             None => problems.push(

@@ -1,6 +1,6 @@
 //! From a block to its instances while planning: `count`, `for_each` and `enabled`, all known.
 
-use crate::config::{self, Instances, Repetition, ResourceBlock};
+use crate::config::{self, Instances, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::span::Span;
@@ -8,13 +8,19 @@ use crate::survey::scope::{BlockScope, Known};
 
 pub(super) use crate::config::Instance as Expanded;
 
-/// The scope that an instance is evaluated in.
+/// The scope that an instance of a block is evaluated in.
 pub(super) fn instance_scope<'a>(
-    repetition: &'a Repetition,
+    block: &'a ResourceBlock,
     instance: &Expanded,
     known: &'a Known<'a>,
 ) -> BlockScope<'a> {
-    let plain = BlockScope { for_each: repetition.expression(), ..BlockScope::plain(known) };
+    let for_each = block.repetition.expression().map(|for_each| (&block.address, for_each));
+    BlockScope { for_each, ..repeated_scope(instance, known) }
+}
+
+/// The scope of one of several of whatever is repeated.
+pub(super) fn repeated_scope<'a>(instance: &Expanded, known: &'a Known<'a>) -> BlockScope<'a> {
+    let plain = BlockScope::plain(known);
     match (instance.key_value(), &instance.value) {
         (Some(key), Some(value)) => BlockScope { each: Some((key, value.clone())), ..plain },
         (Some(index), None) => BlockScope { index: index.as_number().and_then(|number| number.as_u64()), ..plain },

@@ -13,7 +13,7 @@ use crate::plan::codes;
 use crate::rest::redacted;
 use crate::span::Span;
 use crate::survey::calls::{Calls, within};
-use crate::survey::expand::{Expanded, instance_scope};
+use crate::survey::expand::{Expanded, repeated_scope};
 use crate::survey::providers::Configured;
 use crate::survey::record::Records;
 use crate::survey::scope::{BlockScope, Known};
@@ -100,7 +100,7 @@ fn target(import: &Import, instance: &Expanded, known: &Known<'_>) -> Result<Opt
         TargetKey::Written(key) => return Ok(Some(key.clone())),
         TargetKey::Expression(key) => key,
     };
-    let scope = instance_scope(&import.repetition, instance, known);
+    let scope = repeated_scope(instance, known);
     let at = |mut told: Diagnostic| {
         // The parser counts from the start of the text, not of the file.
         told.labels.clear();
@@ -123,7 +123,7 @@ fn target(import: &Import, instance: &Expanded, known: &Known<'_>) -> Result<Opt
 
 fn id(import: &Import, instance: &Expanded, known: &Known<'_>) -> Result<Arc<str>, Vec<Diagnostic>> {
     let span = import.id.span();
-    let value = evaluate(&import.id, &instance_scope(&import.repetition, instance, known))
+    let value = evaluate(&import.id, &repeated_scope(instance, known))
         .map_err(|errors| errors.into_iter().map(Diagnostic::from).collect::<Vec<_>>())?;
     if !value.marks_deep().is_empty() {
         return Err(vec![secret("the id of an import", span)]);

@@ -12,7 +12,7 @@ use crate::rest::redacted;
 use crate::survey::calls::Calls;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::{Expanded, expand, instance_scope};
-use crate::survey::pending::{pending, whole};
+use crate::survey::pending::alone;
 use crate::survey::providers::{Configured, Providers, attribute_span, told};
 use crate::survey::scope::{BlockScope, Instances, Known};
 
@@ -85,7 +85,7 @@ impl Opener<'_> {
             let message = format!("the provider `{instance}` has no ephemeral type `{}`", address.type_name());
             return Err(vec![Diagnostic::error(crate::config::codes::UNKNOWN_TYPE, message).at(block.span)]);
         };
-        let scope = instance_scope(&block.repetition, expanded, known);
+        let scope = instance_scope(block, expanded, known);
         let config = evaluate_body(&block.body, &schema.block, &scope)?;
         let preconditions = check_conditions(&block.lifecycle.preconditions, &address, self.stack, &scope)?;
         let plain = config.clone().unmark_deep().0;
@@ -111,8 +111,8 @@ impl Opener<'_> {
             .unwrap_or_else(|| configured.provider.capability(address.type_name(), &plain).time_limits.read);
         let conditions = |conditions: &[crate::config::Condition]| -> Vec<PendingCondition> {
             let pend = |condition: &crate::config::Condition| PendingCondition {
-                condition: pending(&condition.condition, self.stack, &scope),
-                message: pending(&condition.message, self.stack, &scope),
+                condition: alone(&condition.condition, &scope),
+                message: alone(&condition.message, &scope),
                 place: crate::survey::walk::place(self.stack, condition.span),
             };
             conditions.iter().map(pend).collect()
@@ -120,7 +120,7 @@ impl Opener<'_> {
         let planned = PlannedEphemeral {
             address: address.clone(),
             provider: Arc::clone(instance),
-            config: whole(&block.body, self.stack, &scope),
+            config: alone(&block.body, &scope),
             preconditions: conditions(&block.lifecycle.preconditions),
             postconditions: conditions(&block.lifecycle.postconditions),
             limit,
@@ -134,7 +134,7 @@ impl Opener<'_> {
         let ephemerals = self.providers.ephemerals();
         let opened = ephemerals.open(&address, &configured.provider, plain, limit, self.calls).await;
         let value = opened.map_err(|error| vec![problem(&error)])?;
-        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(&block.repetition, expanded, known) };
+        let itself = BlockScope { itself: Some(value.clone()), ..instance_scope(block, expanded, known) };
         check_conditions(&block.lifecycle.postconditions, &address, self.stack, &itself)?;
         Ok((value, planned))
     }

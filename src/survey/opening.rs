@@ -22,7 +22,7 @@ use crate::survey::calls::Calls;
 use crate::survey::calls::within;
 use crate::survey::functions::Functions;
 use crate::survey::opened::Opener;
-use crate::survey::pending::whole;
+use crate::survey::pending::alone;
 use crate::survey::providers::{Configured, OPENING_WITHIN, Providers, attribute_span, refused};
 use crate::survey::scope::{BlockScope, Known};
 use crate::survey::traced::Traced;
@@ -183,7 +183,7 @@ async fn configure_one(
             origin,
             config: PlannedValue::known(mark_secret(config, &schema)),
             sources: BTreeMap::new(),
-            again: Some(whole(body, stack, &scope)),
+            again: Some(alone(body, &scope)),
             late: true,
         };
         return Ok((Configured { provider, schema, instance }, Some(problem)));
@@ -212,7 +212,7 @@ async fn configure_one(
     let instance = ProviderInstance {
         provider: type_name,
         origin,
-        again: config.marks_deep().ephemeral.then(|| whole(body, stack, &scope)),
+        again: config.marks_deep().ephemeral.then(|| alone(body, &scope)),
         config: PlannedValue::known(mark_secret(config, &schema)),
         sources,
         late: false,

@@ -12,9 +12,11 @@ use crate::address::{BlockAddress, InstanceKey};
 use crate::config::{Repetition, ResourceBlock, Stack, absolute_directory};
 use crate::expression::functions::{self, FileKind, FunctionError, Host};
 use crate::expression::{Each, EvalError, Expression, Root, Scope, codes, evaluate};
+use crate::plan::Pending;
 use crate::span::Span;
 use crate::survey::functions::Functions;
 use crate::survey::locals::{in_order, locals_in};
+use crate::survey::pending::{Part, portable};
 
 /// What a block stands for.
 #[derive(Debug)]
@@ -258,6 +260,7 @@ pub struct Known<'a> {
     environment: &'a BTreeMap<OsString, OsString>,
     environment_read: Mutex<BTreeMap<String, String>>,
     locals: Mutex<BTreeMap<Arc<str>, Result<Value, EvalError>>>,
+    shared: Mutex<BTreeMap<String, Pending>>,
 }
 
 impl<'a> Known<'a> {
@@ -275,6 +278,7 @@ impl<'a> Known<'a> {
             environment,
             environment_read: Mutex::new(BTreeMap::new()),
             locals: Mutex::new(BTreeMap::new()),
+            shared: Mutex::default(),
         }
     }
 
@@ -286,12 +290,48 @@ impl<'a> Known<'a> {
 
     /// The same with what blocks stand for now; what was evaluated over them before is forgotten.
     pub fn with_blocks(self, blocks: BTreeMap<BlockAddress, Instances>) -> Self {
-        Known { blocks, locals: Mutex::default(), ..self }
+        Known { blocks, locals: Mutex::default(), shared: Mutex::default(), ..self }
     }
 
     /// By name, the hash of what was read of the environment.
     pub fn environment_reads(&self) -> BTreeMap<String, String> {
         self.environment_read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What several pending expressions refer to and is not known yet, each once: locals by their names, and
+    /// what `for_each` says. Nothing of it depends on where it is referred to.
+    pub fn shared(&self) -> BTreeMap<String, Pending> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes a local portable, and the locals that it refers to.
+    pub(super) fn share_local(&self, name: &Arc<str>) {
+        let mut open = vec![Arc::clone(name)];
+        while let Some(name) = open.pop() {
+            let Some(local) = self.stack.locals.get(&name) else { continue };
+            self.share(Root::Local(name).to_string(), &local.value, &mut open);
+        }
+    }
+
+    /// Makes portable what the `for_each` of a block says. Returns the name that it has among what is shared.
+    pub(super) fn share_for_each(&self, block: &BlockAddress, for_each: &Expression) -> String {
+        let name = format!("for_each of {block}");
+        let mut open = Vec::new();
+        self.share(name.clone(), for_each, &mut open);
+        open.iter().for_each(|local| self.share_local(local));
+        name
+    }
+
+    fn share(&self, name: String, expression: &Expression, open: &mut Vec<Arc<str>>) {
+        if self.shared.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&name) {
+            return;
+        }
+        let (pending, parts) = portable(expression, &BlockScope::plain(self));
+        open.extend(parts.into_iter().filter_map(|part| match part {
+            Part::Local(name) => Some(name),
+            Part::ForEach(..) => None,
+        }));
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(name, pending);
     }
 
     fn local(&self, name: &Arc<str>, span: Span) -> Result<Value, EvalError> {
@@ -354,8 +394,8 @@ pub struct BlockScope<'a> {
     pub(super) known: &'a Known<'a>,
     /// The key and value of `each`.
     pub each: Option<(Value, Value)>,
-    /// What `for_each` says, where it says what `each` is.
-    pub for_each: Option<&'a Expression>,
+    /// The block, with what its `for_each` says, where that says what `each` is.
+    pub for_each: Option<(&'a BlockAddress, &'a Expression)>,
     /// The number of `count`.
     pub index: Option<u64>,
     /// What `self` is.

@@ -115,3 +115,37 @@ async fn a_kept_plan_may_rename() {
     // It cannot be applied a second time.
     assert!(stage.apply_kept(&options, &bytes).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_refer_to_is_kept_once_in_a_plan() {
+    let toml = |users: usize| {
+        let mut toml = String::from("\n[local]\nfirst = \"${retrue_data.a.id}\"\nsecond = \"${local.first}-two\"\n");
+        toml.push_str("\n[resource.retrue_data.a]\ninput = \"a\"\n\n[resource.retrue_data.each]\nfor_each = {");
+        let entries = (0..users).map(|n| format!("k{n} = '${{retrue_data.a.id}} {n}'"));
+        toml.push_str(&entries.collect::<Vec<_>>().join(", "));
+        toml.push_str("}\ninput = \"${each.value}\"\n");
+        for n in 0..users {
+            toml.push_str(&format!("\n[resource.retrue_data.b{n}]\ninput = \"${{local.second}}\"\n"));
+        }
+        toml
+    };
+    let stage = Stage::new(&toml(20));
+    let options = stage.options();
+    let bytes = stage.keep(&options).await;
+    let plan = crate::plan::file::read(&bytes, Session::open(&options, "test", None).await.unwrap().seal()).unwrap();
+    let names: Vec<&str> = plan.shared.keys().map(String::as_str).collect();
+    assert_eq!(names, ["for_each of retrue_data.each", "local.first", "local.second"]);
+    assert!(plan.steps.iter().flat_map(|step| step.config.pending.values()).all(|pending| pending.locals.is_empty()));
+    // Ten times as many take ten times as much, not a hundred times.
+    let larger = Stage::new(&toml(200));
+    let many = larger.keep(&larger.options()).await.len();
+    assert!(many < bytes.len() * 12, "{} and {many} bytes", bytes.len());
+    assert_eq!(stage.apply_kept(&options, &bytes).await, Ok(RunState::Succeeded));
+    let look = look(&options, None).unwrap().unwrap();
+    let input = |address: &str| {
+        let object = look.state.addresses[&address.parse().unwrap()].current.clone().unwrap();
+        object.attributes().wake(look.seal()).unwrap().get("input").cloned().unwrap().as_str().unwrap().to_owned()
+    };
+    assert!(input("retrue_data.b7").ends_with("-two") && input("retrue_data.b7").len() > 10);
+    assert!(input("retrue_data.each[\"k13\"]").ends_with(" 13"));
+}

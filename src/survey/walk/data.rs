@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
         };
         let itself = BlockScope {
             itself: Some(state.clone()),
-            ..instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known)
+            ..instance_scope(candidate.block, &candidate.expanded, &self.known)
         };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) if later.is_empty() && candidate.preconditions.is_empty() => {}
@@ -108,14 +108,14 @@ impl<'a> Walk<'a> {
 
     fn all_postconditions(&self, candidate: &Candidate<'_>) -> Vec<PendingCondition> {
         let (block, stack) = (candidate.block, self.request.stack);
-        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
+        let scope = instance_scope(candidate.block, &candidate.expanded, &self.known);
         block
             .lifecycle
             .postconditions
             .iter()
             .map(|condition| PendingCondition {
-                condition: pending(&condition.condition, stack, &scope),
-                message: pending(&condition.message, stack, &scope),
+                condition: pending(&condition.condition, &scope),
+                message: pending(&condition.message, &scope),
                 place: place(stack, condition.span),
             })
             .collect()
@@ -131,8 +131,8 @@ impl<'a> Walk<'a> {
     ) {
         let block = candidate.block;
         let stack = self.request.stack;
-        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
-        let config = planned_value(candidate.config.clone(), &block.body, &candidate.schema.block, stack, &scope);
+        let scope = instance_scope(candidate.block, &candidate.expanded, &self.known);
+        let config = planned_value(candidate.config.clone(), &block.body, &candidate.schema.block, &scope);
         let step = Step {
             id: StepId {
                 address: candidate.address.clone(),

@@ -69,7 +69,7 @@ impl<'a> Walk<'a> {
                         name: Arc::clone(name),
                         before: before.map(|before| if reseal { before.sensitive() } else { before }),
                         reseal,
-                        after: Some(planned_expression(value, &output.value, stack, &scope)),
+                        after: Some(planned_expression(value, &output.value, &scope)),
                         provenance: provenance(&output.value, stack),
                     });
                 }
@@ -158,6 +158,7 @@ impl<'a> Walk<'a> {
                 .chain(self.providers.unready())
                 .map(|(name, configured)| (Arc::clone(name), configured.instance.clone()))
                 .collect(),
+            shared: self.known.shared(),
             ephemerals: std::mem::take(&mut self.ephemerals),
             sources: self.ephemeral_sources(),
             drift,

@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let evaluated = {
-                let scope = instance_scope(&block.repetition, &expanded, &self.known);
+                let scope = instance_scope(block, &expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
                     let kept = refuse_ephemeral(&config, &schema.block, &block.body);
                     if !kept.is_empty() {

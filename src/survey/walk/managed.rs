@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
         let late = self.is_late(&candidate);
-        let scope = instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known);
+        let scope = instance_scope(candidate.block, &candidate.expanded, &self.known);
         let config_plain = candidate.config.clone().unmark_deep().0;
         self.claims.push(Claim {
             address: address.clone(),
@@ -227,7 +227,7 @@ impl<'a> Walk<'a> {
         let replace_reason =
             if self.replace.contains(&address) { Some("it was asked for".to_owned()) } else { self.triggered(block) };
         let desired = Desired {
-            config: planned_value(candidate.config.clone(), &block.body, &schema.block, self.request.stack, &scope),
+            config: planned_value(candidate.config.clone(), &block.body, &schema.block, &scope),
             lifecycle: self.lifecycle(block),
             adopt_existing: block.lifecycle.on_existing == OnExisting::Adopt,
             dependencies: dependencies.clone(),
@@ -292,7 +292,7 @@ impl<'a> Walk<'a> {
         let value = decision.change.after.clone();
         let itself = BlockScope {
             itself: Some(value.clone()),
-            ..instance_scope(&candidate.block.repetition, &candidate.expanded, &self.known)
+            ..instance_scope(candidate.block, &candidate.expanded, &self.known)
         };
         match check_conditions(&block.lifecycle.postconditions, &address, self.request.stack, &itself) {
             Ok(later) => {

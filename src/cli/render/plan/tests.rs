@@ -23,6 +23,7 @@ fn empty() -> Plan {
         groups: Vec::new(),
         outputs: Vec::new(),
         providers: BTreeMap::new(),
+        shared: BTreeMap::new(),
         ephemerals: Vec::new(),
         sources: BTreeMap::new(),
         drift: Vec::new(),
