@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod plan;
 pub mod reconcile;
 pub mod registry;
+pub mod resilience;
 pub mod rest;
 pub mod saga;
 pub mod span;

@@ -14,7 +14,6 @@ use crate::plan::decide::World;
 use crate::plan::{BaseEntry, DataRead, ObjectKey, Plan};
 use crate::rest::Seal;
 use crate::saga::{RecordedObject, State};
-use crate::survey::calls::within;
 use crate::survey::providers::Providers;
 use crate::survey::refresh::read;
 use crate::survey::{Calls, FileHost};
@@ -138,7 +137,7 @@ impl Looker<'_> {
         let limit = configured.provider.capability(address.type_name(), &config).time_limits.read;
         let context = self.calls.context(address, limit);
         let request = DataRequest { type_name: address.type_name().to_owned(), config };
-        match within(limit, "read", configured.provider.read_data(&context, request)).await {
+        match configured.provider.read_data(&context, request).await {
             Ok(state) => (fingerprint(&data.observed_of, &state, self.seal) != data.observed)
                 .then(|| format!("`{address}` has become another since")),
             Err(error) => unreadable(&format!("{error:#}")),

@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
 use crate::plan::{ObjectKey, StepId};
+use crate::resilience::Failed;
 use crate::rest::{Seal, redacted};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, StepFailure};
@@ -176,15 +177,9 @@ impl Children for JournaledChildren {
     }
 }
 
-/// The wait before the second try; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest wait that the other side can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// How long to wait after a try that failed: longer each time, and not less than the other side asked.
-pub(super) fn wait_after(failure: &StepFailure, attempt: u32) -> Duration {
-    let ours = FIRST_WAIT * 2u32.saturating_pow(attempt.saturating_sub(1));
-    failure.retry_after.map_or(ours, |asked| ours.max(asked.min(LONGEST_WAIT)))
+/// What a failure says about another try.
+pub(super) fn failed(failure: &StepFailure) -> Failed {
+    Failed { category: failure.category, retryable: failure.retryable, retry_after: failure.retry_after }
 }
 
 /// What a provider's error is in the journal. What is sensitive in `values` is left out of its words.

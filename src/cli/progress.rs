@@ -232,6 +232,9 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
             &step.address,
             format!("{} failed, and is tried again in {}: {}", step.action, seconds(*after), visible(&error.message)),
         ),
+        RunEventKind::StepHeld { step, reason, after } => {
+            named(yellow("!"), &step.address, format!("waits: {}; next try in {}", visible(reason), seconds(*after)))
+        }
         RunEventKind::StepFinished { step, duration, outcome, warnings } => {
             let done = if *outcome == "partial" { yellow("done in part") } else { done(step.action).to_owned() };
             let mut line = named(green("✓"), &step.address, format!("{done}{}", took(duration)))?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::resilience::Policy;
+
 use super::stack::{ProviderBlock, ProviderProgram, ResourceBlock, Stack};
 
 impl Stack {
@@ -26,6 +28,15 @@ impl Stack {
                 Some((shorter, _)) => prefix = shorter,
                 None => return prefix.into(),
             }
+        }
+    }
+
+    /// What is done about failures of calls to a configuration of a provider, and how much is asked of it at once.
+    pub fn policy(&self, name: &str) -> Policy {
+        let policy = Policy::default().with(&self.settings.resilience);
+        match self.providers.get(name) {
+            Some(provider) => policy.with(&provider.resilience),
+            None => policy,
         }
     }
 

@@ -11,6 +11,7 @@ use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
+use crate::resilience;
 use crate::span::Span;
 
 /// One desired state: a directory with `retrue.toml`, all its files read as one.
@@ -43,7 +44,7 @@ pub struct Stack {
 }
 
 /// The keys of `[stack]` that steer how retrue works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// When deletions happen.
     pub deletes: DeleteOrder,
@@ -51,11 +52,18 @@ pub struct Settings {
     pub keep: Duration,
     /// Where the store is, if not in `.retrue` of the stack. Relative to the stack.
     pub store_path: Option<PathBuf>,
+    /// What is done about failures of calls, and how much is asked for at once, as far as it is written for all.
+    pub resilience: resilience::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { deletes: DeleteOrder::Last, keep: Duration::from_secs(30 * 24 * 60 * 60), store_path: None }
+        Settings {
+            deletes: DeleteOrder::Last,
+            keep: Duration::from_secs(30 * 24 * 60 * 60),
+            store_path: None,
+            resilience: Default::default(),
+        }
     }
 }
 
@@ -159,6 +167,8 @@ pub struct ProviderBlock {
     pub type_name: Arc<str>,
     /// Where its program is to be had, for one that is not built in.
     pub program: Option<ProviderProgram>,
+    /// What is done about failures of its calls, and how much is asked for at once, as far as it is written.
+    pub resilience: resilience::Settings,
     /// What is configured, a table.
     pub body: Expression,
 }

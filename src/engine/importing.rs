@@ -15,7 +15,6 @@ use crate::saga::journal::Entry;
 use crate::saga::state::{generation_key, object_key};
 use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, codes};
 use crate::store::Write;
-use crate::survey::calls::within;
 use crate::survey::{Calls, Configured, Records, importing};
 
 impl Session {
@@ -110,9 +109,7 @@ impl Session {
             effect: None,
             planned: Value::null(Type::Dynamic),
         };
-        let image = within(capability.time_limits.update, "image", configured.provider.image(&context, request))
-            .await
-            .map_err(|error| problem(error.to_string()))?;
+        let image = configured.provider.image(&context, request).await.map_err(|error| problem(error.to_string()))?;
         let empty = Block::default();
         let block = configured.schema.resources.get(step.type_name.as_ref()).map_or(&empty, |schema| &schema.block);
         let marked = |state: Value| mark_planned(block, state, Some(&config));

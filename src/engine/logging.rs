@@ -25,6 +25,9 @@ impl RunEvent {
                 [code = %error.code, category = %error.category, error = %error.message, wait_ms = milliseconds(*after),],
                 "step is tried again"
             ),
+            RunEventKind::StepHeld { step, reason, after } => {
+                step!(run, step, [reason = %reason, wait_ms = milliseconds(*after),], "step is held back");
+            }
             RunEventKind::StepFinished { step, duration, outcome, .. } => {
                 step!(run, step, [duration_ms = milliseconds(*duration), outcome,], "step finished");
             }

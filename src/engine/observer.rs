@@ -58,6 +58,15 @@ pub enum RunEventKind {
         /// After how long.
         after: Duration,
     },
+    /// A step does not begin, because nothing is sent where it would be: it did not work the last times.
+    StepHeld {
+        /// The step.
+        step: StepRef,
+        /// Where.
+        reason: String,
+        /// When somebody tries next.
+        after: Duration,
+    },
     /// A step ended, and something is there (or gone) as it should be.
     StepFinished {
         /// The step.

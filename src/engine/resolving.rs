@@ -232,7 +232,7 @@ impl Session {
             let context = calls.context(address, limit);
             let request =
                 retrue_provider_api::ImportRequest { type_name: address.type_name().to_owned(), id: id.to_owned() };
-            Ok::<_, Infallible>(within(limit, "import", configured.provider.import(&context, request)).await)
+            Ok::<_, Infallible>(configured.provider.import(&context, request).await)
         };
         // What a person sees already, a read may not show yet.
         let seen =

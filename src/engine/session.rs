@@ -166,7 +166,7 @@ impl Session {
                 }
             }
             let providers = if nothing_open {
-                Providers::default()
+                Providers::new(&self.options.process_environment)
             } else {
                 self.providers_of(&history).await.map_err(Failure::one)?
             };
@@ -317,7 +317,7 @@ impl Session {
         give_again(&mut plan, &given).map_err(Failure::one)?;
         let calls = Calls::reading(cancellation.soft.clone());
         let Options { directory, process_environment, .. } = &self.options;
-        let mut providers = Providers::default();
+        let mut providers = Providers::new(process_environment);
         for (name, instance) in &plan.providers {
             let (name, instance) = (Arc::clone(name), instance.clone());
             let done = match instance.again {

@@ -14,6 +14,7 @@ use crate::plan::model::{
     PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, Step,
     StepId,
 };
+use crate::resilience::Policy;
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
 /// The name of the format, with its version.
@@ -195,6 +196,8 @@ struct ProviderV1 {
     again: Option<PendingV1>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     late: bool,
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
+    policy: Policy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -403,6 +406,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                     sources: instance.sources.clone(),
                     again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
                     late: instance.late,
+                    policy: instance.policy.clone(),
                 };
                 (Arc::clone(name), form)
             })
@@ -524,6 +528,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     sources: instance.sources,
                     again: instance.again.map(|again| wake_pending(again, seal)).transpose()?,
                     late: instance.late,
+                    policy: instance.policy,
                 };
                 Ok((name, woken))
             })

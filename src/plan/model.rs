@@ -9,6 +9,7 @@ use retrue_provider_api::{Path, Private, Reversibility, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
+use crate::resilience::Policy;
 use crate::rest::RestingValue;
 
 /// A whole plan.
@@ -491,6 +492,8 @@ pub struct ProviderInstance {
     pub again: Option<Pending>,
     /// It is configured while applying, once what it depends on is done.
     pub late: bool,
+    /// What is done about failures of its calls, and how much is asked for at once.
+    pub policy: Policy,
 }
 
 /// Something ephemeral, by how it is opened.

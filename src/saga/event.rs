@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, BlockAddress};
 use crate::plan::file::{EphemeralV1, PendingV1};
 use crate::plan::{ProviderOrigin, StepEffect, StepId};
+use crate::resilience::Policy;
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
 use crate::saga::object::{RestingImage, RestingObject};
@@ -237,6 +238,9 @@ pub struct JournaledProvider {
     /// The whole configuration as an expression, where parts of it are ephemeral.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<PendingV1>,
+    /// What is done about failures of its calls: it holds for an undo, too.
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
+    pub policy: Policy,
 }
 
 /// See [`Event::RunFinished`].

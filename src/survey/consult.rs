@@ -18,7 +18,7 @@ use crate::rest::redacted;
 use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
-use crate::survey::calls::{Calls, within};
+use crate::survey::calls::Calls;
 use crate::survey::importing::{self, Wanted};
 use crate::survey::providers::{Configured, attribute_span, told};
 
@@ -151,7 +151,7 @@ async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -
     let limit = capability.time_limits.read;
     let context = calls.context(&question.address, limit);
     let request = FindRequest { type_name: type_name.to_owned(), config: question.config.clone(), marker: None };
-    match within(limit, "find", question.provider.find(&context, request)).await {
+    match question.provider.find(&context, request).await {
         Ok(Found::None) => World::Absent,
         Ok(Found::One(observed)) => World::Present(observed),
         Ok(Found::Many(found)) => World::Many(found.len()),
@@ -190,9 +190,7 @@ async fn plan(
         proposed,
         prior_private,
     };
-    let response = within(limit, "plan", question.provider.plan(&context, request))
-        .await
-        .map_err(|error| question.problem(&error))?;
+    let response = question.provider.plan(&context, request).await.map_err(|error| question.problem(&error))?;
     if let Some(reason) = &response.deferred {
         let error = ProviderError::new(Category::Validation, "plan", format!("it cannot be planned yet: {reason}"));
         return Err(question.problem(&error));
@@ -321,7 +319,7 @@ pub(super) async fn consult_end(
         proposed: Value::null(Type::Dynamic),
         prior_private: private,
     };
-    let response = within(limit, "plan", provider.plan(&context, request)).await.map_err(|error| {
+    let response = provider.plan(&context, request).await.map_err(|error| {
         let told = redacted(&error.to_string(), &[&recorded.config, &recorded.attributes]);
         Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}"))
     })?;

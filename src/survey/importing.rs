@@ -12,7 +12,7 @@ use crate::expression::{TargetKey, evaluate};
 use crate::plan::codes;
 use crate::rest::redacted;
 use crate::span::Span;
-use crate::survey::calls::{Calls, within};
+use crate::survey::calls::Calls;
 use crate::survey::expand::{Expanded, repeated_scope};
 use crate::survey::providers::Configured;
 use crate::survey::record::Records;
@@ -169,7 +169,9 @@ pub async fn find(
     let context = calls.context(address, limit);
     let request = ImportRequest { type_name: type_name.to_owned(), id: id.to_owned() };
     let secrets = [&configured.instance.config.value];
-    let found = within(limit, "import", configured.provider.import(&context, request))
+    let found = configured
+        .provider
+        .import(&context, request)
         .await
         .map_err(|error| redacted(&format!("`{id}` cannot be imported: {error}"), &secrets))?;
     let (mut of_type, others): (Vec<Imported>, Vec<Imported>) =

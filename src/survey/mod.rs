@@ -23,7 +23,6 @@ mod recorded;
 pub mod refresh;
 mod scope;
 mod targets;
-mod traced;
 mod walk;
 
 pub use calls::Calls;

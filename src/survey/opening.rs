@@ -16,6 +16,7 @@ use crate::expression::{Expression, Root};
 use crate::graph::{Graph, Node};
 use crate::plan::{Action, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
+use crate::resilience::Traced;
 use crate::rest::redacted;
 use crate::span::Span;
 use crate::survey::calls::Calls;
@@ -23,9 +24,11 @@ use crate::survey::calls::within;
 use crate::survey::functions::Functions;
 use crate::survey::opened::Opener;
 use crate::survey::pending::alone;
-use crate::survey::providers::{Configured, OPENING_WITHIN, Providers, attribute_span, refused};
+use crate::survey::providers::{OPENING_WITHIN, Providers, attribute_span, refused};
 use crate::survey::scope::{BlockScope, Known};
-use crate::survey::traced::Traced;
+
+/// A provider that was started, and its types.
+type Started = (Arc<dyn Provider>, Arc<ProviderSchema>);
 
 pub(super) async fn open(
     name: &str,
@@ -33,7 +36,7 @@ pub(super) async fn open(
     directory: &FilePath,
     environment: &BTreeMap<OsString, OsString>,
     span: Option<Span>,
-) -> Result<(Arc<dyn Provider>, Arc<ProviderSchema>), Diagnostic> {
+) -> Result<Started, Diagnostic> {
     let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
     let provider = Traced::wrap(name, provider);
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
@@ -103,7 +106,6 @@ async fn open_one(
 }
 
 /// What came of configuring.
-#[derive(Default)]
 pub(super) struct Configuring {
     pub(super) providers: Providers,
     /// How to open again what providers are configured with.
@@ -122,7 +124,8 @@ pub(super) async fn configure_all(
     calls: &Calls,
 ) -> Configuring {
     let stack = known.stack;
-    let mut done = Configuring::default();
+    let providers = Providers::new(known.environment());
+    let mut done = Configuring { providers, planned: Vec::new(), problems: Vec::new() };
     let undeclared: Vec<Arc<str>> =
         opened.keys().filter(|name| !stack.providers.contains_key(*name)).cloned().collect();
     let nodes = undeclared.into_iter().map(Node::Provider).chain(graph.order().cloned());
@@ -132,8 +135,13 @@ pub(super) async fn configure_all(
             Node::Provider(name) => {
                 let Some(opened) = opened.remove(&name) else { continue };
                 match configure_one(known, origins, &name, opened).await {
-                    Ok((configured, None)) => done.providers.insert(name, configured),
-                    Ok((types_only, Some(problem))) => done.providers.insert_unready(name, types_only, problem),
+                    Ok((started, instance, problem)) => {
+                        let configured = done.providers.guarded(&name, started, instance);
+                        match problem {
+                            None => done.providers.insert(name, configured),
+                            Some(problem) => done.providers.insert_unready(name, configured, problem),
+                        }
+                    }
                     Err(mut found) => done.problems.append(&mut found),
                 }
             }
@@ -167,10 +175,11 @@ async fn configure_one(
     origins: &BTreeMap<Arc<str>, Origin>,
     name: &Arc<str>,
     opened: Opened,
-) -> Result<(Configured, Option<Diagnostic>), Vec<Diagnostic>> {
+) -> Result<(Started, ProviderInstance, Option<Diagnostic>), Vec<Diagnostic>> {
     let stack: &Stack = known.stack;
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
+    let policy = stack.policy(name);
     let Opened { provider, schema, type_name, origin } = opened;
     let empty = Expression::table(Vec::new(), Span::default());
     let body = block.map_or(&empty, |block| &block.body);
@@ -185,8 +194,9 @@ async fn configure_one(
             sources: BTreeMap::new(),
             again: Some(alone(body, &scope)),
             late: true,
+            policy,
         };
-        return Ok((Configured { provider, schema, instance }, Some(problem)));
+        return Ok(((provider, schema), instance, Some(problem)));
     }
     let (plain, _) = config.clone().unmark_deep();
     let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
@@ -216,8 +226,9 @@ async fn configure_one(
         config: PlannedValue::known(mark_secret(config, &schema)),
         sources,
         late: false,
+        policy,
     };
-    Ok((Configured { provider, schema, instance }, None))
+    Ok(((provider, schema), instance, None))
 }
 
 /// Marks whatever is not known to be harmless.

@@ -12,6 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
 use crate::registry;
+use crate::resilience::{Guard, Layered, Resilience};
 use crate::rest::redacted;
 use crate::saga::ProviderRef;
 use crate::span::Span;
@@ -32,9 +33,23 @@ pub struct Configured {
     pub schema: Arc<ProviderSchema>,
     /// What it was configured with.
     pub instance: ProviderInstance,
+    /// What stands between us and it.
+    pub guard: Arc<Guard>,
 }
 
 impl Configured {
+    /// A provider that was started, behind its guard.
+    fn new(
+        name: &Arc<str>,
+        (provider, schema): (Arc<dyn Provider>, Arc<ProviderSchema>),
+        instance: ProviderInstance,
+        run: &Arc<Resilience>,
+    ) -> Self {
+        let guard = Guard::new(Arc::clone(name), &instance.provider, instance.policy.clone(), Arc::clone(run));
+        let guard = Arc::new(guard);
+        Configured { provider: Layered::wrap(Arc::clone(&guard), provider), schema, instance, guard }
+    }
+
     /// How objects that it makes name it, under the name of the instance.
     pub fn recorded_as(&self, instance: &str) -> ProviderRef {
         let program = self.instance.origin.as_ref();
@@ -48,8 +63,10 @@ impl Configured {
 }
 
 /// All configured providers by the name of the instance, and what was opened with them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Providers {
+    /// What all of them share.
+    resilience: Arc<Resilience>,
     ready: BTreeMap<Arc<str>, Configured>,
     /// Those whose configuration is not known yet.
     unready: BTreeMap<Arc<str>, Unready>,
@@ -67,7 +84,21 @@ struct Unready {
     late: Arc<OnceLock<Configured>>,
 }
 
+/// The variable of the environment that says what is left to chance: with the same number, waits are the same.
+pub const JITTER_SEED: &str = "RETRUE_JITTER_SEED";
+
 impl Providers {
+    /// None yet.
+    pub fn new(environment: &BTreeMap<OsString, OsString>) -> Self {
+        let seed = environment.get(&OsString::from(JITTER_SEED)).and_then(|seed| seed.to_str()?.parse().ok());
+        Providers {
+            resilience: Arc::new(Resilience::new(seed)),
+            ready: BTreeMap::new(),
+            unready: BTreeMap::new(),
+            ephemerals: Arc::default(),
+        }
+    }
+
     /// One instance.
     pub fn get(&self, name: &str) -> Option<&Configured> {
         self.ready.get(name).or_else(|| {
@@ -109,14 +140,14 @@ impl Providers {
         let Some(unready) = self.unready.get(name).filter(|unready| unready.late.get().is_none()) else {
             return Ok(());
         };
-        let Configured { provider, schema, .. } = unready.types_only.clone();
+        let Configured { provider, schema, guard, .. } = unready.types_only.clone();
         let config = instance.config.value.clone().unmark_deep().0;
         let secrets = [&instance.config.value];
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         within(OPENING_WITHIN, "configure", provider.configure(request))
             .await
             .map_err(|error| refused(name, &redacted(&error.to_string(), &secrets), None))?;
-        let _ = unready.late.set(Configured { provider, schema, instance });
+        let _ = unready.late.set(Configured { provider, schema, instance, guard });
         Ok(())
     }
 
@@ -134,10 +165,10 @@ impl Providers {
         if self.get(&name).is_some() {
             return Ok(());
         }
-        let (provider, schema) =
-            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let opened = open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
         let problem = refused(&name, "its configuration is not known yet", None);
-        self.insert_unready(name, Configured { provider, schema, instance }, problem);
+        let types_only = self.guarded(&name, opened, instance);
+        self.insert_unready(name, types_only, problem);
         Ok(())
     }
 
@@ -155,6 +186,16 @@ impl Providers {
     pub fn all_ready(&self) -> impl Iterator<Item = (&Arc<str>, &Configured)> {
         let late = self.unready.iter().filter_map(|(name, unready)| Some((name, unready.late.get()?)));
         self.ready.iter().chain(late)
+    }
+
+    /// A started provider of these, behind its guard.
+    pub(super) fn guarded(
+        &self,
+        name: &Arc<str>,
+        opened: (Arc<dyn Provider>, Arc<ProviderSchema>),
+        instance: ProviderInstance,
+    ) -> Configured {
+        Configured::new(name, opened, instance, &self.resilience)
     }
 
     /// Adds an instance.
@@ -200,7 +241,8 @@ impl Providers {
         within(OPENING_WITHIN, "configure", provider.configure(request))
             .await
             .map_err(|error| refused(&name, &error.to_string(), None))?;
-        self.ready.insert(name, Configured { provider, schema, instance });
+        let configured = self.guarded(&name, (provider, schema), instance);
+        self.ready.insert(name, configured);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::plan::ObjectKey;
 use crate::plan::decide::World;
 use crate::rest::redacted;
 use crate::saga::RecordedObject;
-use crate::survey::calls::{Calls, within};
+use crate::survey::calls::Calls;
 use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 use crate::survey::record::Records;
@@ -96,7 +96,7 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
     let limit = capability.time_limits.read;
     let look = || async {
         let context = calls.context(address, limit);
-        within(limit, "read", configured.provider.read(&context, request.clone())).await
+        configured.provider.read(&context, request.clone()).await
     };
     // What was made a moment ago may not show yet: it is gone when it is still not there after the time in
     // which its type settles. Believed too early, it would be made a second time.

@@ -359,7 +359,12 @@ impl<'a> Known<'a> {
         self.locals.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn environment(&self, name: &str, span: Span) -> Result<Value, EvalError> {
+    /// The environment of the process.
+    pub(super) fn environment(&self) -> &'a BTreeMap<OsString, OsString> {
+        self.environment
+    }
+
+    fn variable_of_environment(&self, name: &str, span: Span) -> Result<Value, EvalError> {
         match self.environment.get(&OsString::from(name)).map(|value| value.to_str()) {
             Some(Some(value)) => {
                 self.environment_read
@@ -446,7 +451,7 @@ impl Scope for BlockScope<'_> {
                     .hint("it stands only in postconditions")),
             },
             Root::PathStack => Ok(Value::from(self.known.stack.directory.to_string_lossy().into_owned())),
-            Root::Env(name) => self.known.environment(name, span),
+            Root::Env(name) => self.known.variable_of_environment(name, span),
         }
     }
 

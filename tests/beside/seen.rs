@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde_json::map::Entry;
 use serde_json::{Map, Value as Json, json};
 
 /// A step as one document: `plan`, `state`, `outputs`, `world`, and how it ended.
@@ -94,13 +95,25 @@ impl Names {
                 Json::Array(items)
             }
             Json::Object(entries) => {
-                let kept = entries.iter().filter(|(key, value)| !value.is_null() && *key != MARKER);
-                kept.map(|(key, value)| {
+                let mut comparable = Map::new();
+                for (key, value) in entries {
+                    if value.is_null() || key == MARKER || is_only_marker(value) {
+                        continue;
+                    }
                     let value =
                         if ACCIDENTS.contains(&key.as_str()) { json!("<made up>") } else { self.comparable(value) };
-                    (self.steady(key), value)
-                })
-                .collect()
+                    match comparable.entry(self.steady(key)) {
+                        Entry::Vacant(free) => {
+                            free.insert(value);
+                        }
+                        // Two ids of one name, of an object and of the one that it replaced.
+                        Entry::Occupied(mut taken) => {
+                            let both = self.comparable(&json!([taken.get(), value]));
+                            taken.insert(both);
+                        }
+                    }
+                }
+                Json::Object(comparable)
             }
             Json::String(text) => match serde_json::from_str(text) {
                 Ok(inner @ (Json::Object(_) | Json::Array(_))) => json!({"<json>": self.comparable(&inner)}),
@@ -109,6 +122,11 @@ impl Names {
             other => other.clone(),
         }
     }
+}
+
+/// Whether a list has nothing in it but the marker: without it there is no list.
+fn is_only_marker(value: &Json) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(|item| item["Key"] == MARKER))
 }
 
 /// What is of the moment, and nobody could recognise by its form.

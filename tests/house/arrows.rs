@@ -9,24 +9,41 @@ const GROUND: &[&str] = &["address", "clock", "crash", "crash_point", "diagnosti
 
 /// Each room, and the rooms that it may name.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cli", &["apply", "config", "engine", "graph", "migrate", "plan", "reconcile", "registry", "saga", "store"]),
+    (
+        "cli",
+        &[
+            "apply",
+            "config",
+            "engine",
+            "graph",
+            "migrate",
+            "plan",
+            "reconcile",
+            "registry",
+            "resilience",
+            "saga",
+            "store",
+        ],
+    ),
     (
         "engine",
         &["apply", "config", "expression", "migrate", "plan", "reconcile", "registry", "saga", "store", "survey"],
     ),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
-    ("apply", &["engine", "expression", "plan", "saga", "store", "survey"]),
-    ("survey", &["config", "expression", "graph", "plan", "registry", "saga"]),
+    ("apply", &["engine", "expression", "plan", "resilience", "saga", "store", "survey"]),
+    ("survey", &["config", "expression", "graph", "plan", "registry", "resilience", "saga"]),
     ("reconcile", &["plan"]),
     // Plan reads what is recorded, the saga writes down what steps are called.
-    ("plan", &["saga"]),
-    ("saga", &["plan", "store"]),
+    ("plan", &["resilience", "saga"]),
+    ("saga", &["plan", "resilience", "store"]),
     // What functions there are, and what a stack's files are called.
     ("migrate", &["config", "expression"]),
     // `validate` looks for circles, the graph is built from a stack.
-    ("config", &["expression", "graph"]),
+    ("config", &["expression", "graph", "resilience"]),
     ("graph", &["config", "expression"]),
     ("expression", &[]),
+    // Wraps any provider, whoever calls it.
+    ("resilience", &[]),
     ("store", &[]),
     // Plans and journals say which program a provider is.
     ("registry", &["config", "plan"]),

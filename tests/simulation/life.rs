@@ -103,7 +103,7 @@ fn options(directory: &Path, parallelism: usize) -> Options {
         vars: Vec::new(),
         var_files: Vec::new(),
         parallelism,
-        process_environment: BTreeMap::from([("RETRUE_KEY".into(), key)]),
+        process_environment: BTreeMap::from([("RETRUE_KEY".into(), key), ("RETRUE_JITTER_SEED".into(), "1".into())]),
         actor: "simulated".into(),
     }
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use retrue_provider_api::{
-    Applied, Category, Change, Effect, Image, Observed, Outcome, Path, Private, ProviderError, ReadRequest, Type,
-    Value, canonical_bytes,
+    Applied, Change, Effect, Image, Observed, Outcome, Path, Private, ReadRequest, Type, Value, canonical_bytes,
 };
 use tokio::time::Instant;
 
@@ -19,7 +18,6 @@ use crate::rest::redacted;
 use crate::saga::journal::Entry;
 use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, StepEnd};
 use crate::store::Write;
-use crate::survey::calls::within;
 
 use super::compare::differing_known;
 use super::*;
@@ -35,7 +33,10 @@ impl Executor<'_> {
             type_name: step.type_name.to_string(),
             config: ready.config.clone().unmark_deep().0,
         };
-        let state = within(limit, "read", ready.configured.provider.read_data(&context, request))
+        let state = ready
+            .configured
+            .provider
+            .read_data(&context, request)
             .await
             .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let state = mark_planned(&ready.schema.block, state, Some(&ready.config));
@@ -119,18 +120,7 @@ impl Executor<'_> {
             identity: observed.as_ref().and_then(|observed| observed.identity.clone()),
             restore,
         };
-        let apply = ready.configured.provider.apply(&context, change);
-        let outcome = match tokio::time::timeout(limit + GRACE, apply).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown {
-                error: ProviderError::new(
-                    Category::TimeOut,
-                    step.id.effect.word(),
-                    format!("no answer within {} s", limit.as_secs()),
-                ),
-                best_known: None,
-            },
-        };
+        let outcome = ready.configured.provider.apply(&context, change).await;
         crash_point!("apply/effect/after");
         // CRASH: the effect happened, and nothing says so: recovery looks at the world.
         let result = self.end(ready, effect, outcome, template, &planned_plain).await?;
@@ -282,7 +272,7 @@ impl Executor<'_> {
             };
             let limit = ready.capability.time_limits.read;
             let context = self.call(ready, 1, "", limit);
-            let differing = match within(limit, "read", ready.configured.provider.read(&context, request)).await {
+            let differing = match ready.configured.provider.read(&context, request).await {
                 Ok(Some(observed)) => differing_known(&ready.schema.block, planned, &observed.state),
                 Ok(None) => vec![Path::root()],
                 // What cannot be read now is seen by the next reconcile.

@@ -13,19 +13,15 @@ use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSche
 use tokio::time::Instant;
 
 use crate::apply::codes;
-use crate::apply::context::{Call, Caller, failure, wait_after};
+use crate::apply::context::{Call, Caller, failed, failure};
 use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Step, StepEffect, StepId};
+use crate::resilience::{Held, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
 use crate::survey::providers::{Configured, Providers};
-
-/// How many times a step is tried when its failure may pass.
-const MAXIMUM_ATTEMPTS: u32 = 4;
-/// How much longer than its deadline a call may take before it is given up.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How a step ended, for the run.
 #[derive(Debug)]
@@ -109,8 +105,29 @@ impl Executor<'_> {
     ///
     /// An error means that the journal cannot be written, and the run has to stop.
     pub(super) async fn run(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
-        let mut attempt = 1;
+        let guard = self.providers.get(&step.provider).map(|configured| &*configured.guard);
+        let cancellation = &self.caller.cancellation.soft;
+        let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
+        let first = Instant::now();
         loop {
+            if let Some(guard) = guard.filter(|_| step.id.effect.is_external() || step.id.effect == StepEffect::Read) {
+                let hold = |held: &Held| {
+                    let after = held.until.saturating_duration_since(Instant::now());
+                    let (step, reason) = (self.reference(step, attempt, ""), held.to_string());
+                    self.caller.tell(RunEventKind::StepHeld { step, reason, after });
+                };
+                if let Err(held) = guard.admit(&step.type_name, &mut patience, cancellation, hold).await {
+                    let result = StepResult::NotApplied(StepFailure {
+                        code: codes::PROVIDER.into(),
+                        category: Category::Transient,
+                        message: held.to_string(),
+                        retryable: false,
+                        retry_after: None,
+                    });
+                    self.tell_end(self.reference(step, attempt, ""), first.elapsed(), &result);
+                    return Ok(result);
+                }
+            }
             let began = Instant::now();
             let (result, reference) = match self.attempt(step, recorded, attempt).await {
                 Ok(done) => done,
@@ -122,19 +139,23 @@ impl Executor<'_> {
                 }
             };
             let duration = began.elapsed();
-            if let StepResult::NotApplied(failure) = &result
-                && failure.retryable
-                && attempt < MAXIMUM_ATTEMPTS
-                && !self.caller.cancellation.soft.is_cancelled()
+            if let (StepResult::NotApplied(failure), Some(guard), false) = (&result, guard, cancellation.is_cancelled())
             {
-                let wait = wait_after(failure, attempt);
-                self.caller.tell(RunEventKind::StepRetrying { step: reference, error: failure.clone(), after: wait });
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = self.caller.cancellation.soft.cancelled() => {}
+                let failed = failed(failure);
+                // What is held back until the other side works again has not failed.
+                if guard.waits_instead(&step.type_name, failed) {
+                    continue;
                 }
-                attempt += 1;
-                continue;
+                if let Some(wait) = guard.again(&mut waits, failed, attempt, first.elapsed()) {
+                    let error = failure.clone();
+                    self.caller.tell(RunEventKind::StepRetrying { step: reference, error, after: wait });
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = cancellation.cancelled() => {}
+                    }
+                    attempt += 1;
+                    continue;
+                }
             }
             self.tell_end(reference, duration, &result);
             return Ok(result);

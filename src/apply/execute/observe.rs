@@ -7,7 +7,6 @@ use crate::plan::compare::fingerprint;
 use crate::plan::marks::mark_planned;
 use crate::plan::{ExistingObject, ObjectKey};
 use crate::saga::RecordedObject;
-use crate::survey::calls::within;
 
 use super::*;
 
@@ -29,7 +28,7 @@ impl Executor<'_> {
         let limit = ready.capability.time_limits.read;
         let context = self.call(ready, 1, "", limit);
         let request = FindRequest { type_name: step.type_name.to_string(), config, marker };
-        match within(limit, "find", ready.configured.provider.find(&context, request)).await {
+        match ready.configured.provider.find(&context, request).await {
             Ok(Found::None) => Ok(()),
             Ok(Found::One(_) | Found::Many(_)) => {
                 let code = match step.existing {
@@ -65,7 +64,10 @@ impl Executor<'_> {
             ),
         };
         let request = ReadRequest { type_name: step.type_name.to_string(), state, config, private, identity };
-        let found = within(limit, "read", ready.configured.provider.read(&context, request))
+        let found = ready
+            .configured
+            .provider
+            .read(&context, request)
             .await
             .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let moved = |what: &str| {
@@ -98,7 +100,10 @@ impl Executor<'_> {
             effect,
             planned: ready.planned.clone().unmark_deep().0,
         };
-        let image = within(limit, "image", ready.configured.provider.image(&context, request))
+        let image = ready
+            .configured
+            .provider
+            .image(&context, request)
             .await
             .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         Ok(Image { state: mark_planned(&ready.schema.block, image.state, Some(&step.observed)), ..image })

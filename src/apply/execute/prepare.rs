@@ -5,7 +5,6 @@ use retrue_provider_api::{Category, Path, PlanRequest, TypeSchema, Value, propos
 use crate::apply::codes;
 use crate::plan::marks::mark_planned;
 use crate::plan::{Step, StepEffect};
-use crate::survey::calls::within;
 use crate::survey::conditions::holds;
 
 use super::compare::first_broken;
@@ -70,7 +69,10 @@ impl Executor<'_> {
             proposed,
             prior_private: step.observed_private.clone(),
         };
-        let response = within(limit, "plan", ready.configured.provider.plan(&context, request))
+        let response = ready
+            .configured
+            .provider
+            .plan(&context, request)
             .await
             .map_err(|error| stop_provider(&error, &ready.secrets()))?;
         let planned = step.planned.clone().unmark_deep().0;

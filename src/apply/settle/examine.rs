@@ -13,7 +13,6 @@ use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, StepEffect};
 use crate::saga::history::StepHistory;
 use crate::saga::{ObjectStatus, RecordedObject, ResolvedOutcome};
-use crate::survey::calls::within;
 use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 
@@ -60,7 +59,7 @@ pub async fn examine(caller: &Caller<'_>, step: &StepHistory, providers: &Provid
         private: scene.prior.as_ref().map(|prior| prior.private.clone()).unwrap_or_default(),
         identity: None,
     };
-    if let Err(error) = within(limit, "recover", scene.configured.provider.recover(&context, request)).await {
+    if let Err(error) = scene.configured.provider.recover(&context, request).await {
         return Verdict::CannotTell(format!("what it left behind cannot be removed: {error}"));
     }
     if scene.capability.by_processes && !step.has_child {
@@ -165,7 +164,7 @@ async fn look(caller: &Caller<'_>, scene: &Scene<'_>, generation: u64) -> Result
             marker: marker.clone(),
         };
         let context = context(caller, scene, limit);
-        match within(limit, "find", scene.configured.provider.find(&context, request)).await {
+        match scene.configured.provider.find(&context, request).await {
             Ok(Found::One(observed)) => Ok(Some(*observed)),
             Ok(Found::None) => Ok(None),
             Ok(Found::Many(found)) => Err(format!("{} things could be it", found.len())),
@@ -225,9 +224,7 @@ async fn read(caller: &Caller<'_>, scene: &Scene<'_>) -> Result<Option<Observed>
         private: prior.map(|prior| prior.private.clone()).unwrap_or_default(),
         identity: prior.and_then(|prior| prior.identity.clone()),
     };
-    within(limit, "read", scene.configured.provider.read(&context, request))
-        .await
-        .map_err(|error| format!("it cannot be read: {error:#}"))
+    scene.configured.provider.read(&context, request).await.map_err(|error| format!("it cannot be read: {error:#}"))
 }
 
 async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {

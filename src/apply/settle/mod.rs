@@ -76,7 +76,7 @@ pub struct Outside<'a> {
 pub async fn providers_of(history: &RunHistory, outside: &Outside<'_>) -> Result<Providers, Diagnostic> {
     let Outside { seal, directory, environment, .. } = *outside;
     let sealed = |error: crate::rest::UnsealError| Diagnostic::error(codes::SEALED, error.to_string());
-    let mut providers = Providers::default();
+    let mut providers = Providers::new(environment);
     let mut late = Vec::new();
     for (name, journaled) in &history.started.providers {
         let mut instance = instance_of(journaled, seal, outside.sources)?;
@@ -115,6 +115,7 @@ pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvi
         config: crate::rest::RestingValue::new(&value, seal),
         sources: instance.sources.clone(),
         again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
+        policy: instance.policy.clone(),
     }
 }
 
@@ -143,6 +144,7 @@ fn instance_of(
             .transpose()
             .map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?,
         late: false,
+        policy: journaled.policy.clone(),
     })
 }
 

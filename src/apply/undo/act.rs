@@ -1,7 +1,5 @@
 //! The three inverses: a create is undone by a delete, an update by an update, a delete by a create.
 
-use std::time::Duration;
-
 use retrue_provider_api::{
     Applied, Category, Change, Effect, FindRequest, Findable, Found, Image, Observed, Outcome, Path, Private,
     ProviderError, Reversibility, Type, Value,
@@ -12,11 +10,7 @@ use crate::apply::context::failure;
 use crate::apply::undo::record::{followed, lost, made_again, overlay, settable};
 use crate::apply::undo::scene::{Scene, stuck};
 use crate::saga::{ObjectStatus, RecordedObject, StepFailure, codes};
-use crate::survey::calls::within;
 use crate::survey::patiently;
-
-/// How much longer than its deadline a call may take before it is given up.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// An undo that was carried out.
 pub(super) struct Done {
@@ -67,14 +61,7 @@ impl Scene<'_> {
         let lifecycle = self.now.as_ref().or(self.prior.as_ref()).map(|object| &object.lifecycle);
         let limit = lifecycle.and_then(|lifecycle| lifecycle.timeout).unwrap_or(limit);
         let context = self.context(limit);
-        let apply = self.configured.provider.apply(&context, change);
-        let outcome = match tokio::time::timeout(limit + GRACE, apply).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown {
-                error: ProviderError::new(Category::TimeOut, "undo", format!("no answer within {} s", limit.as_secs())),
-                best_known: None,
-            },
-        };
+        let outcome = self.configured.provider.apply(&context, change).await;
         let failed = |error: &ProviderError| failure(codes::UNDO_STUCK, error, &self.secrets());
         match outcome {
             Outcome::Applied(applied) => Ok(applied),
@@ -303,7 +290,7 @@ impl Scene<'_> {
         let context = self.context(limit);
         let request =
             FindRequest { type_name: self.type_name().to_owned(), config: settable(self.schema, &image.state), marker };
-        match within(limit, "find", self.configured.provider.find(&context, request)).await {
+        match self.configured.provider.find(&context, request).await {
             Ok(Found::None) => Ok(None),
             Ok(Found::One(observed)) => Ok(Some(*observed)),
             Ok(Found::Many(found)) => Err(stuck(

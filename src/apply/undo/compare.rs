@@ -14,7 +14,6 @@ use crate::engine::RunEventKind;
 use crate::plan::StepId;
 use crate::saga::Event;
 use crate::saga::journal::{Entry, JournalError};
-use crate::survey::calls::within;
 use crate::survey::patiently;
 use crate::survey::providers::Providers;
 
@@ -89,7 +88,7 @@ async fn look(
             limit,
         });
         let request = crate::survey::refresh::read_request(address.type_name(), reader);
-        within(limit, "read", configured.provider.read(&context, request)).await
+        configured.provider.read(&context, request).await
     };
     let found = patiently(capability.settles_within, |found| differing(found).is_empty(), read).await.ok()?;
     Some(differing(&found))

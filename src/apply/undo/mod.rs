@@ -12,11 +12,12 @@ use retrue_provider_api::Value;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::apply::context::{Caller, Work, wait_after};
+use crate::apply::context::{Caller, Work, failed};
 use crate::apply::writes::{put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, StepEffect};
+use crate::resilience::Waits;
 use crate::saga::compensation::{Undo, inverse};
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::{Event, RecordedObject, RestingObject, State, StepFailure, UndoBegin, UndoEnd, UndoFailure};
@@ -29,9 +30,6 @@ pub(super) use self::compare::compare;
 pub(super) use self::examine::{Examined, examine};
 pub(super) use self::record::{Remade, follow, referred};
 pub(super) use self::scene::{Scene, Setting};
-
-/// How many times an undo is tried when its failure may pass.
-const MAXIMUM_ATTEMPTS: u32 = 4;
 
 /// Carries out undos.
 pub(super) struct Worker<'a> {
@@ -130,32 +128,32 @@ impl Worker<'_> {
         seen: &[Value],
         reference: &StepRef,
     ) -> Result<Done, Trouble> {
-        let mut attempt = 1;
+        let guard = &*scene.configured.guard;
+        let cancellation = &self.caller.cancellation.soft;
+        let (mut waits, mut attempt) = (Waits::default(), 1);
+        let first = Instant::now();
         loop {
             let done = match effect {
                 Some(StepEffect::Delete) => scene.undo_create(seen).await,
                 Some(StepEffect::Create) => scene.undo_delete().await,
                 _ => scene.undo_update(seen).await,
             };
-            match done {
-                Err(trouble)
-                    if trouble.failure.retryable
-                        && !trouble.in_doubt
-                        && trouble.object.is_none()
-                        && attempt < MAXIMUM_ATTEMPTS
-                        && !self.caller.cancellation.soft.is_cancelled() =>
-                {
-                    let after = wait_after(&trouble.failure, attempt);
-                    let step = StepRef { attempt, ..reference.clone() };
-                    self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
-                    tokio::select! {
-                        () = tokio::time::sleep(after) => {}
-                        () = self.caller.cancellation.soft.cancelled() => {}
-                    }
-                    attempt += 1;
+            let trouble = match done {
+                Err(trouble) if !trouble.in_doubt && trouble.object.is_none() && !cancellation.is_cancelled() => {
+                    trouble
                 }
                 done => return done,
+            };
+            let Some(after) = guard.again(&mut waits, failed(&trouble.failure), attempt, first.elapsed()) else {
+                return Err(trouble);
+            };
+            let step = StepRef { attempt, ..reference.clone() };
+            self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
+            tokio::select! {
+                () = tokio::time::sleep(after) => {}
+                () = cancellation.cancelled() => {}
             }
+            attempt += 1;
         }
     }
 

@@ -11,7 +11,6 @@ use crate::apply::undo::record::{Remade, before, follow, settable_difference};
 use crate::plan::ObjectKey;
 use crate::saga::history::StepHistory;
 use crate::saga::{RecordedObject, RestingObject, StepFailure, codes};
-use crate::survey::calls::within;
 use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
 
@@ -148,7 +147,9 @@ impl<'s> Scene<'s> {
         let limit = self.capability.time_limits.read;
         let context = self.context(limit);
         let request = crate::survey::refresh::read_request(self.type_name(), object);
-        within(limit, "read", self.configured.provider.read(&context, request))
+        self.configured
+            .provider
+            .read(&context, request)
             .await
             .map_err(|error| failure(apply_codes::PROVIDER, &error, &self.secrets()))
     }

@@ -122,6 +122,9 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             retry_after_ms: Some(after.as_millis()),
             ..line("step_retrying").step(step)
         },
+        RunEventKind::StepHeld { step, reason, after } => {
+            WireEvent { message: Some(reason), retry_after_ms: Some(after.as_millis()), ..line("step_held").step(step) }
+        }
         RunEventKind::StepFinished { step, duration, outcome, warnings } => WireEvent {
             outcome: Some(outcome),
             warnings: Some(warnings.as_slice()).filter(|warnings| !warnings.is_empty()),

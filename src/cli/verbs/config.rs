@@ -1,10 +1,11 @@
 //! `retrue config`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json, json};
 
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::json::value::Shown;
@@ -14,6 +15,7 @@ use crate::cli::render::value::named;
 use crate::cli::session::Session;
 use crate::config::DeleteOrder;
 use crate::engine::{self, Workspace};
+use crate::resilience::{Limits, Policy};
 use crate::store::KeySource;
 
 /// Show what is in force: variables, providers, settings
@@ -46,6 +48,63 @@ struct WireVariable {
 struct WireProvider {
     #[serde(rename = "type")]
     kind: String,
+    resilience: BTreeMap<&'static str, Json>,
+}
+
+/// What holds for the calls to a provider, by name: numbers as they are, and how long things take as people say it.
+fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
+    let time = |time: Duration| json!(people(time));
+    let limits = |limits: &Limits| {
+        let mut shown = Map::new();
+        if let Some(concurrency) = limits.concurrency {
+            shown.insert("concurrency".to_owned(), json!(concurrency));
+        }
+        if let Some(rate) = limits.rate {
+            shown.insert("rate".to_owned(), json!(rate.to_string()));
+        }
+        shown
+    };
+    let Policy { retry, budget, breaker, limits: all, types, time_outs } = policy;
+    let times = [
+        ("read", time_outs.read),
+        ("create", time_outs.create),
+        ("update", time_outs.update),
+        ("delete", time_outs.delete),
+    ];
+    let times = times.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), time(limit?))));
+    let mut shown = BTreeMap::from([
+        (
+            "retry",
+            json!({
+                "attempts": retry.attempts,
+                "first_wait": time(retry.first_wait),
+                "longest_wait": time(retry.longest_wait),
+                "within": time(retry.within),
+                "jitter": retry.jitter.word(),
+            }),
+        ),
+        ("budget", json!({"retries": budget.retries, "most": budget.most, "per_success": budget.per_success})),
+        (
+            "breaker",
+            json!({
+                "failures": breaker.failures,
+                "open_for": time(breaker.open_for),
+                "probes": breaker.probes,
+                "hold": time(breaker.hold),
+            }),
+        ),
+        ("time_outs", Json::Object(times.collect())),
+        ("types", types.iter().map(|(pattern, of)| (pattern.clone(), Json::Object(limits(of)))).collect()),
+    ]);
+    for (name, value) in limits(all) {
+        shown.insert(if name == "rate" { "rate" } else { "concurrency" }, value);
+    }
+    shown
+}
+
+/// A time as people say it, and as the format takes it.
+fn people(time: Duration) -> String {
+    jiff::SignedDuration::try_from(time).map(|time| format!("{time:#}")).unwrap_or_default()
 }
 
 /// Runs the verb.
@@ -76,10 +135,38 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
         screen.line(&bold("Providers:"));
         for (name, provider) in &document.providers {
             screen.line(&format!("  {}  {}", visible(name), dim(&format!("type {}", visible(&provider.kind)))));
+            for (name, value) in &provider.resilience {
+                for line in facts_of(name, value) {
+                    screen.words("    ", &visible(&line));
+                }
+            }
         }
     }
     session.console.data(&screen.finish());
     Ok(Exit::Done)
+}
+
+/// What is in force, a line for each subject.
+fn facts_of(name: &str, value: &Json) -> Vec<String> {
+    let Some(entries) = value.as_object() else { return vec![format!("{name} {}", plain(value))] };
+    let nested = entries.iter().filter_map(|(inner, value)| Some((inner, value.as_object()?)));
+    let nested = nested.map(|(inner, entries)| format!("{inner}: {}", list(entries)));
+    let flat: Map<String, Json> = entries
+        .iter()
+        .filter(|(_, value)| !value.is_object())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let own = (!flat.is_empty()).then(|| format!("{name}: {}", list(&flat)));
+    own.into_iter().chain(nested).collect()
+}
+
+fn list(entries: &Map<String, Json>) -> String {
+    let texts = entries.iter().map(|(name, value)| format!("{} {}", name.replace('_', " "), plain(value)));
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn variables(screen: &mut Screen, workspace: &Workspace) {
@@ -126,12 +213,15 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
             DeleteOrder::Last => "last",
             DeleteOrder::Graph => "graph",
         },
-        keep: jiff::SignedDuration::try_from(stack.settings.keep).map(|keep| format!("{keep:#}")).unwrap_or_default(),
+        keep: people(stack.settings.keep),
         variables: variables.collect(),
         providers: stack
             .providers
             .values()
-            .map(|provider| (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string() }))
+            .map(|provider| {
+                let resilience = resilience(&stack.policy(&provider.name));
+                (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
+            })
             .collect(),
     })
 }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::resilience::Resilience;
+
 /// `[stack]`
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub(super) struct Stack {
     keep: Option<String>,
     /// Where the state lives.
     store: Option<Store>,
+    /// What is done about failures of calls to all providers, and how much is asked for at once.
+    resilience: Option<Resilience>,
 }
 
 #[derive(JsonSchema)]

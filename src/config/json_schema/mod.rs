@@ -1,6 +1,7 @@
 //! The JSON Schema of the format, for editors: the fixed part and every type of every provider.
 
 mod format;
+mod resilience;
 mod tables;
 mod types;
 
@@ -25,7 +26,7 @@ pub fn json_schema(schemas: &Schemas) -> Json {
         "stack": reference::<format::Stack>(&mut generator),
         "variable": named(reference::<format::Variable>(&mut generator)),
         "local": { "type": "object", "description": "Named expressions." },
-        "provider": providers(schemas, &mut shared),
+        "provider": providers(schemas, reference::<resilience::Resilience>(&mut generator), &mut shared),
         "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator), &mut shared),
         "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator), &mut shared),
         "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator), &mut shared),
@@ -103,12 +104,13 @@ fn blocks(
 }
 
 /// `[provider.NAME]`: under the name of a provider what it takes; under any other name `type` is needed.
-fn providers(schemas: &Schemas, shared: &mut types::Shared) -> Json {
+fn providers(schemas: &Schemas, resilience: Json, shared: &mut types::Shared) -> Json {
     let names: Vec<&str> = schemas.iter().map(|(name, _)| name).collect();
     let kind = json!({ "type": "string", "examples": names, "description": "Which provider it configures." });
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut further = Map::from_iter([
         ("type".to_owned(), kind.clone()),
+        ("resilience".to_owned(), resilience),
         ("source".to_owned(), text("The address of one of Terraform's providers: `hashicorp/aws`.")),
         ("version".to_owned(), text("The versions that will do: `~> 3.39`.")),
         ("path".to_owned(), text("The program itself, relative to the stack.")),

@@ -9,9 +9,10 @@ use crate::config::codes;
 use crate::config::stack::{DependsOn, Lifecycle, Moved, ProviderBlock, ProviderProgram, Repetition, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
+use crate::resilience::Settings;
 use crate::span::Span;
 
-const PROVIDER_LATER: &[&str] = &["for_each", "resilience"];
+const PROVIDER_LATER: &[&str] = &["for_each"];
 /// Tables about a program of a provider; for what is built in they are attributes like any others.
 const PROVIDER_TABLES: &[&str] = &["errors", "recipes", "data_types"];
 const MOVED_KEYS: &[&str] = &["from", "to"];
@@ -71,6 +72,7 @@ impl Loader {
         let mut program = ProviderProgram { source: None, version: None, path: None, tables: Default::default() };
         let is_program = table.contains_key("source") || table.contains_key("path");
         let mut body = Vec::with_capacity(table.len());
+        let mut resilience = Settings::default();
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "type" => {
@@ -89,6 +91,7 @@ impl Loader {
                 word if is_program && PROVIDER_TABLES.contains(&word) => {
                     reader.provider_table(key, item, &mut program.tables);
                 }
+                "resilience" => resilience = reader.resilience(key, item),
                 later if PROVIDER_LATER.contains(&later) => {
                     reader.unknown_key(key, "of a provider", &[], PROVIDER_LATER);
                 }
@@ -110,8 +113,8 @@ impl Loader {
             );
         }
         let program = (program.source.is_some() || program.path.is_some()).then_some(program);
-        let provider =
-            ProviderBlock { name: Arc::clone(&name), span, type_name, program, body: Expression::table(body, span) };
+        let body = Expression::table(body, span);
+        let provider = ProviderBlock { name: Arc::clone(&name), span, type_name, program, resilience, body };
         insert(&mut self.stack.providers, name, provider, |provider| provider.span, "the provider", reader);
     }
 

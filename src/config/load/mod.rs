@@ -5,6 +5,7 @@ mod duration;
 mod imports;
 mod lifecycle;
 mod reader;
+mod resilience;
 mod settings;
 mod tables;
 mod value;

@@ -7,8 +7,7 @@ use crate::config::stack::DeleteOrder;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
-const KEYS: &[&str] = &["schema", "name", "deletes", "keep", "store"];
-const LATER: &[&str] = &["resilience"];
+const KEYS: &[&str] = &["schema", "name", "deletes", "keep", "store", "resilience"];
 const STORE_KEYS: &[&str] = &["path"];
 
 /// The version of the format that this program reads.
@@ -52,7 +51,8 @@ impl Loader {
                     }
                 }
                 "store" => self.store(reader, key, item),
-                _ => reader.unknown_key(key, "in `[stack]`", KEYS, LATER),
+                "resilience" => self.stack.settings.resilience = reader.resilience(key, item),
+                _ => reader.unknown_key(key, "in `[stack]`", KEYS, &[]),
             }
         }
         if !has_schema && reader.is_whole() {

@@ -150,3 +150,21 @@ fn speed() {
     let checked = start.elapsed() - before;
     eprintln!("load {loaded:?}, graph {:?} ({} nodes), check {checked:?}", ordered - loaded, graph.nodes().len());
 }
+
+#[test]
+fn resilience() {
+    snapshot!(table(&[
+        "[provider.aws.resilience]\nretries = 3\nretry = { attemps = 3 }\nbudget = { most = -1, per_success = 'x' }\n",
+        "[provider.aws.resilience]\nretry = { attempts = 0, first_wait = 3, jitter = 'some' }\nbreaker = { hold = 'soon' }\n",
+        "[provider.aws.resilience]\nconcurrency = 0\nrate = '20 per second'\ntime_outs = { raed = '1s' }\n",
+        "[provider.aws.resilience.types]\n'aws_[' = { rate = '5/s' }\naws_x = { limit = 3 }\n",
+    ]));
+    let stack = good(
+        "stack.schema = 1\n[provider.aws]\n[provider.aws.resilience]\nrate = '20/s'\nretry = { attempts = 7, jitter = 'decorrelated' }\n\
+         budget = { per_success = 1 }\ntypes = { 'aws_route53_*' = { rate = '5/s', concurrency = 2 } }\n[provider.other]\n",
+    );
+    let policy = stack.policy("aws");
+    assert_eq!((policy.retry.attempts, policy.limits.rate.unwrap().to_string()), (7, "20/s".into()));
+    assert_eq!(policy.types["aws_route53_*"].concurrency.unwrap().get(), 2);
+    assert!(stack.policy("other").is_default() && stack.policy("nobody").is_default());
+}

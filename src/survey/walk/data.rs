@@ -12,7 +12,6 @@ use crate::plan::{
     Action, Change, DataRead, ExistingObject, ObjectKey, PendingCondition, Provenance, Step, StepEffect, StepId, codes,
 };
 use crate::rest::RestingValue;
-use crate::survey::calls::within;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::instance_scope;
 use crate::survey::pending::{pending, planned_value};
@@ -36,7 +35,7 @@ impl<'a> Walk<'a> {
         let limit = candidate.block.lifecycle.timeout.unwrap_or(usual);
         let context = self.request.calls.context(&candidate.address, limit);
         let request = DataRequest { type_name: type_name.to_owned(), config };
-        within(limit, "read", provider.read_data(&context, request)).await.map(Some).map_err(|error| {
+        provider.read_data(&context, request).await.map(Some).map_err(|error| {
             let at = error
                 .path
                 .as_ref()

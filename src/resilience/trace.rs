@@ -13,7 +13,7 @@ use retrue_provider_api::{
 };
 
 /// A provider that tells what it is asked.
-pub(super) struct Traced {
+pub struct Traced {
     name: String,
     inner: Arc<dyn Provider>,
 }
@@ -29,7 +29,7 @@ struct Call<'c> {
 
 impl Traced {
     /// Wraps a provider.
-    pub(super) fn wrap(name: &str, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    pub fn wrap(name: &str, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(Traced { name: name.to_owned(), inner })
     }
 
@@ -224,7 +224,7 @@ mod tests {
             named.collect()
         };
         let contract = include_str!("../../providers/api/src/provider.rs");
-        let here = include_str!("traced.rs");
+        let here = include_str!("trace.rs");
         assert_eq!(verbs(contract, "pub trait Provider:", "\n}\n"), verbs(here, "impl Provider for Traced", "\n}\n"));
     }
 }

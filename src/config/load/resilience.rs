@@ -1,0 +1,144 @@
+//! `[stack.resilience]` and `[provider.NAME.resilience]`.
+
+use std::num::NonZeroU32;
+
+use super::reader::{Item, Key, Reader};
+use crate::config::codes;
+use crate::diagnostic::Diagnostic;
+use crate::resilience::{Jitter, Limits, Rate, Settings, pattern};
+
+const KEYS: &[&str] = &["retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
+const RETRY: &[&str] = &["attempts", "first_wait", "longest_wait", "within", "jitter"];
+const BUDGET: &[&str] = &["retries", "most", "per_success"];
+const BREAKER: &[&str] = &["failures", "open_for", "probes", "hold"];
+const TIME_OUTS: &[&str] = &["read", "create", "update", "delete"];
+const LIMITS: &[&str] = &["concurrency", "rate"];
+
+impl Reader<'_> {
+    /// What is done about failures, and how much is asked for at once.
+    pub(super) fn resilience(&mut self, key: &Key<'_>, item: &Item<'_>) -> Settings {
+        let mut settings = Settings::default();
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            match key.get_ref().as_ref() {
+                "retry" => self.retry(key, item, &mut settings),
+                "budget" => self.budget(key, item, &mut settings),
+                "breaker" => self.breaker(key, item, &mut settings),
+                "time_outs" => self.time_outs(key, item, &mut settings),
+                "types" => self.types(key, item, &mut settings),
+                "concurrency" | "rate" => self.limit(key, item, &mut settings.limits),
+                _ => self.unknown_key(key, "of `resilience`", KEYS, &[]),
+            }
+        }
+        settings
+    }
+
+    fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            match key.get_ref().as_ref() {
+                "attempts" => settings.attempts = self.whole(key, item, 1),
+                "first_wait" => settings.first_wait = self.duration(key, item),
+                "longest_wait" => settings.longest_wait = self.duration(key, item),
+                "within" => settings.within = self.duration(key, item),
+                "jitter" => {
+                    let kinds = [Jitter::Full, Jitter::Decorrelated, Jitter::None].map(|kind| (kind.word(), kind));
+                    settings.jitter = self.choice(key, item, &kinds);
+                }
+                _ => self.unknown_key(key, "of `retry`", RETRY, &[]),
+            }
+        }
+    }
+
+    fn budget(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            match key.get_ref().as_ref() {
+                "retries" => settings.retries = self.whole(key, item, 0),
+                "most" => settings.most = self.whole(key, item, 0),
+                "per_success" => {
+                    let value = item.get_ref();
+                    let text = value.as_float().map(|float| float.as_str().to_owned());
+                    let text = text.or_else(|| value.as_integer().map(|integer| integer.as_str().to_owned()));
+                    let share = text.and_then(|text| text.replace('_', "").parse::<f64>().ok());
+                    settings.per_success = share.filter(|share| share.is_finite() && *share >= 0.0);
+                    if settings.per_success.is_none() {
+                        self.wrong_kind(key, item, "a number that is not below 0");
+                    }
+                }
+                _ => self.unknown_key(key, "of `budget`", BUDGET, &[]),
+            }
+        }
+    }
+
+    fn breaker(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            match key.get_ref().as_ref() {
+                "failures" => settings.failures = self.whole(key, item, 0),
+                "open_for" => settings.open_for = self.duration(key, item),
+                "probes" => settings.probes = self.whole(key, item, 1),
+                "hold" => settings.hold = self.duration(key, item),
+                _ => self.unknown_key(key, "of `breaker`", BREAKER, &[]),
+            }
+        }
+    }
+
+    fn time_outs(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            let time_outs = &mut settings.time_outs;
+            match key.get_ref().as_ref() {
+                "read" => time_outs.read = self.duration(key, item),
+                "create" => time_outs.create = self.duration(key, item),
+                "update" => time_outs.update = self.duration(key, item),
+                "delete" => time_outs.delete = self.duration(key, item),
+                _ => self.unknown_key(key, "of `time_outs`", TIME_OUTS, &[]),
+            }
+        }
+    }
+
+    fn types(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            if let Err(wrong) = pattern(key.get_ref()) {
+                let span = self.key_span(key);
+                self.report(
+                    Diagnostic::error(
+                        codes::WRONG_KIND,
+                        format!("`{}` is no pattern: {}", key.get_ref(), wrong.kind()),
+                    )
+                    .at(span)
+                    .hint("write the name of a type, with `*` for anything: \"aws_route53_*\""),
+                );
+            }
+            let mut limits = Limits::default();
+            for (key, item) in self.table(key, item).into_iter().flatten() {
+                match key.get_ref().as_ref() {
+                    "concurrency" | "rate" => self.limit(key, item, &mut limits),
+                    _ => self.unknown_key(key, "of a pattern of types", LIMITS, &[]),
+                }
+            }
+            settings.types.insert(key.get_ref().to_string(), limits);
+        }
+    }
+
+    fn limit(&mut self, key: &Key<'_>, item: &Item<'_>, limits: &mut Limits) {
+        if key.get_ref() == "concurrency" {
+            limits.concurrency = self.whole(key, item, 1).and_then(NonZeroU32::new);
+            return;
+        }
+        limits.rate = match item.get_ref().as_str() {
+            Some(text) => Rate::parse(text),
+            None => None,
+        };
+        if limits.rate.is_none() {
+            self.wrong_kind(key, item, "a rate, such as \"20/s\", \"100/m\" or \"5000/h\"");
+        }
+    }
+
+    /// A whole number that is not below `least`.
+    fn whole(&mut self, key: &Key<'_>, item: &Item<'_>, least: u32) -> Option<u32> {
+        let number = item.get_ref().as_integer().filter(|integer| integer.radix() == 10);
+        let number = number.and_then(|integer| integer.as_str().replace('_', "").parse::<u32>().ok());
+        let number = number.filter(|number| *number >= least);
+        if number.is_none() {
+            self.wrong_kind(key, item, &format!("a whole number from {least} on"));
+        }
+        number
+    }
+}

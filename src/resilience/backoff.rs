@@ -1,0 +1,167 @@
+//! How long to wait before another try, and whether there is one. Pure: chance and time are given.
+
+use std::time::Duration;
+
+use retrue_provider_api::Category;
+
+use super::policy::{Jitter, Retry};
+
+/// The longest wait that the other side can ask for.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
+/// What a try failed with, as far as it decides about another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// What kind of failure it was.
+    pub category: Category,
+    /// Whether it says that another try may help.
+    pub retryable: bool,
+    /// How long the other side asked to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failed {
+    /// Whether the other side did not work, or was not reached: what a breaker counts.
+    pub fn is_outage(self) -> bool {
+        matches!(self.category, Category::Transient | Category::ServerError | Category::TimeOut | Category::Network)
+    }
+}
+
+/// The waits of one call, from try to try.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits {
+    last: Option<Duration>,
+}
+
+impl Waits {
+    /// The wait before the next try, after `attempt` of them failed within `elapsed`; `None` when there is none.
+    ///
+    /// What may pass is tried again as often as the rules say; what nobody knows once; what is sure to fail again
+    /// not at all. `chance` is from 0 to below 1.
+    pub fn next(
+        &mut self,
+        rules: &Retry,
+        failed: Failed,
+        attempt: u32,
+        elapsed: Duration,
+        chance: f64,
+    ) -> Option<Duration> {
+        let most = match (failed.retryable, failed.category) {
+            (true, Category::Unknown) => rules.attempts.min(2),
+            (true, _) => rules.attempts,
+            (false, _) => 1,
+        };
+        if attempt >= most {
+            return None;
+        }
+        let doubled = rules.first_wait.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
+        let ours = match rules.jitter {
+            Jitter::None => doubled.min(rules.longest_wait),
+            Jitter::Full => doubled.min(rules.longest_wait).mul_f64(chance.clamp(0.0, 1.0)),
+            Jitter::Decorrelated => {
+                let last = self.last.unwrap_or(rules.first_wait);
+                let more = last.saturating_mul(3).saturating_sub(rules.first_wait);
+                rules.first_wait.saturating_add(more.mul_f64(chance.clamp(0.0, 1.0))).min(rules.longest_wait)
+            }
+        };
+        self.last = Some(ours);
+        let wait = failed.retry_after.map_or(ours, |asked| ours.max(asked.min(LONGEST_ASKED)));
+        (elapsed.saturating_add(wait) <= rules.within).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn failed(category: Category) -> Failed {
+        Failed { category, retryable: category.retryable(), retry_after: None }
+    }
+
+    #[test]
+    fn each_class_of_failure_has_its_own_number_of_tries() {
+        let tries = |failed: Failed| {
+            let rules = Retry { jitter: Jitter::None, ..Retry::default() };
+            let mut waits = Waits::default();
+            (1..100).take_while(|attempt| waits.next(&rules, failed, *attempt, Duration::ZERO, 0.0).is_some()).count()
+                + 1
+        };
+        assert_eq!(tries(failed(Category::Transient)), 4);
+        assert_eq!(tries(failed(Category::RateLimited)), 4);
+        assert_eq!(tries(failed(Category::Validation)), 1);
+        assert_eq!(tries(failed(Category::Authentication)), 1);
+        assert_eq!(tries(failed(Category::Unknown)), 1);
+        // An error may know better than its category.
+        assert_eq!(tries(Failed { retryable: true, ..failed(Category::Unknown) }), 2);
+        assert_eq!(tries(Failed { retryable: true, ..failed(Category::Conflict) }), 4);
+        assert_eq!(tries(Failed { retryable: false, ..failed(Category::ServerError) }), 1);
+    }
+
+    #[test]
+    fn what_the_other_side_asks_for_is_waited_for_within_reason() {
+        let rules = Retry { jitter: Jitter::Full, ..Retry::default() };
+        let asked =
+            |seconds| Failed { retry_after: Some(Duration::from_secs(seconds)), ..failed(Category::RateLimited) };
+        let wait = |seconds| Waits::default().next(&rules, asked(seconds), 1, Duration::ZERO, 0.5);
+        assert_eq!(wait(7), Some(Duration::from_secs(7)));
+        assert_eq!(wait(4000), Some(LONGEST_ASKED));
+        // Not where it would end too late.
+        let late = Waits::default().next(&rules, asked(7), 1, Duration::from_secs(594), 0.5);
+        assert_eq!(late, None);
+    }
+
+    fn category() -> impl Strategy<Value = Category> {
+        prop::sample::select(vec![
+            Category::Transient,
+            Category::RateLimited,
+            Category::Authentication,
+            Category::Validation,
+            Category::NotFound,
+            Category::Conflict,
+            Category::ServerError,
+            Category::TimeOut,
+            Category::Network,
+            Category::Unknown,
+        ])
+    }
+
+    fn rules() -> impl Strategy<Value = Retry> {
+        let jitter = prop::sample::select(vec![Jitter::Full, Jitter::Decorrelated, Jitter::None]);
+        (0u32..20, 0u64..5_000, 0u64..60_000, 0u64..600_000, jitter).prop_map(
+            |(attempts, first, longest, within, jitter)| Retry {
+                attempts,
+                first_wait: Duration::from_millis(first),
+                longest_wait: Duration::from_millis(longest),
+                within: Duration::from_millis(within),
+                jitter,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn attempts_and_waits_never_exceed_their_bounds(
+            rules in rules(),
+            outcomes in prop::collection::vec(
+                (category(), any::<bool>(), prop::option::of(0u64..10_000), 0.0f64..1.0, 0u64..30_000), 0..60),
+        ) {
+            let mut waits = Waits::default();
+            let mut elapsed = Duration::ZERO;
+            let mut attempt = 1;
+            for (category, retryable, asked, chance, took) in outcomes {
+                elapsed += Duration::from_millis(took);
+                let failed = Failed { category, retryable, retry_after: asked.map(Duration::from_secs) };
+                let Some(wait) = waits.next(&rules, failed, attempt, elapsed, chance) else { break };
+                prop_assert!(retryable);
+                prop_assert!(wait <= rules.longest_wait.max(failed.retry_after.unwrap_or_default().min(LONGEST_ASKED)));
+                prop_assert!(wait >= failed.retry_after.unwrap_or_default().min(LONGEST_ASKED));
+                elapsed += wait;
+                prop_assert!(elapsed <= rules.within);
+                attempt += 1;
+                prop_assert!(attempt <= rules.attempts);
+            }
+        }
+    }
+}

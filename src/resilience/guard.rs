@@ -1,0 +1,340 @@
+//! What stands between us and one provider instance: how much may be asked for at once, whether anything is sent
+//! at all, and whether what failed is sent again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use globset::GlobMatcher;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::{Failed, Waits};
+use super::breaker::{Answer, Breaker, Standing};
+use super::budget::Purse;
+use super::limit::{Concurrency, Pace, Slot};
+use super::policy::{BreakerRules, Budget, Limits, Policy, pattern};
+
+/// What is shared by all provider instances of a run.
+#[derive(Debug)]
+pub struct Resilience {
+    budget: Mutex<Purse>,
+    chance: Mutex<fastrand::Rng>,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Resilience::new(None)
+    }
+}
+
+impl Resilience {
+    /// With the seed of what is left to chance; from the system where there is none.
+    pub fn new(seed: Option<u64>) -> Self {
+        let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        // What all instances may spend together is what a few of them may each.
+        let each = Budget::default();
+        let all = Budget { retries: each.retries * 3, most: each.most * 3, ..each };
+        Resilience { budget: Mutex::new(Purse::new(&all)), chance: Mutex::new(chance) }
+    }
+
+    fn chance(&self) -> f64 {
+        locked(&self.chance).f64()
+    }
+}
+
+/// What stands between us and one provider instance.
+#[derive(Debug)]
+pub struct Guard {
+    /// The name of the instance.
+    name: Arc<str>,
+    /// What the names of its types begin with.
+    prefix: String,
+    policy: Policy,
+    run: Arc<Resilience>,
+    budget: Mutex<Purse>,
+    breakers: Mutex<Breakers>,
+    /// A breaker may stand in another way.
+    changed: Notify,
+    /// Whether anything ever worked: what never did is not waited for.
+    worked: AtomicBool,
+    all: Lane,
+    types: Vec<(GlobMatcher, Lane)>,
+}
+
+/// The breakers of the services of a provider, and that of all of them.
+#[derive(Debug)]
+struct Breakers {
+    /// It counts whatever fails, and begins anew when anything works: one poisoned service does not open it.
+    parent: Breaker,
+    services: BTreeMap<String, Breaker>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    concurrency: Arc<Concurrency>,
+    pace: Option<Pace>,
+}
+
+impl Lane {
+    fn new(limits: &Limits) -> Lane {
+        Lane { concurrency: Concurrency::new(limits), pace: limits.rate.and_then(Pace::new) }
+    }
+}
+
+/// A call that may be made.
+#[derive(Debug)]
+pub struct Entered<'g> {
+    guard: &'g Guard,
+    service: String,
+    slots: Vec<Slot>,
+    /// Whether it is a try of the service's breaker, and of the parent.
+    tries: (bool, bool),
+    told: bool,
+}
+
+/// Why nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What does not work: the provider, or one of its services.
+    pub what: String,
+    /// When somebody tries next.
+    pub until: Instant,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing is sent to {} for now: it did not work the last times", self.what)
+    }
+}
+
+/// How long a call has been held back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    ends: Option<Instant>,
+}
+
+impl Guard {
+    /// The guard of an instance of a provider.
+    pub fn new(name: Arc<str>, provider: &str, policy: Policy, run: Arc<Resilience>) -> Guard {
+        // All services together have more that can fail by themselves.
+        let together = BreakerRules { failures: policy.breaker.failures.saturating_mul(2), ..policy.breaker.clone() };
+        let lane = |(text, limits): (&String, &Limits)| Some((pattern(text).ok()?, Lane::new(limits)));
+        let short = provider.rsplit('/').next().unwrap_or(provider);
+        Guard {
+            name,
+            prefix: format!("{short}_"),
+            budget: Mutex::new(Purse::new(&policy.budget)),
+            breakers: Mutex::new(Breakers { parent: Breaker::new(&together), services: BTreeMap::new() }),
+            changed: Notify::new(),
+            worked: AtomicBool::new(false),
+            all: Lane::new(&policy.limits),
+            types: policy.types.iter().filter_map(lane).collect(),
+            policy,
+            run,
+        }
+    }
+
+    /// What holds for it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The service that a type belongs to, as its name tells: `s3` of `aws_s3_bucket`.
+    fn service(&self, type_name: &str) -> String {
+        let rest = type_name.strip_prefix(&self.prefix).unwrap_or(type_name);
+        rest.split('_').next().unwrap_or(rest).to_owned()
+    }
+
+    /// Why nothing of a type is sent now; `None` when it may be.
+    pub fn held(&self, type_name: &str) -> Option<Held> {
+        let service = self.service(type_name);
+        let breakers = locked(&self.breakers);
+        let now = Instant::now();
+        let of_service = breakers.services.get(&service).map(|breaker| breaker.look(now));
+        match (breakers.parent.look(now), of_service) {
+            (Answer::Wait(until), _) => Some(Held { what: self.provider_name(), until }),
+            (_, Some(Answer::Wait(until))) => Some(Held { what: self.service_name(&service), until }),
+            _ => None,
+        }
+    }
+
+    /// Whether something that does not work now is worth waiting for: it did before.
+    pub fn is_worth_waiting(&self) -> bool {
+        self.worked.load(Ordering::Relaxed)
+    }
+
+    fn provider_name(&self) -> String {
+        format!("the provider `{}`", self.name)
+    }
+
+    fn service_name(&self, service: &str) -> String {
+        format!("`{}{service}` of the provider `{}`", self.prefix, self.name)
+    }
+
+    /// Waits until something of a type may be sent, as long as the rules say and nobody cancels; whether it may.
+    /// `tell` is told once that it waits.
+    pub async fn admit(
+        &self,
+        type_name: &str,
+        patience: &mut Patience,
+        cancellation: &CancellationToken,
+        mut tell: impl FnMut(&Held),
+    ) -> Result<(), Held> {
+        let mut told = false;
+        loop {
+            let changed = self.changed.notified();
+            let Some(held) = self.held(type_name) else { return Ok(()) };
+            let now = Instant::now();
+            let ends = *patience.ends.get_or_insert_with(|| now.checked_add(self.policy.breaker.hold).unwrap_or(now));
+            if !self.is_worth_waiting() || now >= ends || cancellation.is_cancelled() {
+                return Err(held);
+            }
+            if !told {
+                tell(&held);
+                told = true;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(held.until.min(ends)) => {}
+                () = cancellation.cancelled() => {}
+            }
+        }
+    }
+
+    /// Waits until a call may be made. `wait` says whether it is held back where nothing is sent for now.
+    pub async fn enter(
+        &self,
+        type_name: &str,
+        wait: bool,
+        patience: &mut Patience,
+        cancellation: &CancellationToken,
+    ) -> Result<Entered<'_>, Held> {
+        let service = self.service(type_name);
+        loop {
+            if wait {
+                self.admit(type_name, patience, cancellation, |_| {}).await?;
+            }
+            let mut slots = Vec::new();
+            let lanes = self.types.iter().filter(|(pattern, _)| pattern.is_match(type_name)).map(|(_, lane)| lane);
+            for lane in lanes.chain([&self.all]) {
+                slots.push(lane.concurrency.enter().await);
+                if let Some(pace) = &lane.pace {
+                    pace.enter().await;
+                }
+            }
+            // It may have waited for its turn: what it heard before may be old.
+            match self.ask(&service) {
+                Ok(tries) => return Ok(Entered { guard: self, service, slots, tries, told: false }),
+                Err(held) if !wait => return Err(held),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn ask(&self, service: &str) -> Result<(bool, bool), Held> {
+        let now = Instant::now();
+        let mut breakers = locked(&self.breakers);
+        let rules = &self.policy.breaker;
+        let of_service = breakers.services.entry(service.to_owned()).or_insert_with(|| Breaker::new(rules)).look(now);
+        if let Answer::Wait(until) = of_service {
+            return Err(Held { what: self.service_name(service), until });
+        }
+        let parent = match breakers.parent.ask(now) {
+            Answer::Wait(until) => return Err(Held { what: self.provider_name(), until }),
+            answer => answer == Answer::Try,
+        };
+        let child = breakers.services.get_mut(service).is_some_and(|breaker| breaker.ask(now) == Answer::Try);
+        Ok((child, parent))
+    }
+
+    /// How long to wait before another try; `None` when there is none: the rules, the other side or the budgets
+    /// say so.
+    pub fn again(&self, waits: &mut Waits, failed: Failed, attempt: u32, elapsed: Duration) -> Option<Duration> {
+        let wait = waits.next(&self.policy.retry, failed, attempt, elapsed, self.run.chance())?;
+        let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
+        if !own.has() || !all.has() {
+            return None;
+        }
+        own.spend();
+        all.spend();
+        Some(wait)
+    }
+
+    /// Whether a failure need not count, because what failed is held back until it works again.
+    pub fn waits_instead(&self, type_name: &str, failed: Failed) -> bool {
+        failed.is_outage() && failed.retryable && self.is_worth_waiting() && self.held(type_name).is_some()
+    }
+
+    /// How all breakers stand, by what they are for.
+    pub fn standing(&self) -> Vec<(String, Standing)> {
+        let breakers = locked(&self.breakers);
+        let of_services = breakers.services.iter().map(|(name, breaker)| (name.clone(), breaker.standing()));
+        [(String::new(), breakers.parent.standing())].into_iter().chain(of_services).collect()
+    }
+}
+
+impl Entered<'_> {
+    /// It ended, in this way; `None` where it worked.
+    pub fn ended(mut self, failed: Option<Failed>) {
+        self.told = true;
+        let guard = self.guard;
+        match failed {
+            None => {
+                guard.worked.store(true, Ordering::Relaxed);
+                locked(&guard.budget).earn();
+                locked(&guard.run.budget).earn();
+                self.slots.iter().for_each(Slot::succeeded);
+            }
+            Some(failed) if failed.category == retrue_provider_api::Category::RateLimited => {
+                self.slots.iter().for_each(Slot::was_too_much);
+            }
+            // Whoever answers that something is wrong does work.
+            Some(failed) if !failed.is_outage() => guard.worked.store(true, Ordering::Relaxed),
+            Some(_) => {}
+        }
+        let worked = failed.is_none_or(|failed| !failed.is_outage());
+        let now = Instant::now();
+        let closed = {
+            let mut breakers = locked(&guard.breakers);
+            let before = breakers.parent.standing();
+            breakers.parent.ended(worked, self.tries.1, now);
+            let mut closed = before != Standing::Closed && breakers.parent.standing() == Standing::Closed;
+            if let Some(breaker) = breakers.services.get_mut(&self.service) {
+                let before = breaker.standing();
+                breaker.ended(worked, self.tries.0, now);
+                closed |= before != Standing::Closed && breaker.standing() == Standing::Closed;
+            }
+            closed
+        };
+        if closed {
+            // Whoever comes back to life is not run over.
+            guard.all.concurrency.begin_again();
+        }
+        guard.changed.notify_waiters();
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        // It was given up: nothing is known of the other side.
+        let mut breakers = locked(&self.guard.breakers);
+        if self.tries.1 {
+            breakers.parent.let_go();
+        }
+        if let Some(breaker) = breakers.services.get_mut(&self.service).filter(|_| self.tries.0) {
+            breaker.let_go();
+        }
+        self.guard.changed.notify_waiters();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

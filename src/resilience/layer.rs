@@ -1,0 +1,271 @@
+//! A provider behind its guard.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use retrue_provider_api::{
+    Capability, Category, Change, ConfigureRequest, Context, DataRequest, Effect, FindRequest, Found, Image,
+    ImageRequest, ImportRequest, Imported, Observed, Opened, Outcome, PlanRequest, PlanResponse, Private, Provider,
+    ProviderDiagnostic, ProviderError, ProviderResult, ProviderSchema, ReadRequest, TimeLimits, ValidateRequest, Value,
+};
+
+use super::backoff::{Failed, Waits};
+use super::guard::{Guard, Held, Patience};
+
+/// How long a provider that is told to end at a deadline may take to say so.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A provider behind its guard.
+pub struct Layered {
+    guard: Arc<Guard>,
+    inner: Arc<dyn Provider>,
+}
+
+/// One call, for all its tries.
+struct Call<'c> {
+    operation: &'static str,
+    type_name: &'c str,
+    context: &'c Context,
+}
+
+impl Layered {
+    /// Puts a provider behind a guard.
+    pub fn wrap(guard: Arc<Guard>, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(Layered { guard, inner })
+    }
+
+    /// A call that changes nothing: tried again where its failure may pass. Each try has the whole time.
+    async fn read_only<T, F: Future<Output = ProviderResult<T>> + Send>(
+        &self,
+        call: Call<'_>,
+        make: impl Fn(Context) -> F + Send,
+    ) -> ProviderResult<T> {
+        let limit = left(call.context);
+        // Only a run waits for what does not work to work again: whoever looks is told at once.
+        let wait = !call.context.run.is_empty();
+        let cancellation = &call.context.cancellation;
+        let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
+        let began = tokio::time::Instant::now();
+        loop {
+            let entered = self
+                .guard
+                .enter(call.type_name, wait, &mut patience, cancellation)
+                .await
+                .map_err(|held| not_sent(call.operation, &held))?;
+            let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
+            let (error, late) = match tokio::time::timeout(limit, make(context)).await {
+                Ok(Ok(answer)) => {
+                    entered.ended(None);
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => (error, false),
+                Err(_) => (no_answer(call.operation, limit), true),
+            };
+            let failed = failed(&error);
+            entered.ended(Some(failed));
+            // What did not answer in its whole time is not asked again for as long.
+            if late || cancellation.is_cancelled() {
+                return Err(error);
+            }
+            if wait && self.guard.waits_instead(call.type_name, failed) {
+                continue;
+            }
+            let Some(pause) = self.guard.again(&mut waits, failed, attempt, began.elapsed()) else {
+                return Err(error);
+            };
+            tracing::info!(
+                operation = call.operation,
+                "type" = call.type_name,
+                address = call.context.address,
+                attempt,
+                wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                category = tracing::field::display(error.category),
+                "trying again"
+            );
+            attempt += 1;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = cancellation.cancelled() => return Err(error),
+            }
+        }
+    }
+}
+
+/// What a failure says about another try.
+fn failed(error: &ProviderError) -> Failed {
+    Failed { category: error.category, retryable: error.retry, retry_after: error.retry_after }
+}
+
+/// How long a call may take, by its deadline.
+fn left(context: &Context) -> Duration {
+    context.deadline.saturating_duration_since(tokio::time::Instant::now().into_std())
+}
+
+fn no_answer(operation: &str, limit: Duration) -> ProviderError {
+    ProviderError::new(Category::TimeOut, operation, format!("no answer within {} s", limit.as_secs()))
+}
+
+fn not_sent(operation: &str, held: &Held) -> ProviderError {
+    let message = held.to_string();
+    ProviderError { retry: false, ..ProviderError::new(Category::Transient, operation, message) }
+}
+
+#[async_trait]
+impl Provider for Layered {
+    async fn schema(&self) -> ProviderResult<Arc<ProviderSchema>> {
+        self.inner.schema().await
+    }
+
+    async fn configure(&self, request: ConfigureRequest) -> ProviderResult<()> {
+        self.inner.configure(request).await
+    }
+
+    async fn validate(&self, request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
+        self.inner.validate(request).await
+    }
+
+    fn capability(&self, type_name: &str, config: &Value) -> Capability {
+        let capability = self.inner.capability(type_name, config);
+        let (said, by_type) = (&self.guard.policy().time_outs, capability.time_limits);
+        let time_limits = TimeLimits {
+            read: said.read.unwrap_or(by_type.read),
+            create: said.create.unwrap_or(by_type.create),
+            update: said.update.unwrap_or(by_type.update),
+            delete: said.delete.unwrap_or(by_type.delete),
+        };
+        Capability { time_limits, ..capability }
+    }
+
+    fn identity(&self, type_name: &str, config: &Value) -> Option<Value> {
+        self.inner.identity(type_name, config)
+    }
+
+    async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
+        let call = Call { operation: "read", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.read(&context, request.clone()).await }).await
+    }
+
+    async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
+        let call = Call { operation: "find", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.find(&context, request.clone()).await }).await
+    }
+
+    async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {
+        let call = Call { operation: "plan", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.plan(&context, request.clone()).await }).await
+    }
+
+    /// Once: whoever carries out the step looks at the world before another try.
+    async fn apply(&self, context: &Context, change: Change) -> Outcome {
+        let limit = left(context);
+        let operation = match change.effect {
+            Effect::Create => "create",
+            Effect::Update => "update",
+            Effect::Delete => "delete",
+        };
+        let mut patience = Patience::default();
+        let entered = match self.guard.enter(&change.type_name, true, &mut patience, &context.cancellation).await {
+            Ok(entered) => entered,
+            Err(held) => return Outcome::NotApplied(not_sent(operation, &held)),
+        };
+        let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
+        let outcome = match tokio::time::timeout(limit + GRACE, self.inner.apply(&context, change)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Unknown { error: no_answer(operation, limit), best_known: None },
+        };
+        entered.ended(match &outcome {
+            Outcome::Applied(_) => None,
+            Outcome::Partial { error, .. } | Outcome::NotApplied(error) | Outcome::Unknown { error, .. } => {
+                Some(failed(error))
+            }
+        });
+        outcome
+    }
+
+    async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
+        let call = Call { operation: "image", type_name: &request.object.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.image(&context, request.clone()).await }).await
+    }
+
+    async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
+        let call = Call { operation: "recover", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.recover(&context, request.clone()).await }).await
+    }
+
+    async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {
+        self.inner.presume(context, type_name, planned).await
+    }
+
+    async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
+        let call = Call { operation: "import", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.import(&context, request.clone()).await }).await
+    }
+
+    async fn read_data(&self, context: &Context, request: DataRequest) -> ProviderResult<Value> {
+        let call = Call { operation: "read", type_name: &request.type_name, context };
+        let (inner, request) = (&self.inner, &request);
+        self.read_only(call, |context| async move { inner.read_data(&context, request.clone()).await }).await
+    }
+
+    async fn read_many(
+        &self,
+        context: &Context,
+        requests: Vec<ReadRequest>,
+    ) -> ProviderResult<Vec<ProviderResult<Option<Observed>>>> {
+        let type_name = requests.first().map(|request| request.type_name.clone()).unwrap_or_default();
+        let call = Call { operation: "read", type_name: &type_name, context };
+        let (inner, requests) = (&self.inner, &requests);
+        self.read_only(call, |context| async move { inner.read_many(&context, requests.clone()).await }).await
+    }
+
+    async fn list(&self, context: &Context, type_name: &str) -> ProviderResult<Vec<Observed>> {
+        let call = Call { operation: "list", type_name, context };
+        let inner = &self.inner;
+        self.read_only(call, |context| async move { inner.list(&context, type_name).await }).await
+    }
+
+    async fn call(&self, function: &str, arguments: Vec<Value>) -> ProviderResult<Value> {
+        self.inner.call(function, arguments).await
+    }
+
+    /// Once: what is opened may be a lease, and a lost answer leaves one behind.
+    async fn open(&self, context: &Context, request: DataRequest) -> ProviderResult<Opened> {
+        self.inner.open(context, request).await
+    }
+
+    async fn renew(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<Option<Instant>> {
+        self.inner.renew(context, type_name, private).await
+    }
+
+    async fn close(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<()> {
+        self.inner.close(context, type_name, private).await
+    }
+
+    async fn upgrade_state(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        self.inner.upgrade_state(type_name, version, state).await
+    }
+
+    async fn take_over(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
+        self.inner.take_over(type_name, version, state).await
+    }
+
+    async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {
+        self.inner.hand_over(type_name, state).await
+    }
+
+    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
+        self.inner.move_state(from_type, to_type, state).await
+    }
+
+    async fn stop(&self) {
+        self.inner.stop().await;
+    }
+}
