@@ -41,6 +41,7 @@ mod scenarios {
     mod reconciling;
     mod registries;
     mod reports;
+    mod resilience;
     mod signals;
     mod standing;
     mod surgery;

@@ -253,7 +253,8 @@ impl Session {
     }
 }
 
-fn unwritten(error: SettleError) -> Failure {
+fn unwritten(error: impl Into<SettleError>) -> Failure {
+    let error = error.into();
     settle_failure(error)
 }
 

@@ -70,7 +70,16 @@ pub struct Guard {
 struct Breakers {
     /// It counts whatever fails, and begins anew when anything works: one poisoned service does not open it.
     parent: Breaker,
-    services: BTreeMap<String, Breaker>,
+    services: BTreeMap<(String, Kind), Breaker>,
+}
+
+/// What a call does. Each has a breaker of its own: where nothing can be written, much can still be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It changes nothing.
+    Read,
+    /// It changes something.
+    Write,
 }
 
 #[derive(Debug)]
@@ -89,7 +98,8 @@ impl Lane {
 #[derive(Debug)]
 pub struct Entered<'g> {
     guard: &'g Guard,
-    service: String,
+    /// What it is for.
+    service: (String, Kind),
     slots: Vec<Slot>,
     /// Whether it is a try of the service's breaker, and of the parent.
     tries: (bool, bool),
@@ -149,17 +159,18 @@ impl Guard {
         rest.split('_').next().unwrap_or(rest).to_owned()
     }
 
-    /// Why nothing of a type is sent now; `None` when it may be.
-    pub fn held(&self, type_name: &str) -> Option<Held> {
+    /// Why a call for a type is not made now; `None` when it may be.
+    fn held(&self, type_name: &str, kinds: &[Kind]) -> Option<Held> {
         let service = self.service(type_name);
         let breakers = locked(&self.breakers);
         let now = Instant::now();
-        let of_service = breakers.services.get(&service).map(|breaker| breaker.look(now));
-        match (breakers.parent.look(now), of_service) {
-            (Answer::Wait(until), _) => Some(Held { what: self.provider_name(), until }),
-            (_, Some(Answer::Wait(until))) => Some(Held { what: self.service_name(&service), until }),
-            _ => None,
+        if let Answer::Wait(until) = breakers.parent.look(now) {
+            return Some(Held { what: self.provider_name(), until });
         }
+        kinds.iter().find_map(|kind| match breakers.services.get(&(service.clone(), *kind))?.look(now) {
+            Answer::Wait(until) => Some(Held { what: self.service_name(&service), until }),
+            _ => None,
+        })
     }
 
     /// Whether something that does not work now is worth waiting for: it did before.
@@ -175,11 +186,14 @@ impl Guard {
         format!("`{}{service}` of the provider `{}`", self.prefix, self.name)
     }
 
-    /// Waits until something of a type may be sent, as long as the rules say and nobody cancels; whether it may.
-    /// `tell` is told once that it waits.
+    /// Waits until calls for a type may be made, as long as the rules say and nobody cancels. `tell` is told once
+    /// that it waits.
+    ///
+    /// # Errors
+    /// They may not.
     pub async fn admit(
         &self,
-        type_name: &str,
+        (type_name, kinds): (&str, &[Kind]),
         patience: &mut Patience,
         cancellation: &CancellationToken,
         mut tell: impl FnMut(&Held),
@@ -187,7 +201,7 @@ impl Guard {
         let mut told = false;
         loop {
             let changed = self.changed.notified();
-            let Some(held) = self.held(type_name) else { return Ok(()) };
+            let Some(held) = self.held(type_name, kinds) else { return Ok(()) };
             let now = Instant::now();
             let ends = *patience.ends.get_or_insert_with(|| now.checked_add(self.policy.breaker.hold).unwrap_or(now));
             if !self.is_worth_waiting() || now >= ends || cancellation.is_cancelled() {
@@ -208,15 +222,15 @@ impl Guard {
     /// Waits until a call may be made. `wait` says whether it is held back where nothing is sent for now.
     pub async fn enter(
         &self,
-        type_name: &str,
+        (type_name, kind): (&str, Kind),
         wait: bool,
         patience: &mut Patience,
         cancellation: &CancellationToken,
     ) -> Result<Entered<'_>, Held> {
-        let service = self.service(type_name);
+        let service = (self.service(type_name), kind);
         loop {
             if wait {
-                self.admit(type_name, patience, cancellation, |_| {}).await?;
+                self.admit((type_name, &[kind]), patience, cancellation, |_| {}).await?;
             }
             let mut slots = Vec::new();
             let lanes = self.types.iter().filter(|(pattern, _)| pattern.is_match(type_name)).map(|(_, lane)| lane);
@@ -235,13 +249,13 @@ impl Guard {
         }
     }
 
-    fn ask(&self, service: &str) -> Result<(bool, bool), Held> {
+    fn ask(&self, service: &(String, Kind)) -> Result<(bool, bool), Held> {
         let now = Instant::now();
         let mut breakers = locked(&self.breakers);
         let rules = &self.policy.breaker;
-        let of_service = breakers.services.entry(service.to_owned()).or_insert_with(|| Breaker::new(rules)).look(now);
+        let of_service = breakers.services.entry(service.clone()).or_insert_with(|| Breaker::new(rules)).look(now);
         if let Answer::Wait(until) = of_service {
-            return Err(Held { what: self.service_name(service), until });
+            return Err(Held { what: self.service_name(&service.0), until });
         }
         let parent = match breakers.parent.ask(now) {
             Answer::Wait(until) => return Err(Held { what: self.provider_name(), until }),
@@ -265,15 +279,15 @@ impl Guard {
     }
 
     /// Whether a failure need not count, because what failed is held back until it works again.
-    pub fn waits_instead(&self, type_name: &str, failed: Failed) -> bool {
-        failed.is_outage() && failed.retryable && self.is_worth_waiting() && self.held(type_name).is_some()
+    pub fn waits_instead(&self, (type_name, kinds): (&str, &[Kind]), failed: Failed) -> bool {
+        failed.is_outage() && failed.retryable && self.is_worth_waiting() && self.held(type_name, kinds).is_some()
     }
 
-    /// How all breakers stand, by what they are for.
-    pub fn standing(&self) -> Vec<(String, Standing)> {
+    /// How all breakers stand, by what they are for: the provider as a whole, or one of its services.
+    pub fn standing(&self) -> Vec<(Option<(String, Kind)>, Standing)> {
         let breakers = locked(&self.breakers);
-        let of_services = breakers.services.iter().map(|(name, breaker)| (name.clone(), breaker.standing()));
-        [(String::new(), breakers.parent.standing())].into_iter().chain(of_services).collect()
+        let of_services = breakers.services.iter().map(|(name, breaker)| (Some(name.clone()), breaker.standing()));
+        [(None, breakers.parent.standing())].into_iter().chain(of_services).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use retrue_provider_api::{
 };
 
 use super::backoff::{Failed, Waits};
-use super::guard::{Guard, Held, Patience};
+use super::guard::{Guard, Held, Kind, Patience};
 
 /// How long a provider that is told to end at a deadline may take to say so.
 const GRACE: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ impl Layered {
         loop {
             let entered = self
                 .guard
-                .enter(call.type_name, wait, &mut patience, cancellation)
+                .enter((call.type_name, Kind::Read), wait, &mut patience, cancellation)
                 .await
                 .map_err(|held| not_sent(call.operation, &held))?;
             let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
@@ -69,7 +69,7 @@ impl Layered {
             if late || cancellation.is_cancelled() {
                 return Err(error);
             }
-            if wait && self.guard.waits_instead(call.type_name, failed) {
+            if wait && self.guard.waits_instead((call.type_name, &[Kind::Read]), failed) {
                 continue;
             }
             let Some(pause) = self.guard.again(&mut waits, failed, attempt, began.elapsed()) else {
@@ -169,14 +169,19 @@ impl Provider for Layered {
             Effect::Delete => "delete",
         };
         let mut patience = Patience::default();
-        let entered = match self.guard.enter(&change.type_name, true, &mut patience, &context.cancellation).await {
+        let service = (change.type_name.as_str(), Kind::Write);
+        let entered = match self.guard.enter(service, true, &mut patience, &context.cancellation).await {
             Ok(entered) => entered,
             Err(held) => return Outcome::NotApplied(not_sent(operation, &held)),
         };
         let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
         let outcome = match tokio::time::timeout(limit + GRACE, self.inner.apply(&context, change)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown { error: no_answer(operation, limit), best_known: None },
+            // What was asked for may still be under way: another try must not come in between.
+            Err(_) => {
+                let error = ProviderError { retry: false, ..no_answer(operation, limit) };
+                Outcome::Unknown { error, best_known: None }
+            }
         };
         entered.ended(match &outcome {
             Outcome::Applied(_) => None,

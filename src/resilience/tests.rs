@@ -293,9 +293,10 @@ async fn a_poisoned_service_is_left_alone_and_the_healthy_ones_go_on() {
     assert_eq!(good, 100);
     let bad = stage.calls().iter().filter(|(name, _)| name.starts_with("x_bad")).count();
     assert!(bad < 20, "{bad} calls to what does not work");
-    let standing: BTreeMap<String, Standing> = stage.guard.standing().into_iter().collect();
-    assert_eq!((standing[""], standing["good"]), (Standing::Closed, Standing::Closed));
-    assert_ne!(standing["bad"], Standing::Closed);
+    let standing: BTreeMap<_, Standing> = stage.guard.standing().into_iter().collect();
+    let of = |service: &str| standing[&Some((service.to_owned(), Kind::Read))];
+    assert_eq!((standing[&None], of("good")), (Standing::Closed, Standing::Closed));
+    assert_ne!(of("bad"), Standing::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,6 +361,21 @@ async fn what_is_cancelled_is_not_tried_again() {
     let (answer, ()) = tokio::join!(read, cancel);
     answer.unwrap_err();
     assert!(stage.calls().len() <= 2, "{:?}", stage.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_written_reads_go_on() {
+    let stage = stage(Policy::default(), |_, _, number| (number % 2 == 1).then(|| error(Category::ServerError)));
+    for _ in 0..5 {
+        stage.read("x_a", "run").await.unwrap();
+        assert!(matches!(stage.create("x_a").await, Outcome::NotApplied(_)));
+    }
+    // The sixth is not sent until the time has come.
+    let began = Instant::now();
+    stage.read("x_a", "run").await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(1));
+    stage.create("x_a").await;
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
 /// A verb with a default that is not passed on would silently be that default.

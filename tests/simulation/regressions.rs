@@ -81,3 +81,11 @@ fn what_an_earlier_run_changed_to_do_without_follows_what_is_made_again() {
         r#"{"parallelism":4,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":1980722678210295585,"rounds":[{"edits":[[3,{"size":2,"zone":0,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[1,{"size":0,"zone":0,"refers":false,"first":false}],[3,null],[5,{"size":1,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","crash":{"Call":{"nth":20,"done":true}}},{"verb":"Apply"}],"goal":"Back"}]}"#,
     );
 }
+
+/// Reads that were not answered in time do not use up the time that a new object has to show.
+#[test]
+fn what_was_not_answered_does_not_use_up_the_time_to_settle() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":1,"polls":0,"slow":true,"stragglers":false,"seed":11879607788896672232,"rounds":[{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[5,{"size":2,"zone":0,"refers":false,"first":false}],[6,{"size":1,"zone":1,"refers":false,"first":false}],[7,{"size":1,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","stop":{"nth":11,"hard":true}},{"verb":"Compensate","faults":[{"nth":1,"times":2,"changes":false,"what":"TimedOut"}]}],"goal":"Back"}]}"#,
+    );
+}

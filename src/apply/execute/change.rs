@@ -3,20 +3,23 @@
 use std::time::Duration;
 
 use retrue_provider_api::{
-    Applied, Change, Effect, Image, Observed, Outcome, Path, Private, ReadRequest, Type, Value, canonical_bytes,
+    Applied, Category, Change, Effect, Image, Observed, Outcome, Path, Private, ReadRequest, Type, Value,
+    canonical_bytes,
 };
-use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Work, failure};
+use crate::apply::settle::{Verdict, examine, write_verdict};
 use crate::apply::writes::{drop_object, put_generation, put_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, Step, StepEffect};
 use crate::rest::redacted;
+use crate::saga::history::StepHistory;
 use crate::saga::journal::Entry;
-use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, RestingObject, StepEnd};
+use crate::saga::machine::StepStatus;
+use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, ResolvedOutcome, RestingObject, StepEnd};
 use crate::store::Write;
 
 use super::compare::differing_known;
@@ -124,7 +127,66 @@ impl Executor<'_> {
         crash_point!("apply/effect/after");
         // CRASH: the effect happened, and nothing says so: recovery looks at the world.
         let result = self.end(ready, effect, outcome, template, &planned_plain).await?;
+        let result = match result {
+            StepResult::Unknown(failure) if self.is_over(ready, &failure) => {
+                // What was written down, once more: it is needed so seldom that nobody keeps it.
+                let template = self.new_template(ready, recorded, image.as_ref());
+                let history = StepHistory {
+                    id: step.id.clone(),
+                    image: Some(self.image_event(image.as_ref(), observed.as_ref(), recorded, step)),
+                    begin: Some(self.begin(ready, attempt, &key, &ready.planned, template.as_ref())),
+                    status: StepStatus::Unknown,
+                    object: None,
+                    failure: Some(failure.clone()),
+                    has_child: true,
+                    position: 0,
+                };
+                self.settle(ready, &history, failure).await?
+            }
+            result => result,
+        };
         Ok((result, reference))
+    }
+
+    /// Whether the other side has done with a change of which nobody knows what came: it answered, and what it
+    /// said may pass. Then the world tells now. What may still be under way, or may never be looked at, waits for
+    /// the next run.
+    fn is_over(&self, ready: &Ready<'_>, failure: &StepFailure) -> bool {
+        failure.retryable
+            && failure.category != Category::TimeOut
+            && !ready.capability.by_processes
+            && !self.caller.cancellation.soft.is_cancelled()
+    }
+
+    /// Looks at the world for what came of a change, and writes down what it says, if it says it.
+    async fn settle(&self, ready: &Ready<'_>, history: &StepHistory, failure: StepFailure) -> Result<StepResult, Stop> {
+        let step = ready.step;
+        let Verdict::Settled { outcome, object, how } = examine(self.caller, history, self.providers).await else {
+            return Ok(StepResult::Unknown(failure));
+        };
+        let state = match (&object, outcome) {
+            (Some(object), _) => object.attributes.clone(),
+            (None, _) => Value::null(Type::Dynamic),
+        };
+        let run = self.caller.journal.run();
+        write_verdict(self.caller, run, history, outcome, object.map(|object| *object), &how).await?;
+        match outcome {
+            ResolvedOutcome::NotApplied => return Ok(StepResult::NotApplied(failure)),
+            ResolvedOutcome::Partial => {
+                let message = format!("{}; {how}", failure.message);
+                return Ok(StepResult::Partial(StepFailure { message, ..failure }));
+            }
+            ResolvedOutcome::Applied => {}
+        }
+        let address = &step.id.address;
+        if step.id.object == ObjectKey::Current {
+            self.values.put(address, state.clone());
+        }
+        match self.check_conditions(&step.postconditions, Some(&state), &address.to_string()) {
+            Ok(()) => Ok(StepResult::Applied(Vec::new())),
+            Err(Stop::Step(failure, _)) => Ok(StepResult::Partial(failure)),
+            Err(other) => Err(other),
+        }
     }
 
     /// Writes down what came of a change, the state before the error, and verifies.
@@ -260,7 +322,7 @@ impl Executor<'_> {
         planned: &Value,
     ) -> Result<Option<Vec<Path>>, Stop> {
         let step = ready.step;
-        let began = Instant::now();
+        let mut waited = Duration::ZERO;
         let mut wait = Duration::from_millis(50);
         let differing = loop {
             let request = ReadRequest {
@@ -278,10 +340,11 @@ impl Executor<'_> {
                 // What cannot be read now is seen by the next reconcile.
                 Err(_) => return Ok(None),
             };
-            if differing.is_empty() || began.elapsed() >= ready.capability.settles_within {
+            if differing.is_empty() || waited >= ready.capability.settles_within {
                 break differing;
             }
             tokio::time::sleep(wait).await;
+            waited += wait;
             wait = (wait * 2).min(Duration::from_secs(2));
         };
         self.caller.journal.write(vec![Entry::of(&step.id, verdict(&differing))]).await?;

@@ -18,7 +18,7 @@ use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Step, StepEffect, StepId};
-use crate::resilience::{Held, Patience, Waits};
+use crate::resilience::{Held, Kind, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
 use crate::survey::providers::{Configured, Providers};
@@ -107,16 +107,21 @@ impl Executor<'_> {
     pub(super) async fn run(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
         let guard = self.providers.get(&step.provider).map(|configured| &*configured.guard);
         let cancellation = &self.caller.cancellation.soft;
+        let kinds: &[Kind] = match step.id.effect {
+            StepEffect::Read => &[Kind::Read],
+            effect if effect.is_external() => &[Kind::Read, Kind::Write],
+            _ => &[],
+        };
         let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
         let first = Instant::now();
         loop {
-            if let Some(guard) = guard.filter(|_| step.id.effect.is_external() || step.id.effect == StepEffect::Read) {
+            if let Some(guard) = guard.filter(|_| !kinds.is_empty()) {
                 let hold = |held: &Held| {
                     let after = held.until.saturating_duration_since(Instant::now());
                     let (step, reason) = (self.reference(step, attempt, ""), held.to_string());
                     self.caller.tell(RunEventKind::StepHeld { step, reason, after });
                 };
-                if let Err(held) = guard.admit(&step.type_name, &mut patience, cancellation, hold).await {
+                if let Err(held) = guard.admit((&step.type_name, kinds), &mut patience, cancellation, hold).await {
                     let result = StepResult::NotApplied(StepFailure {
                         code: codes::PROVIDER.into(),
                         category: Category::Transient,
@@ -143,7 +148,7 @@ impl Executor<'_> {
             {
                 let failed = failed(failure);
                 // What is held back until the other side works again has not failed.
-                if guard.waits_instead(&step.type_name, failed) {
+                if guard.waits_instead((&step.type_name, kinds), failed) {
                     continue;
                 }
                 if let Some(wait) = guard.again(&mut waits, failed, attempt, first.elapsed()) {

@@ -234,7 +234,7 @@ pub async fn write_verdict(
     outcome: ResolvedOutcome,
     object: Option<RecordedObject>,
     how: &str,
-) -> Result<(), SettleError> {
+) -> Result<(), JournalError> {
     let address = &step.id.address;
     let resting = object.as_ref().map(|object| RestingObject::new(object, caller.seal));
     let mut writes: Vec<Write> = Vec::new();

@@ -1,0 +1,142 @@
+//! When the other side fails: what a person and a script see of it.
+
+use retrue_provider_testcloud::Server;
+use retrue_provider_testcloud::cloud::{Action, Fault, Method};
+use serde_json::{Value as Json, json};
+
+use crate::environment::{Environment, stack};
+
+/// So quick that nobody waits for a test.
+const QUICK: &str = "resilience = { retry = { first_wait = \"10ms\", jitter = \"none\" }, breaker = { failures = 3, open_for = \"200ms\" } }\n";
+
+fn buckets(server: &Server, settings: &str, count: usize) -> String {
+    let mut toml = format!("[provider.testcloud]\nurl = \"{}\"\n{settings}", server.url());
+    for number in 0..count {
+        toml.push_str(&format!("\n[resource.testcloud_bucket.b{number}]\nname = \"b{number}\"\n"));
+    }
+    toml
+}
+
+fn trouble(status: u16, retry_after: Option<u64>) -> Action {
+    Action::ErrorBefore { status, retry_after }
+}
+
+/// The events of a run without what is of the moment.
+fn events(shown: &str) -> Vec<Json> {
+    let events = shown.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    events
+        .map(|mut event| {
+            let entries = event.as_object_mut().unwrap();
+            for name in ["ts", "run_id", "duration_ms", "step", "idempotency_key", "retry_after_ms"] {
+                entries.remove(name);
+            }
+            event
+        })
+        .collect()
+}
+
+fn of<'e>(events: &'e [Json], name: &str) -> Vec<&'e Json> {
+    events.iter().filter(|event| event["event"] == name).collect()
+}
+
+#[test]
+fn a_plan_and_a_reconcile_outlast_a_failure_that_passes() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, QUICK, 1));
+    place.run(&["apply", "--yes"]).ends(0);
+    for verb in [["plan", "--detailed-exitcode"], ["reconcile", "--json"]] {
+        server.cloud().add_fault(Fault { times: 2, ..Fault::at(Method::Get, "buckets", trouble(503, None)) });
+        place.run(&verb).ends(0);
+    }
+    // What does not pass is told, after as many tries as there are.
+    server.cloud().add_fault(Fault { times: 0, ..Fault::at(Method::Get, "buckets", trouble(403, None)) });
+    place.run(&["plan"]).ends(1).tells("RT0401", &["testcloud_bucket.b0"]);
+}
+
+#[test]
+fn an_outage_holds_steps_back_and_fails_none_of_them() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, QUICK, 8));
+    // All works for a while, and then nothing for some time.
+    server.cloud().add_fault(Fault { nth: 4, times: 9, ..Fault::at(Method::Post, "buckets", trouble(503, None)) });
+    let shown = place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
+    let events = events(&shown.stdout);
+    assert!(!of(&events, "step_held").is_empty(), "{events:#?}");
+    let held = of(&events, "step_held")[0];
+    assert_eq!(
+        held["message"],
+        "nothing is sent to `testcloud_bucket` of the provider `testcloud` for now: it did not work the last times"
+    );
+    assert!(of(&events, "step_failed").is_empty(), "{events:#?}");
+    assert_eq!(of(&events, "run_finished")[0]["state"], "succeeded");
+    assert_eq!(server.cloud().truth().len(), 8);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
+fn what_is_too_much_is_sent_again_when_the_other_side_asks_for_it() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, QUICK, 4));
+    server.cloud().add_fault(Fault { times: 3, ..Fault::at(Method::Post, "buckets", trouble(429, Some(1))) });
+    let shown = place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
+    let events: Vec<Json> = shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let again = of(&events, "step_retrying");
+    assert_eq!(again.len(), 3, "{events:#?}");
+    assert!(again.iter().all(|event| event["error"]["category"] == "rate-limited"), "{again:#?}");
+    assert!(again.iter().all(|event| event["retry_after_ms"] == 1000), "{again:#?}");
+    assert_eq!(server.cloud().truth().len(), 4);
+}
+
+#[test]
+fn a_step_that_is_held_back_too_long_fails_and_what_was_done_can_be_taken_back() {
+    let server = Server::start().unwrap();
+    let settings = QUICK.replace("open_for = \"200ms\"", "open_for = \"200ms\", hold = \"1s\"");
+    let place = Environment::with(&buckets(&server, &settings, 4));
+    server.cloud().add_fault(Fault { nth: 3, times: 0, ..Fault::at(Method::Post, "buckets", trouble(503, None)) });
+    let shown = place.run(&["apply", "--yes", "--parallelism", "1"]).ends(1);
+    assert!(shown.screen().contains("nothing is sent to `testcloud_bucket`"), "{}", shown.screen());
+    assert_eq!(server.cloud().truth().len(), 2);
+    // What is journaled holds for the undo, too.
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(server.cloud().truth().len(), 0);
+}
+
+#[test]
+fn a_provider_that_never_worked_is_told_at_once() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, "", 3));
+    server.cloud().add_fault(Fault { times: 0, ..Fault::next(trouble(503, None)) });
+    let shown = place.run(&["apply", "--yes"]);
+    assert_eq!(shown.code, 1, "{}", shown.screen());
+    assert!(!shown.screen().contains("waits:"), "{}", shown.screen());
+}
+
+#[test]
+fn what_is_in_force_can_be_printed() {
+    let place = Environment::with(
+        "resilience = { retry = { attempts = 6 } }\n\n[provider.testcloud]\nurl = \"http://x\"\n\n[provider.testcloud.resilience]\n\
+         rate = \"20/s\"\nbreaker = { hold = \"15m\" }\ntime_outs = { read = \"10s\" }\ntypes.\"testcloud_b*\" = { rate = \"5/s\", concurrency = 2 }\n",
+    );
+    let shown = place.run(&["config", "--json"]).ends(0).json();
+    let resilience = &shown["providers"]["testcloud"]["resilience"];
+    assert_eq!(resilience["retry"]["attempts"], 6, "{resilience:#}");
+    assert_eq!(resilience["breaker"]["hold"], "15m");
+    assert_eq!(resilience["rate"], "20/s");
+    assert_eq!(resilience["types"], json!({"testcloud_b*": {"concurrency": 2, "rate": "5/s"}}));
+    let text = place.run(&["config"]).ends(0).stdout;
+    let start = text.find("Providers:").unwrap();
+    insta::assert_snapshot!("resilience_in_force", &text[start..]);
+}
+
+#[test]
+fn a_plan_carries_what_holds_for_its_providers() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, QUICK, 2));
+    place.run(&["plan", "-o", "kept"]).ends(0);
+    // The TOML is not read again, and the plan says how often a call is made.
+    place.write("retrue.toml", stack(&buckets(&server, "resilience = { retry = { attempts = 1 } }\n", 2)));
+    place.write("retrue.toml", stack(&buckets(&server, QUICK, 2)));
+    server.cloud().add_fault(Fault { times: 2, ..Fault::at(Method::Post, "buckets", trouble(503, None)) });
+    place.run(&["apply", "--yes", "kept"]).ends(0);
+    assert_eq!(server.cloud().truth().len(), 2);
+}
