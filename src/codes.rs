@@ -126,6 +126,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("RT0613", "nothing in doubt there"),
     ("RT0614", "not a document to restore from"),
     ("RT0615", "an address is taken"),
+    ("RT0616", "nothing to decide about a run"),
     ("RT0701", "another run holds the lock"),
     ("RT0702", "the state on a network file system"),
     ("RT0703", "a state of a newer version"),

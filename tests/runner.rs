@@ -22,6 +22,7 @@ mod scenarios {
     mod input;
     mod killed;
     mod late;
+    mod ledger;
     mod logs;
     mod looking;
     mod machine;

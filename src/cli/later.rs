@@ -10,11 +10,4 @@ pub struct Later {
 }
 
 /// All of them. Each ends in one error, and does nothing.
-pub const LATER: &[Later] = &[
-    Later {
-        verb: "runs review",
-        instead: "`retrue runs note` keeps what you found, `retrue runs accept` closes the run",
-    },
-    Later { verb: "runs replay", instead: "`retrue apply` plans anew from the stack" },
-    Later { verb: "runs dead-letters", instead: "`retrue runs list` shows which runs failed, `retrue runs show` why" },
-];
+pub const LATER: &[Later] = &[Later { verb: "runs replay", instead: "`retrue apply` plans anew from the stack" }];

@@ -9,6 +9,7 @@ mod compensation;
 mod exporting;
 mod failure;
 mod importing;
+pub mod ledger;
 mod logging;
 pub mod look;
 mod migrating;

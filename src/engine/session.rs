@@ -246,7 +246,7 @@ impl Session {
             ephemeral_sources: plan.sources.clone(),
             continues: continued(&state),
             compensates: Vec::new(),
-            forgets: self.expired(&state, planned.keep).await?,
+            forgets: self.expired(&state).await?,
         };
         self.store.snapshot().await.map_err(store_failure)?;
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
@@ -386,16 +386,17 @@ impl Session {
     }
 
     /// The runs that started longer ago than is kept.
-    fn old<'s>(&self, state: &'s State, keep: std::time::Duration) -> impl Iterator<Item = &'s RunRecord> {
+    pub(super) fn old<'s>(&self, state: &'s State, keep: std::time::Duration) -> impl Iterator<Item = &'s RunRecord> {
         let horizon = self.clock.seconds().saturating_sub(i64::try_from(keep.as_secs()).unwrap_or(i64::MAX));
         state.runs.values().filter(move |record| {
             record.started.parse::<jiff::Timestamp>().is_ok_and(|started| started.as_second() < horizon)
         })
     }
 
-    /// Old runs that are closed, and whose journals are gone: the next run forgets them.
-    async fn expired(&self, state: &State, keep: std::time::Duration) -> Result<Vec<String>, Failure> {
-        let closed: Vec<&RunRecord> = self.old(state, keep).filter(|record| record.accepted).collect();
+    /// Runs that are closed, and whose journals are gone, by age or because somebody asked for it: the next run
+    /// forgets them.
+    async fn expired(&self, state: &State) -> Result<Vec<String>, Failure> {
+        let closed: Vec<&RunRecord> = state.runs.values().filter(|record| record.accepted).collect();
         if closed.is_empty() {
             return Ok(Vec::new());
         }

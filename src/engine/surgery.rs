@@ -7,13 +7,15 @@ use serde_json::Value as Json;
 use crate::address::{Address, BlockAddress, Mode};
 use crate::apply::settle::reopened;
 use crate::diagnostic::Diagnostic;
+use crate::engine::ledger::Decision;
 use crate::engine::session::journal_stop;
-use crate::engine::{Failure, FailureKind, Session};
+use crate::engine::workspace::store_failure;
+use crate::engine::{CompensateOptions, Failure, FailureKind, Session};
 use crate::plan::ObjectKey;
 use crate::saga::journal::Entry;
 use crate::saga::object::Renames;
 use crate::saga::state::{generation_key, object_key};
-use crate::saga::{Event, State, codes};
+use crate::saga::{Event, RunState, State, codes};
 use crate::store::Write;
 
 fn not_recorded(address: &Address, state: &State) -> Failure {
@@ -193,6 +195,87 @@ impl Session {
         let event = Event::Note { actor: self.options.actor.clone(), text: text.to_owned() };
         journal.write(vec![Entry::run(event)]).await.map_err(|error| journal_stop(&error))?;
         Ok(record.run)
+    }
+
+    /// Writes down what a person decided about a run that failed: in a word, and for people.
+    ///
+    /// # Errors
+    /// There is no such run, it did not fail, or something of it is in doubt.
+    pub async fn review_run(&self, run: &str, decision: Decision, note: Option<&str>) -> Result<String, Failure> {
+        let (record, history) = self.run(run).await?;
+        let failed = matches!(
+            record.state,
+            RunState::FailedTransient
+                | RunState::FailedPermanent
+                | RunState::NeedsReview
+                | RunState::Interrupted
+                | RunState::Cancelled
+        );
+        if !failed {
+            let what = format!("run {} is {}: there is nothing to decide", record.run, record.state.word());
+            return Err(Failure::one(
+                Diagnostic::error(codes::NOTHING_TO_REVIEW, what)
+                    .hint("`retrue runs list` shows the runs, `retrue runs note` keeps a remark about any of them"),
+            ));
+        }
+        if decision == Decision::GiveUp && history.in_doubt().next().is_some() {
+            let what = format!("run {} cannot be given up: something of it is in doubt", record.run);
+            return Err(Failure::one(
+                Diagnostic::error(codes::NOTHING_TO_REVIEW, what)
+                    .hint("`retrue plan` reports what is in doubt, and `retrue resolve ADDR` takes your answer"),
+            ));
+        }
+        let journal = reopened(&self.store, &self.clock, &record, &history);
+        let actor = self.options.actor.clone();
+        let review = Event::Review { actor: actor.clone(), decision: decision.word().to_owned() };
+        let note = note.map(|text| Event::Note { actor, text: text.to_owned() });
+        let entries = [review].into_iter().chain(note).map(Entry::run).collect();
+        journal.write(entries).await.map_err(|error| journal_stop(&error))?;
+        Ok(record.run)
+    }
+
+    /// Closes runs, and removes their journals: those that started more than `older` ago, and all but the newest
+    /// `keep`. What is in doubt stays, and so does what `compensate` would unwind now. Returns them, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn prune_runs(
+        &self,
+        older: Option<std::time::Duration>,
+        keep: Option<usize>,
+    ) -> Result<Vec<String>, Failure> {
+        let state = self.state().await?;
+        let needed: BTreeSet<String> = match self.compensation(&CompensateOptions::default()).await {
+            Ok(Some(compensation)) => compensation.runs.iter().map(|record| record.run.clone()).collect(),
+            Ok(None) => BTreeSet::new(),
+            // Nothing can be unwound now; whatever it is that stands in the way is older than what is kept.
+            Err(_) => state.runs.keys().next_back().cloned().into_iter().collect(),
+        };
+        let old: BTreeSet<String> = match older {
+            Some(older) => self.old(&state, older).map(|record| record.run.clone()).collect(),
+            None => BTreeSet::new(),
+        };
+        let surplus = keep.map_or(0, |keep| state.runs.len().saturating_sub(keep));
+        let mut pruned = Vec::new();
+        for (position, record) in state.runs.values().enumerate() {
+            if needed.contains(&record.run) || !(old.contains(&record.run) || position < surplus) {
+                continue;
+            }
+            if let Some(history) = self.history(&record.run).await? {
+                if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+                    continue;
+                }
+                if !record.accepted {
+                    self.accept(record.clone(), &history, &format!("pruned by {}", self.options.actor)).await?;
+                }
+                self.store.remove_run(&record.run).await.map_err(store_failure)?;
+                pruned.push(record.run.clone());
+            }
+        }
+        if !pruned.is_empty() {
+            self.collect().await?;
+        }
+        Ok(pruned)
     }
 
     /// Closes a run for good: it cannot be unwound any more, and its images go.

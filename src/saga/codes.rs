@@ -30,3 +30,5 @@ pub const NOT_IN_DOUBT: &str = "RT0613";
 pub const RESTORE: &str = "RT0614";
 /// An address is taken.
 pub const ADDRESS_TAKEN: &str = "RT0615";
+/// A run did not fail, or something of it is in doubt: there is nothing to decide about it.
+pub const NOTHING_TO_REVIEW: &str = "RT0616";

@@ -156,6 +156,9 @@ fn doubtful(method: Method, collection: &str, blocks: [&str; 2]) -> (Server, Env
     }
     place.write("retrue.toml", with(blocks[1]));
     server.cloud().add_fault(Fault::at(method, collection, Action::LoseAnswer));
+    // Nor can it be read any more, after it was for the plan and before the step.
+    let action = Action::ErrorBefore { status: 403, retry_after: None };
+    server.cloud().add_fault(Fault { nth: 4, times: 0, ..Fault::at(Method::Get, collection, action) });
     place.run(&["apply", "--yes"]).ends(4);
     server.cloud().clear_faults();
     (server, place)

@@ -3,6 +3,7 @@
 use super::plan::{Detail, Screen};
 use super::table::table;
 use super::text::{bold, count, dim, green, red, visible, width, yellow};
+use crate::engine::ledger::{DeadLetter, Statistics, percentile};
 use crate::saga::history::{RunHistory, StepHistory};
 use crate::saga::{Counts, Event, Journaled, RunRecord, RunState, StepStatus, UndoStatus};
 
@@ -89,6 +90,69 @@ fn show_step(screen: &mut Screen, step: &StepHistory) {
     if let Some(failure) = &step.failure {
         screen.words(&format!("    {} ", dim(&visible(&failure.code))), &visible(&failure.message));
     }
+}
+
+/// What failed for good, newest first.
+pub(crate) fn dead_letters(letters: &[DeadLetter], detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    for letter in letters {
+        let address = visible(&letter.step.address.to_string());
+        let what = if letter.partial { "done in part" } else { "failed" };
+        let tries = if letter.attempts > 1 { format!(", tried {} times", letter.attempts) } else { String::new() };
+        screen.line(&format!("{} {}  {} {what}{tries}", red("✗"), bold(&address), letter.step.effect.word()));
+        screen.words(&format!("    {} ", dim(&visible(&letter.failure.code))), &visible(&letter.failure.message));
+        screen.words(&dim("    run "), &format!("{} of {}", visible(&letter.run), letter.started));
+        if let Some(decision) = &letter.reviewed {
+            screen.words(&dim("    reviewed: "), &visible(decision));
+        }
+    }
+    screen.finish()
+}
+
+/// How the runs of some time went, and those of the same time before it.
+pub(crate) fn statistics(present: &Statistics, before: &Statistics, detail: Detail) -> String {
+    let mut screen = Screen::new(detail);
+    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+    let pairs = [
+        ("runs", present.runs.to_string(), before.runs.to_string()),
+        ("succeeded", present.succeeded.to_string(), before.succeeded.to_string()),
+        ("steps", present.steps.to_string(), before.steps.to_string()),
+        ("done", percent(present.success_rate()), percent(before.success_rate())),
+        ("retries per step", percent(present.retry_rate()), percent(before.retry_rate())),
+    ];
+    for (name, now, then) in pairs {
+        screen.line(&format!("{} {now}  {}", dim(&format!("{name:<17}")), dim(&format!("before: {then}"))));
+    }
+    if !present.failures.is_empty() {
+        screen.blank();
+        screen.line(&bold("Failures:"));
+        let mut failures: Vec<_> = present.failures.iter().collect();
+        failures.sort_by_key(|(category, number)| (std::cmp::Reverse(**number), **category));
+        for (category, number) in failures {
+            let then = before.failures.get(category).copied().unwrap_or_default();
+            screen.line(&format!("  {:<15} {number}  {}", category.to_string(), dim(&format!("before: {then}"))));
+        }
+    }
+    if !present.durations.is_empty() {
+        screen.blank();
+        let seconds = |duration: Option<std::time::Duration>| {
+            duration.map_or_else(|| "-".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))
+        };
+        let rows = present.durations.iter().map(|((provider, action), durations)| {
+            vec![
+                visible(provider),
+                (*action).to_owned(),
+                durations.len().to_string(),
+                seconds(percentile(durations, 50)),
+                seconds(percentile(durations, 95)),
+            ]
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        for line in table(&["PROVIDER", "ACTION", "STEPS", "P50", "P95"], &rows, screen.width()).lines() {
+            screen.line(line);
+        }
+    }
+    screen.finish()
 }
 
 /// The sign and the word of a status.

@@ -1,18 +1,23 @@
 //! `retrue runs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::{Value as Json, json};
 
 use crate::address::Address;
 use crate::cli::exit::{Ending, Exit, Failure};
+use crate::cli::render::text::count;
 use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
+use crate::engine::ledger::{self, Decision, Statistics, percentile};
 use crate::engine::{self, Look};
 use crate::plan::StepEffect;
-use crate::saga::StepFailure;
+use crate::saga::history::RunHistory;
+use crate::saga::{RunRecord, StepFailure};
 
 /// Look at the history
 #[derive(Clone, Debug, Subcommand)]
@@ -27,12 +32,16 @@ pub(crate) enum Verb {
     Note(Note),
     /// Close a run: what it needs to be unwound may go
     Accept(One),
-    /// Say that a failed run was looked at
-    Review(One),
+    /// Decide about a run that failed: go on with it, or give it up
+    Review(Review),
     /// Run it again with the same input
     Replay(Replay),
-    /// List what failed for good
+    /// List what failed for good, and nothing later made up for
     DeadLetters(List),
+    /// Show how the runs of some time went: successes, retries, failures, durations
+    Stats(Stats),
+    /// Close old runs, and remove their journals
+    Prune(Prune),
 }
 
 /// Nothing to choose.
@@ -58,6 +67,42 @@ pub(crate) struct Note {
     pub(crate) text: String,
 }
 
+/// A decision.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Review {
+    /// The run, or the beginning of its id
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// It is to be gone on with
+    #[arg(long = "continue", required_unless_present = "give_up", conflicts_with = "give_up")]
+    pub(crate) go_on: bool,
+    /// It is not: what failed in it is no dead letter any more
+    #[arg(long)]
+    pub(crate) give_up: bool,
+    /// What to remember
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// How things went.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Stats {
+    /// Over how long; the same time before it is what it is held against
+    #[arg(long, value_name = "DURATION", default_value = "7 days", value_parser = duration)]
+    pub(crate) window: Duration,
+}
+
+/// What is to go.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Prune {
+    /// Those that started longer ago
+    #[arg(long, value_name = "DURATION", value_parser = duration, required_unless_present = "keep")]
+    pub(crate) older_than: Option<Duration>,
+    /// All but so many, the newest
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep: Option<usize>,
+}
+
 /// Once more.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Replay {
@@ -69,15 +114,21 @@ pub(crate) struct Replay {
     pub(crate) yes: bool,
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::duration(text).ok_or_else(|| "a duration is such as \"30s\", \"1h 30m\" or \"30 days\"".to_owned())
+}
+
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     match verb {
         Verb::List(_) => list(session),
         Verb::Show(one) => show(session, &one.run),
         Verb::Events(one) => events(session, &one.run),
-        Verb::Review(_) => session.later("runs review"),
         Verb::Replay(_) => session.later("runs replay"),
-        Verb::DeadLetters(_) => session.later("runs dead-letters"),
+        Verb::DeadLetters(_) => dead_letters(session),
+        Verb::Stats(stats) => statistics(session, stats.window),
+        Verb::Prune(prune) => pruned(session, &prune).await,
+        Verb::Review(review) => change(session, Change::Review(review)).await,
         Verb::Note(note) => change(session, Change::Note(note)).await,
         Verb::Accept(one) => change(session, Change::Accept(one)).await,
     }
@@ -87,6 +138,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
 enum Change {
     Note(Note),
     Accept(One),
+    Review(Review),
 }
 
 #[derive(Serialize)]
@@ -104,6 +156,11 @@ async fn change(session: &Session, change: Change) -> Ending {
     let changed = match &change {
         Change::Note(note) => store.note(&note.run, &note.text).await.map(|run| (run, "noted")),
         Change::Accept(one) => store.accept_run(&one.run).await.map(|run| (run, "accepted")),
+        Change::Review(review) => {
+            let decision = if review.give_up { Decision::GiveUp } else { Decision::Continue };
+            let reviewed = store.review_run(&review.run, decision, review.note.as_deref()).await;
+            reviewed.map(|run| (run, if review.give_up { "given up" } else { "to be gone on with" }))
+        }
     };
     let ending = match changed {
         Ok((run, done)) if session.console.settings().json => session.document(&Changed { run_id: &run, done }),
@@ -114,6 +171,119 @@ async fn change(session: &Session, change: Change) -> Ending {
         Err(failure) => Err(failure.into()),
     };
     session.close(&store, ending).await
+}
+
+async fn pruned(session: &Session, prune: &Prune) -> Ending {
+    looked(session)?;
+    let options = session.options();
+    let stack = engine::load(&options).ok();
+    let store = session.open(&options, "runs", stack.as_ref()).await?;
+    let ending = match store.prune_runs(prune.older_than, prune.keep).await {
+        Ok(runs) if session.console.settings().json => session.document(&json!({ "pruned": runs })),
+        Ok(runs) => {
+            session.console.line(&match runs.len() {
+                0 => {
+                    "nothing to prune: what is left is newer, in doubt, or what `retrue compensate` would unwind".into()
+                }
+                number => format!("pruned: {}", count(number, "run", "runs")),
+            });
+            Ok(Exit::Done)
+        }
+        Err(failure) => Err(failure.into()),
+    };
+    session.close(&store, ending).await
+}
+
+/// The runs whose journals are there, newest first.
+fn histories(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
+    let mut found = Vec::new();
+    for record in look.state.runs.values().rev() {
+        if let Some(history) = look.journal(&record.run)? {
+            found.push((record, history));
+        }
+    }
+    Ok(found)
+}
+
+#[derive(Serialize)]
+struct WireLetter<'a> {
+    run_id: &'a str,
+    started: &'a str,
+    address: &'a Address,
+    action: StepEffect,
+    step: String,
+    attempts: u32,
+    partial: bool,
+    error: &'a StepFailure,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reviewed: Option<&'a str>,
+}
+
+fn dead_letters(session: &Session) -> Ending {
+    let look = session.look()?;
+    let runs = look.as_ref().map(histories).transpose()?.unwrap_or_default();
+    let letters = ledger::dead_letters(runs.iter().map(|(record, history)| (*record, history)));
+    let console = &session.console;
+    if console.settings().json {
+        let letters = letters.iter().map(|letter| WireLetter {
+            run_id: &letter.run,
+            started: &letter.started,
+            address: &letter.step.address,
+            action: letter.step.effect,
+            step: letter.step.to_string(),
+            attempts: letter.attempts,
+            partial: letter.partial,
+            error: &letter.failure,
+            reviewed: letter.reviewed.as_deref(),
+        });
+        return session.document(&letters.collect::<Vec<_>>());
+    }
+    if letters.is_empty() {
+        console.hint("nothing failed for good\n");
+    } else {
+        console.data(&render::runs::dead_letters(&letters, session.detail()));
+    }
+    Ok(Exit::Done)
+}
+
+fn statistics(session: &Session, window: Duration) -> Ending {
+    let look = session.look()?;
+    let runs = look.as_ref().map(histories).transpose()?.unwrap_or_default();
+    let now = jiff::Timestamp::now();
+    let back =
+        |times: i32| now.checked_sub(window.saturating_mul(times.unsigned_abs())).unwrap_or(jiff::Timestamp::MIN);
+    let of = |begins, ends| ledger::statistics(runs.iter().map(|(record, history)| (*record, history)), begins, ends);
+    let (present, before) = (of(back(1), jiff::Timestamp::MAX), of(back(2), back(1)));
+    if session.console.settings().json {
+        return session.document(&json!({ "window": wire(&present), "before": wire(&before) }));
+    }
+    session.console.data(&render::runs::statistics(&present, &before, session.detail()));
+    Ok(Exit::Done)
+}
+
+fn wire(statistics: &Statistics) -> Json {
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+    let durations = statistics.durations.iter().map(|((provider, action), durations)| {
+        json!({
+            "provider": provider,
+            "action": action,
+            "count": durations.len(),
+            "p50_s": seconds(percentile(durations, 50)),
+            "p95_s": seconds(percentile(durations, 95)),
+        })
+    });
+    let failures = statistics.failures.iter().map(|(category, number)| (category.to_string(), json!(number)));
+    json!({
+        "runs": statistics.runs,
+        "succeeded": statistics.succeeded,
+        "steps": statistics.steps,
+        "done": statistics.done,
+        "success_rate": statistics.success_rate(),
+        "retries": statistics.retries,
+        "retry_rate": statistics.retry_rate(),
+        "failures": failures.collect::<serde_json::Map<_, _>>(),
+        "durations": durations.collect::<Vec<_>>(),
+    })
 }
 
 fn list(session: &Session) -> Ending {

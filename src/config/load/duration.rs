@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Span as JiffSpan, SpanRelativeTo};
 
 /// Reads a duration; `None` for what is none, is not above zero, or has no fixed length (months).
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let span: JiffSpan = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())

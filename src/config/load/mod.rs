@@ -11,6 +11,8 @@ mod tables;
 mod value;
 mod variables;
 
+pub use self::duration::parse as duration;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Display;

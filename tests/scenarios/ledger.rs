@@ -1,0 +1,112 @@
+//! What the history of a stack says: what failed for good, how things went, and what of it is kept.
+
+use insta::assert_snapshot;
+use retrue_provider_testcloud::Server;
+use retrue_provider_testcloud::cloud::{Action, Fault, Method};
+use serde_json::{Value as Json, json};
+
+use crate::environment::Environment;
+
+fn cloud(server: &Server) -> String {
+    format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[provider.testcloud.resilience.retry]\nfirst_wait = \"1ms\"\njitter = \"none\"\n\n\
+         [resource.testcloud_bucket.a]\nname = \"a\"\n\n[resource.testcloud_bucket.b]\nname = \"b\"\ndepends_on = [\"testcloud_bucket.a\"]\n",
+        server.url()
+    )
+}
+
+/// Nothing can be made, for so many calls.
+fn refuse(server: &Server, status: u16, nth: u64, times: u64) {
+    let action = Action::ErrorBefore { status, retry_after: None };
+    server.cloud().add_fault(Fault { nth, times, ..Fault::at(Method::Post, "buckets", action) });
+}
+
+fn letters(place: &Environment) -> Vec<(String, String)> {
+    let letters = place.run(&["runs", "dead-letters", "--json"]).ends(0).json();
+    let text = |letter: &Json, name: &str| letter[name].as_str().unwrap().to_owned();
+    letters.as_array().unwrap().iter().map(|letter| (text(letter, "run_id"), text(letter, "address"))).collect()
+}
+
+#[test]
+fn what_failed_for_good_is_listed_until_somebody_deals_with_it() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&cloud(&server));
+    assert!(place.run(&["runs", "dead-letters"]).ends(0).screen().contains("nothing failed for good"));
+    refuse(&server, 403, 2, 1);
+    place.run(&["apply", "--yes"]).ends(1);
+    let run = place.runs()[0].clone();
+    assert_eq!(letters(&place), [(run.clone(), "testcloud_bucket.b".to_owned())]);
+    assert_snapshot!("dead_letters", place.run(&["runs", "dead-letters"]).ends(0).screen());
+    // A person says what is to become of it.
+    place.run(&["runs", "review", &run]).ends(64);
+    place.run(&["runs", "review", &run, "--continue", "--give-up"]).ends(64);
+    let done = place.run(&["runs", "review", &run, "--continue", "--note", "the quota is raised", "--json"]).ends(0);
+    assert_eq!(done.json(), json!({"run_id": run, "done": "to be gone on with"}));
+    let letter = place.run(&["runs", "dead-letters", "--json"]).ends(0).json();
+    assert_eq!(
+        (&letter[0]["reviewed"], &letter[0]["error"]["category"]),
+        (&json!("continue"), &json!("authentication"))
+    );
+    assert!(place.run(&["runs", "show", &run]).ends(0).stdout.contains("the quota is raised"));
+    place.run(&["runs", "review", &run, "--give-up"]).ends(0);
+    assert_eq!(letters(&place), []);
+    // It fails once more, and then it does not.
+    refuse(&server, 403, 1, 1);
+    place.run(&["apply", "--yes"]).ends(1);
+    assert_eq!(letters(&place), [(place.runs()[0].clone(), "testcloud_bucket.b".to_owned())]);
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(letters(&place), []);
+    place.run(&["runs", "review", &place.runs()[0].clone(), "--give-up"]).ends(1).tells("RT0616", &[]);
+}
+
+#[test]
+fn what_is_unwound_or_closed_is_dealt_with() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&cloud(&server));
+    refuse(&server, 403, 2, 1);
+    place.run(&["apply", "--yes"]).ends(1);
+    assert_eq!(letters(&place).len(), 1);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(letters(&place), []);
+}
+
+#[test]
+fn how_runs_went_is_told() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&cloud(&server));
+    refuse(&server, 503, 1, 2);
+    place.run(&["apply", "--yes"]).ends(0);
+    let told = place.run(&["runs", "stats", "--window", "1h", "--json"]).ends(0).json();
+    let window = &told["window"];
+    assert_eq!((&window["runs"], &window["steps"], &window["done"]), (&json!(1), &json!(2), &json!(2)), "{told:#}");
+    assert_eq!((&window["retries"], &window["failures"]), (&json!(2), &json!({"transient": 2})), "{told:#}");
+    let durations = &window["durations"][0];
+    assert_eq!((&durations["provider"], &durations["action"]), (&json!("testcloud"), &json!("create")));
+    assert_eq!(durations["count"], 4, "each try has its own");
+    assert_eq!(told["before"]["runs"], 0);
+    let shown = place.run(&["runs", "stats"]).ends(0).stdout;
+    assert!(shown.contains("transient") && shown.contains("P95"), "{shown}");
+    place.run(&["runs", "stats", "--window", "soon"]).ends(64);
+}
+
+#[test]
+fn runs_are_pruned_by_age_and_number() {
+    let place = Environment::new();
+    let apply = |content: &str| {
+        let file = format!("[resource.local_file.f]\npath = \"f\"\ncontent = \"{content}\"\n");
+        place.write("retrue.toml", crate::environment::stack(&file));
+        place.run(&["apply", "--yes"]).ends(0);
+    };
+    ["1", "2", "3", "4", "5"].iter().for_each(|content| apply(content));
+    place.run(&["runs", "prune"]).ends(64);
+    // Nothing is so old.
+    assert_eq!(place.run(&["runs", "prune", "--older-than", "1 day", "--json"]).ends(0).json(), json!({"pruned": []}));
+    let pruned = place.run(&["runs", "prune", "--keep", "2", "--json"]).ends(0).json();
+    assert_eq!(pruned["pruned"].as_array().unwrap().len(), 3);
+    // The newest can be unwound still, and no other number would have taken that away.
+    assert_snapshot!("pruned_once_more", place.run(&["runs", "prune", "--keep", "0"]).ends(0).screen());
+    apply("6");
+    assert_eq!(place.runs().len(), 2, "what was pruned is forgotten by the next run");
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.read("f"), "5");
+}
