@@ -28,5 +28,7 @@ pub const NOT_KNOWN: &str = "RT0812";
 pub const SECRET: &str = "RT0813";
 /// Nothing differs from the record.
 pub const NO_DRIFT: &str = "RT0814";
+/// There is no such code.
+pub const NO_SUCH_CODE: &str = "RT0815";
 /// A verb that belongs to later work.
 pub const LATER_VERB: &str = "RT0950";

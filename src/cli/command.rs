@@ -9,8 +9,8 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use crate::address::Address;
 
 use super::verbs::{
-    apply, compensate, completions, config, destroy, eval, graph, import, init, migrate, output, plan, providers,
-    reconcile, resolve, runs, schema, show, state, validate,
+    apply, compensate, completions, config, destroy, eval, explain, graph, import, init, migrate, output, plan,
+    providers, reconcile, resolve, runs, schema, show, state, validate,
 };
 
 /// Infrastructure as a transaction: plan, apply, reconcile, compensate.
@@ -46,6 +46,7 @@ pub(crate) enum Verb {
     Providers(providers::Verb),
     Schema(schema::Arguments),
     Config(config::Arguments),
+    Explain(explain::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -146,7 +147,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["init", "validate"]),
     ("Change", &["plan", "apply", "destroy"]),
     ("Keep true", &["reconcile", "compensate", "resolve"]),
-    ("Look", &["show", "output", "graph", "eval", "runs"]),
+    ("Look", &["show", "output", "graph", "eval", "runs", "explain"]),
     ("State", &["state", "import", "migrate"]),
     ("Tools", &["providers", "schema", "config", "completions"]),
 ];

@@ -121,6 +121,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Ending {
         Verb::Providers(verb) => verbs::providers::run(session, verb).await,
         Verb::Schema(arguments) => verbs::schema::run(session, arguments).await,
         Verb::Config(arguments) => verbs::config::run(session, arguments).await,
+        Verb::Explain(arguments) => verbs::explain::run(session, arguments).await,
         Verb::Completions(arguments) => verbs::completions::run(session, arguments).await,
     }
 }

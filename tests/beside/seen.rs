@@ -97,7 +97,7 @@ impl Names {
             Json::Object(entries) => {
                 let mut comparable = Map::new();
                 for (key, value) in entries {
-                    if value.is_null() || key == MARKER || is_only_marker(value) {
+                    if value.is_null() || key == MARKER || (key == "Tags" && has_no_tags(value)) {
                         continue;
                     }
                     let value =
@@ -124,9 +124,9 @@ impl Names {
     }
 }
 
-/// Whether a list has nothing in it but the marker: without it there is no list.
-fn is_only_marker(value: &Json) -> bool {
-    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(|item| item["Key"] == MARKER))
+/// Whether there are no tags but the marker. The server shows that as an empty list, or not at all.
+fn has_no_tags(value: &Json) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(|item| item["Key"] == MARKER))
 }
 
 /// What is of the moment, and nobody could recognise by its form.

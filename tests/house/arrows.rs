@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "apply",
+            "codes",
             "config",
             "engine",
             "graph",

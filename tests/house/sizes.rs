@@ -14,7 +14,9 @@ const MANY_LINES: usize = 600;
 ///
 /// What a registry gives is signed with OpenPGP: pgp, and the ciphers, curves and hashes that its standard names. The other
 /// library for it is under the LGPL, and rests on a C library or on ciphers that it calls experimental.
-const MOST_CRATES: usize = 540;
+///
+/// Benchmarks are measured by criterion, which brings fourteen and is in no program.
+const MOST_CRATES: usize = 555;
 
 #[test]
 fn files_are_short_enough_to_read() {

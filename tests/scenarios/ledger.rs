@@ -110,3 +110,21 @@ fn runs_are_pruned_by_age_and_number() {
     place.run(&["compensate", "--yes"]).ends(0);
     assert_eq!(place.read("f"), "5");
 }
+
+#[test]
+fn a_code_and_a_failed_step_are_explained() {
+    let place = Environment::new();
+    assert!(place.run(&["explain", "rt0501"]).ends(0).stdout.starts_with("# RT0501: "));
+    assert_eq!(place.run(&["explain", "RT0501", "--json"]).ends(0).json()["code"], "RT0501");
+    place.run(&["explain", "RT0999"]).ends(1).tells("RT0815", &["RT0999"]);
+    let server = Server::start().unwrap();
+    let place = Environment::with(&cloud(&server));
+    refuse(&server, 503, 2, 0);
+    place.run(&["apply", "--yes"]).ends(1);
+    let run = place.runs()[0].clone();
+    assert_snapshot!("explained", place.run(&["explain", &run]).ends(0).screen());
+    let one = place.run(&["explain", &run, "testcloud_bucket.b", "--json"]).ends(0).json();
+    assert_eq!((&one[0]["attempts"], &one[0]["error"]["category"]), (&json!(4), &json!("transient")));
+    assert!(place.run(&["explain", &run, "testcloud_bucket.a"]).ends(0).screen().contains("nothing failed there"));
+    place.run(&["explain", "no"]).ends(1).tells("RT0604", &[]);
+}

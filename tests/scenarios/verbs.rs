@@ -101,6 +101,8 @@ const EXERCISED: &[(&str, &str, &str)] = &[
     ("providers schema", "TYPE", "types_and_their_documentation"),
     ("schema", "", "schema"),
     ("config", "", "what_is_in_force"),
+    ("explain", "CODE|RUN", "a_code_and_a_failed_step_are_explained"),
+    ("explain", "ADDR", "a_code_and_a_failed_step_are_explained"),
     ("completions", "SHELL", "completions"),
 ];
 

@@ -89,7 +89,9 @@ async fn in_doubt_is_resolved_never_guessed_whichever_answer_is_lost() {
                 server.cloud().add_fault(Fault { method: Some(method), ..fault.clone() });
             }
             let (state, events) = try_apply(&stage).await;
-            if state == RunState::Succeeded {
+            // The run looks by itself; what is known only later is left to the next one.
+            let looked = events.iter().any(|event| event.contains("StepResolved"));
+            if state == RunState::Succeeded && !looked {
                 assert!(nth > 4, "{events:#?}");
                 break;
             }
