@@ -75,7 +75,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let calls = Calls::reading(caller.cancellation.hard.clone());
     let late = Late::new(&plan.ephemerals, providers, &values, calls, &request.directory);
     let late = late.journaled(&caller.journal, seal);
-    let executor = Executor { pivots: &pivot_steps, caller, providers, values: &values, late: &late };
+    let executor = Executor { plan, pivots: &pivot_steps, caller, providers, values: &values, late: &late };
     let mut schedule = Schedule::new(plan);
     let mut live = Live { objects: recorded_objects(state, seal) };
     let mut report = RunReport {

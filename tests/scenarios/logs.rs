@@ -66,16 +66,29 @@ fn logs_are_lines_for_people_too_and_silent_unless_asked_for() {
 fn retries_and_verdicts_are_in_the_log() {
     use retrue_provider_testcloud::cloud::{Action, Fault, Method};
     let server = Server::start().unwrap();
-    let place = Environment::with(&format!(
+    let stack = format!(
         "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_instance.i]\nimage = \"debian-13\"\nsize = \"small\"\n",
         server.url()
-    ));
+    );
+    let place = Environment::with(&stack);
     server.cloud().add_fault(Fault::at(Method::Post, "instances", Action::LoseAnswer));
+    let shown = place.run(&["apply", "--yes", "-v", "--log-format", "json"]).ends(0);
+    let settled = lines(&shown.stderr);
+    let settled = with_message(&settled, "doubt settled");
+    assert_eq!((settled.len(), &settled[0]["outcome"]), (1, &"applied".into()), "{}", shown.screen());
+    // What cannot be found again stays in doubt.
+    place.write(
+        "retrue.toml",
+        crate::environment::stack(&format!("{stack}\n[resource.testcloud_token.t]\nscope = \"x\"\n")),
+    );
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
     let shown = place.run(&["apply", "--yes", "-v", "--log-format", "json"]).ends(4);
     assert_eq!(with_message(&lines(&shown.stderr), "step in doubt").len(), 1, "{}", shown.screen());
+    // What was not done is tried again.
+    place.write("retrue.toml", crate::environment::stack(&stack.replace("small", "large")));
     server.cloud().clear_faults();
-    let shown = place.run(&["apply", "--yes", "-v", "--log-format", "json"]).ends(0);
-    let lines = lines(&shown.stderr);
-    let settled = with_message(&lines, "doubt settled");
-    assert_eq!((settled.len(), &settled[0]["outcome"]), (1, &"applied".into()), "{}", shown.screen());
+    let refused = Action::ErrorBefore { status: 429, retry_after: None };
+    server.cloud().add_fault(Fault::at(Method::Patch, "instances", refused));
+    let shown = place.run(&["apply", "--yes", "-v", "--log-format", "json"]);
+    assert_eq!(with_message(&lines(&shown.stderr), "step is tried again").len(), 1, "{}", shown.screen());
 }

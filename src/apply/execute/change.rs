@@ -164,6 +164,11 @@ impl Executor<'_> {
         let Verdict::Settled { outcome, object, how } = examine(self.caller, history, self.providers).await else {
             return Ok(StepResult::Unknown(failure));
         };
+        // A new object may be there and not be ready: what waits for it would go on with half of it. The next run
+        // reads it again before it plans.
+        if outcome == ResolvedOutcome::Applied && step.id.effect == StepEffect::Create && self.is_waited_for(step) {
+            return Ok(StepResult::Unknown(failure));
+        }
         let state = match (&object, outcome) {
             (Some(object), _) => object.attributes.clone(),
             (None, _) => Value::null(Type::Dynamic),
@@ -187,6 +192,14 @@ impl Executor<'_> {
             Err(Stop::Step(failure, _)) => Ok(StepResult::Partial(failure)),
             Err(other) => Err(other),
         }
+    }
+
+    /// Whether other steps refer to what a step makes.
+    fn is_waited_for(&self, step: &Step) -> bool {
+        self.plan
+            .steps
+            .iter()
+            .any(|other| other.id.address != step.id.address && other.dependencies.contains(&step.id.address.block))
     }
 
     /// Writes down what came of a change, the state before the error, and verifies.

@@ -17,7 +17,7 @@ use crate::apply::context::{Call, Caller, failed, failure};
 use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::engine::{RunEventKind, StepRef};
-use crate::plan::{ObjectKey, Step, StepEffect, StepId};
+use crate::plan::{ObjectKey, Plan, Step, StepEffect, StepId};
 use crate::resilience::{Held, Kind, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
@@ -38,6 +38,8 @@ pub(super) enum StepResult {
 
 /// Carries out steps of a plan.
 pub(super) struct Executor<'a> {
+    /// What is carried out.
+    pub plan: &'a Plan,
     /// The steps that cannot be undone in full and on which others rest, by name.
     pub pivots: &'a BTreeSet<StepId>,
     /// What is the same for all steps.
