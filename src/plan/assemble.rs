@@ -360,7 +360,7 @@ pub fn resting_on(index: usize, steps: &[Step], groups: &[Vec<usize>]) -> Vec<Ad
             member_of.entry(*member).or_default().push(group);
         }
     }
-    for (other, step) in steps.iter().enumerate().skip(index + 1) {
+    for (other, step) in steps.iter().enumerate().skip(index) {
         let waits = step.depends_on.iter().any(|dependency| match dependency {
             Dependency::Step(step) => rests.contains(step),
             Dependency::Group(group) => resting_groups.contains(group),

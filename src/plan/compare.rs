@@ -73,7 +73,7 @@ pub fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Valu
             let inner = value.get(name).cloned();
             match (inner, rest.is_empty(), part) {
                 (Some(inner), _, _) => value.with_attribute(name, with_part(inner, rest, part)),
-                (None, true, Some(part)) if value.as_entries().is_some() => value.with_attribute(name, part.clone()),
+                (None, true, Some(part)) => value.with_attribute(name, part.clone()),
                 _ => value,
             }
         }

@@ -5,15 +5,23 @@ use retrue_provider_api::{Attribute, AttributeKind, Block, Data, Marks, Path, Pa
 /// The state with its marks: what the schema calls sensitive, what was sensitive in `like` (the
 /// configuration, or the record), and what is made from such attributes.
 pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value {
+    marked(block, state, like)
+}
+
+/// What was observed with its marks: what is or will be sensitive in it stays so, whichever of the
+/// record and the configuration says it.
+pub fn mark_observed(block: &Block, state: Value, recorded: Option<&Value>, desired: Option<&Value>) -> Value {
+    marked(block, state, recorded.into_iter().chain(desired))
+}
+
+fn marked<'v>(block: &Block, state: Value, likes: impl IntoIterator<Item = &'v Value>) -> Value {
     if state.is_null() {
         return state;
     }
     let mut paths: Vec<Path> = Vec::new();
     collect_block(block, &state, &Path::root(), &mut paths);
     let mut state = state.with_marked_paths(paths.iter().map(|path| (path, Marks::SENSITIVE)));
-    if let Some(like) = like
-        && !like.marks_deep().is_empty()
-    {
+    for like in likes.into_iter().filter(|like| !like.marks_deep().is_empty()) {
         let (_, marked) = like.clone().unmark_with_paths();
         // Ephemeral values are kept by no provider but in write-only attributes, which are null.
         let marked: Vec<(Path, Marks)> = marked
@@ -24,16 +32,6 @@ pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value 
         state = state.with_marked_paths(marked.iter().map(|(path, marks)| (path, *marks)));
     }
     mark_derived(block, state)
-}
-
-/// What was observed with its marks: what is or will be sensitive in it stays so, whichever of the
-/// record and the configuration says it.
-pub fn mark_observed(block: &Block, state: Value, recorded: Option<&Value>, desired: Option<&Value>) -> Value {
-    let marked = mark_planned(block, state, recorded);
-    match desired {
-        Some(desired) if desired.marks_deep().sensitive => mark_planned(block, marked, Some(desired)),
-        _ => marked,
-    }
 }
 
 /// The outermost sensitive paths of a value.

@@ -21,4 +21,4 @@ pub use model::{
 };
 
 #[cfg(test)]
-mod assemble_tests;
+mod tests;

@@ -71,11 +71,7 @@ impl Undo {
     /// Where the object stands in the record once the step is undone.
     pub fn to(&self) -> (Address, ObjectKey) {
         let address = self.step.moved_from().unwrap_or(&self.step.id.address).clone();
-        let object = match self.step.id.effect {
-            StepEffect::Depose => ObjectKey::Current,
-            _ => self.step.id.object.clone(),
-        };
-        (address, object)
+        (address, self.step.id.object.clone())
     }
 }
 
@@ -160,19 +156,17 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
     }
     // What is made again for this run and for later ones.
     let mut ended: BTreeMap<&BlockAddress, Crowd> = BTreeMap::new();
-    let mut reached = 0;
+    let mut ahead = undos.iter().enumerate().peekable();
     let mut waits: Vec<Vec<usize>> = Vec::with_capacity(count);
     let mut depending: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
     let mut touching: BTreeMap<Address, usize> = BTreeMap::new();
     let mut of_block: BTreeMap<BlockAddress, Crowd> = BTreeMap::new();
-    for index in 0..count {
-        let Some(undo) = undos.get(index) else { continue };
+    for (index, undo) in undos.iter().enumerate() {
         // The undos of a run come one after the other.
-        while let Some(other) = undos.get(reached).filter(|other| other.run == undo.run) {
+        while let Some((at, other)) = ahead.next_if(|(_, other)| other.run == undo.run) {
             if other.step.id.effect == StepEffect::Delete {
-                ended.entry(&other.step.id.address.block).or_default().members.push(reached);
+                ended.entry(&other.step.id.address.block).or_default().members.push(at);
             }
-            reached += 1;
         }
         let id = &undo.step.id;
         let block = id.address.block.clone();

@@ -275,7 +275,7 @@ impl Machine {
 
     /// Whether the undo of a step has begun, and nothing says how it ended.
     fn settles(&self, step: Option<&StepId>, of: &str) -> bool {
-        self.kind == Some(RunKind::Compensate) && step.is_some_and(|step| self.undo(of, step) == UndoStatus::Begun)
+        step.is_some_and(|step| self.undo(of, step) == UndoStatus::Begun)
     }
 
     fn step_event(&mut self, step: Option<&StepId>, event: &Event) -> Result<(), Illegal> {
@@ -297,11 +297,6 @@ impl Machine {
         Ok(())
     }
 
-    /// What kind of run it is; `None` when nothing is written.
-    pub fn kind(&self) -> Option<RunKind> {
-        self.kind
-    }
-
     /// Its state; `None` when nothing is written.
     pub fn state(&self) -> Option<RunState> {
         self.state
@@ -315,11 +310,6 @@ impl Machine {
     /// The status of the undo of a step of another run.
     pub fn undo(&self, of: &str, step: &StepId) -> UndoStatus {
         self.undos.get(&(of.to_owned(), step.clone())).copied().unwrap_or(UndoStatus::Pending)
-    }
-
-    /// All steps that something is written about.
-    pub fn steps(&self) -> impl Iterator<Item = (&StepId, StepStatus)> {
-        self.steps.iter().map(|(step, status)| (step, *status))
     }
 
     /// How many steps, and how many undos, stand how.
@@ -344,10 +334,5 @@ impl Machine {
             }
         }
         counts
-    }
-
-    /// All undos that something is written about: the run, the step, the status.
-    pub fn undos(&self) -> impl Iterator<Item = (&str, &StepId, UndoStatus)> {
-        self.undos.iter().map(|((of, step), status)| (of.as_str(), step, *status))
     }
 }

@@ -16,3 +16,6 @@ pub use event::{
 pub use machine::{Illegal, Machine, RunState, StepStatus, UndoStatus};
 pub use object::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject};
 pub use state::{AddressState, RecordedOutput, RunRecord, State, StateError};
+
+#[cfg(test)]
+mod tests;
