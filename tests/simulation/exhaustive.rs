@@ -106,17 +106,20 @@ fn a_second_death_is_no_worse_than_the_first() {
 }
 
 /// Each of ours is changed by somebody else in turn, when the plan is made and before anything of it is done.
+fn in_between() -> impl Iterator<Item = Script> {
+    let meddlings = (0..SLOTS).map(Meddling::Change);
+    let verbs = [Verb::Apply, Verb::ApplyContinue, Verb::ApplyCompensate, Verb::Destroy];
+    meddlings
+        .flat_map(move |between| verbs.map(|verb| (between, verb)))
+        .map(|(between, verb)| changed(vec![Attempt { between: Some(between), ..Attempt::of(verb) }], Goal::Forward))
+}
+
 #[test]
 fn what_somebody_else_does_in_between_is_left_alone() {
     let tally = tally::Tally::of(SUITE, "somebody else, between a plan and its steps");
-    let mut meddlings: Vec<Meddling> = (0..SLOTS).map(Meddling::Change).collect();
-    meddlings.push(Meddling::Create(1));
-    for between in meddlings {
-        for verb in [Verb::Apply, Verb::ApplyContinue, Verb::ApplyCompensate, Verb::Destroy] {
-            tally.one();
-            let attempt = Attempt { between: Some(between), ..Attempt::of(verb) };
-            told(&changed(vec![attempt], Goal::Forward));
-        }
+    for script in in_between() {
+        tally.one();
+        told(&script);
     }
 }
 

@@ -179,15 +179,25 @@ const TRIES: Range<u64> = 0..400;
 fn engines_that_are_broken_are_caught() {
     use retrue::broken::{Defect, with};
     let tally = tally::Tally::of(SUITE, "engines that are broken on purpose, each of them caught");
-    let mut escaped = Vec::new();
-    for defect in Defect::ALL {
-        let told = |seed| with(Some(defect), || silently(&Script::of(seed), None));
-        tally.one();
-        match TRIES.into_iter().find_map(|seed| told(seed).err().map(|found| (seed, found))) {
-            Some((seed, found)) => println!("{defect:?}: caught at seed {seed}: {}", found.rule),
-            None => escaped.push(defect),
+    let (next, escaped) = (Mutex::new(Defect::ALL.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some(defect) = next.lock().unwrap().next() else { return };
+            tally.one();
+            let told = |seed| with(Some(defect), || silently(&Script::of(seed), None));
+            match TRIES.into_iter().find_map(|seed| told(seed).err().map(|found| (seed, found))) {
+                Some((seed, found)) => println!("{defect:?}: caught at seed {seed}: {}", found.rule),
+                None => escaped.lock().unwrap().push(defect),
+            }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let worker = std::thread::Builder::new().stack_size(16 << 20);
+            drop(worker.spawn_scoped(scope, work).unwrap());
+        }
+    });
+    let escaped = escaped.into_inner().unwrap();
     assert!(escaped.is_empty(), "not caught: {escaped:?}");
 }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use retrue_provider_testcloud::cloud::{Call, Cloud, Method, TruthObject, lock};
 use serde_json::{Value as Json, json};
 
-use super::script::Meddling;
+use super::script::{Meddling, SLOTS};
 use super::stack::{address, addressed};
 
 /// What somebody else did, as it must still be found when nobody was to overwrite it.
@@ -72,6 +72,12 @@ pub(crate) fn meddle(cloud: &Mutex<Cloud>, meddling: Meddling) -> Option<Meddled
             Some(Meddled::Made { name })
         }
     }
+}
+
+/// The same in the middle of a life: where a thing is not there, it is the next one that somebody changes.
+pub(crate) fn meddle_with_any(cloud: &Mutex<Cloud>, meddling: Meddling) -> Option<Meddled> {
+    let Meddling::Change(first) = meddling else { return meddle(cloud, meddling) };
+    (0..SLOTS).find_map(|next| meddle(cloud, Meddling::Change((first + next) % SLOTS)))
 }
 
 impl Meddled {

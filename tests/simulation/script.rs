@@ -215,7 +215,7 @@ impl Script {
             if rng.u8(..6) == 0 {
                 attempt.full = Some(Full { nth: rng.u16(1..=30), kept: rng.bool() });
             }
-            if rng.u8(..3) == 0 {
+            if rng.bool() {
                 let slot = rng.u8(..SLOTS);
                 attempt.between =
                     Some(if rng.u8(..3) == 0 { Meddling::Create(slot % 2) } else { Meddling::Change(slot) });

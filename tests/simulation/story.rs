@@ -20,7 +20,7 @@ use super::between::{Between, Passing, STRAGGLES, arrive};
 use super::broken::Broken;
 use super::disk::{Disk, Planned, Written, text_of};
 use super::life::{Death, Deed, Ended, Told, live};
-use super::meddling::{Meddled, meddle};
+use super::meddling::{Meddled, meddle, meddle_with_any};
 use super::script::{Attempt, Crash, Full, Goal, Meddling, Round, Script, Stop, Verb};
 use super::stack::{Blocks, SECRET, Thing, address, addressed, declared, observed, toml};
 
@@ -227,7 +227,7 @@ impl<'s> Story<'s> {
         let meddled = Arc::new(Mutex::new(None));
         let planned = between.map(|between| {
             let (cloud, meddled) = (Arc::clone(&self.cloud), Arc::clone(&meddled));
-            Box::new(move || *meddled.lock().unwrap() = meddle(&cloud, between)) as Planned
+            Box::new(move || *meddled.lock().unwrap() = meddle_with_any(&cloud, between)) as Planned
         });
         let disk =
             Arc::new(Disk::new(store, death.clone(), expected.crash, self.broken, self.written.clone(), planned));
@@ -289,6 +289,9 @@ impl<'s> Story<'s> {
         }
         drop(passing);
         let meddled = meddled.lock().unwrap().take();
+        if let Some(meddled) = &meddled {
+            (self.log)(format!("in the middle of it: {meddled:?}"));
+        }
         if let Some((rule, what)) = meddled.and_then(|meddled: Meddled| meddled.overwritten(&self.cloud)) {
             return violation(rule, what);
         }

@@ -50,11 +50,13 @@ pub async fn examine(caller: &Caller<'_>, step: &StepHistory, providers: &Provid
         Ok(scene) => scene,
         Err(reason) => return Verdict::CannotTell(reason),
     };
-    if broken!(DoubtIsNotApplied) || broken!(DoubtIsApplied) {
-        let (how, is) = ("it was guessed".to_owned(), broken!(DoubtIsApplied));
-        let outcome = if is { ResolvedOutcome::Applied } else { ResolvedOutcome::NotApplied };
-        let object = scene.template.filter(|_| is && step.id.effect != StepEffect::Delete);
-        return Verdict::Settled { outcome, object: object.map(Box::new), how };
+    let how = || "it was guessed".to_owned();
+    if broken!(DoubtIsNotApplied) {
+        return Verdict::Settled { outcome: ResolvedOutcome::NotApplied, object: None, how: how() };
+    }
+    if broken!(DoubtIsApplied) {
+        let object = scene.template.filter(|_| step.id.effect != StepEffect::Delete).map(Box::new);
+        return Verdict::Settled { outcome: ResolvedOutcome::Applied, object, how: how() };
     }
     let limit = scene.capability.time_limits.read;
     let context = context(caller, &scene, limit);
