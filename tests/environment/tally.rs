@@ -32,6 +32,12 @@ impl Tally {
         Tally { suite, tried, part: !full, counts: Mutex::default() }
     }
 
+    /// Whatever was asked for, only a part is tried.
+    #[allow(dead_code)]
+    pub(crate) fn only_a_part(&mut self) {
+        self.part = true;
+    }
+
     /// One scenario more.
     #[allow(dead_code)]
     pub(crate) fn one(&self) {
