@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod apply;
+pub mod broken;
 pub mod cli;
 pub mod clock;
 pub mod codes;

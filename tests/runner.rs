@@ -14,6 +14,8 @@ mod scenarios {
     mod crash;
     #[cfg(feature = "crash-points")]
     mod crash_cloud;
+    #[cfg(feature = "crash-points")]
+    mod crash_twice;
     mod durable;
     mod elsewhere;
     mod ephemeral;
@@ -44,6 +46,7 @@ mod scenarios {
     mod reports;
     mod resilience;
     mod signals;
+    mod signals_providers;
     mod standing;
     mod surgery;
     mod terminal;

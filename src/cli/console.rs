@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
+use super::screen::Screen;
+
 /// The width of a screen where there is none.
 pub const FIXED_WIDTH: usize = 100;
 
@@ -92,7 +94,10 @@ pub struct Console {
 impl Console {
     /// The streams of the process.
     pub fn new(settings: Settings) -> Self {
-        let target = if settings.bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = match settings.bars {
+            true => ProgressDrawTarget::term_like_with_hz(Box::<Screen>::default(), 20),
+            false => ProgressDrawTarget::hidden(),
+        };
         Console {
             settings,
             bars: MultiProgress::with_draw_target(target),

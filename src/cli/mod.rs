@@ -15,6 +15,7 @@ mod progress;
 mod question;
 pub mod render;
 mod report;
+mod screen;
 mod session;
 mod signals;
 mod verbs;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::{Address, BlockAddress};
+use crate::broken;
 use crate::plan::{ObjectKey, StepEffect, StepId};
 use crate::saga::history::{RunHistory, StepHistory};
 
@@ -95,9 +96,12 @@ pub fn undos(runs: &[(String, RunHistory)], earlier: &Earlier) -> Unwinding {
             .iter()
             .filter(|step| step.status.had_effect() || step.status.in_doubt())
             .filter(|step| step.id.effect != StepEffect::Read)
-            .filter(|step| !earlier.done.contains(&(run.clone(), step.id.clone())))
+            .filter(|step| broken!(UndoneTwice) || !earlier.done.contains(&(run.clone(), step.id.clone())))
             .collect();
         steps.sort_by_key(|step| std::cmp::Reverse(step.position));
+        if broken!(UndoForward) {
+            steps.reverse();
+        }
         for step in steps {
             let doubt = if step.status.in_doubt() {
                 Some("nobody knows what came of it")
@@ -108,6 +112,9 @@ pub fn undos(runs: &[(String, RunHistory)], earlier: &Earlier) -> Unwinding {
             };
             undos.push(Undo { run: run.clone(), step: step.clone(), doubt, after: Vec::new() });
         }
+    }
+    if broken!(UndoForward) {
+        return Unwinding { undos, barriers: Vec::new() };
     }
     link(undos)
 }

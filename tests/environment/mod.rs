@@ -3,6 +3,7 @@
 
 pub(crate) mod peers;
 pub(crate) mod proxy;
+pub(crate) mod tally;
 pub(crate) mod terraform;
 pub(crate) mod tree;
 
@@ -153,6 +154,21 @@ impl Environment {
     pub(crate) fn recorded(&self) -> Vec<String> {
         let state = self.run(&["state", "list", "--json"]).ends(0).json();
         state.as_array().unwrap().iter().map(|entry| entry["address"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// All that was started in this place and lives: its id and name. What ended, and was not asked how, is dead.
+    pub(crate) fn family(&self) -> Vec<(i32, String)> {
+        let root = self.root().as_os_str().as_encoded_bytes();
+        let names = fs_err::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .filter_map(|name| {
+                let id: i32 = name.parse().ok()?;
+                let surroundings = fs_err::read(format!("/proc/{id}/environ")).ok()?;
+                let ours = surroundings.windows(root.len()).any(|window| window == root);
+                let called = fs_err::read_to_string(format!("/proc/{id}/comm")).ok()?;
+                ours.then(|| (id, called.trim().to_owned()))
+            })
+            .collect()
     }
 
     /// Makes sure that no file holds a text: not the store, not a plan, nothing that was left anywhere.

@@ -1,9 +1,11 @@
-//! A proxy between a provider and the server that stands for AWS. It counts writes, and kills a process when one of
-//! them is done, before the answer is delivered.
+//! A proxy between a provider and the server that stands for AWS. It counts writes, and when one of them is done, and
+//! before the answer is delivered, it kills a process, or holds the answer back.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+
+use super::wait_for;
 
 /// What was seen, and what shall happen.
 #[derive(Default)]
@@ -13,6 +15,8 @@ struct Watch {
     kill: Option<(usize, u32, Whom)>,
     /// The write that it was killed at.
     killed_at: String,
+    /// The write whose answer to hold back, and which one it was, once it is done.
+    hold: Option<(usize, Option<String>)>,
 }
 
 /// Who is killed.
@@ -92,6 +96,22 @@ impl Proxy {
         (watch.writes, watch.kill) = (0, Some((n, pid, whom)));
     }
 
+    /// Holds back the answer to the `n`-th write from now on.
+    pub(crate) fn hold(&self, n: usize) {
+        let mut watch = self.watch.lock().unwrap();
+        (watch.writes, watch.hold) = (0, Some((n, None)));
+    }
+
+    /// The write that is done, and whose answer is held back.
+    pub(crate) fn held(&self) -> Option<String> {
+        self.watch.lock().unwrap().hold.as_ref()?.1.clone()
+    }
+
+    /// Delivers what is held back, if somebody still waits for it, and holds nothing any more.
+    pub(crate) fn release(&self) {
+        self.watch.lock().unwrap().hold = None;
+    }
+
     /// Kills nobody any more. Returns the write that it killed at.
     pub(crate) fn let_be(&self) -> String {
         let mut watch = self.watch.lock().unwrap();
@@ -102,7 +122,7 @@ impl Proxy {
 }
 
 /// One request and its answer; `None` when there is nothing more to come.
-fn serve(client: &TcpStream, server: u16, watch: &Mutex<Watch>) -> Option<()> {
+fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
     let mut reader = BufReader::new(client);
     let mut head = Vec::new();
     loop {
@@ -138,12 +158,18 @@ fn serve(client: &TcpStream, server: u16, watch: &Mutex<Watch>) -> Option<()> {
     upstream.read_to_end(&mut answer).ok()?;
 
     if let Some(name) = write_of(&text, header("x-amz-target").as_deref(), &body) {
-        let mut watch = watch.lock().unwrap();
+        let mut watch = shared.lock().unwrap();
         watch.writes += 1;
         if let Some((_, pid, whom)) = watch.kill.filter(|(n, ..)| *n == watch.writes) {
             whom.kill(pid);
             watch.killed_at = name;
             return None;
+        }
+        let writes = watch.writes;
+        if let Some((_, held)) = watch.hold.as_mut().filter(|(n, _)| *n == writes) {
+            *held = Some(name);
+            drop(watch);
+            wait_for("the answer to be let go", || shared.lock().unwrap().hold.is_none().then_some(()));
         }
     }
     (&mut &*client).write_all(&answer).ok()?;

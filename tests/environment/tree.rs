@@ -63,6 +63,19 @@ impl Tree {
         self
     }
 
+    /// The same, with no regard for when files were written, if that was after this instant.
+    #[cfg(feature = "crash-points")]
+    pub(crate) fn timeless_since(mut self, instant: std::time::SystemTime) -> Tree {
+        let since = instant.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        let since = (i64::try_from(since.as_secs()).unwrap(), i64::from(since.subsec_nanos()));
+        for entry in self.0.values_mut() {
+            if let Kind::File(_, time) = &mut entry.kind {
+                *time = time.filter(|time| *time < since);
+            }
+        }
+        self
+    }
+
     /// The same, with no regard for when files were written: what was made again is as good as the first.
     pub(crate) fn timeless(mut self) -> Tree {
         for entry in self.0.values_mut() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sources;
 
 /// What every room may name: words that belong to nobody.
-const GROUND: &[&str] = &["address", "clock", "crash", "crash_point", "diagnostic", "rest", "span"];
+const GROUND: &[&str] = &["address", "broken", "clock", "crash", "crash_point", "diagnostic", "rest", "span"];
 
 /// Each room, and the rooms that it may name.
 const ARROWS: &[(&str, &[&str])] = &[

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::clouds::{APPLY, COMPENSATE, PAST, changing, nothing_is_lost, truth};
 use crate::environment::Environment;
+use crate::environment::tally::Tally;
 
 /// Starts the program, stopped before it has done anything.
 fn stopped(place: &Environment, arguments: &[&str]) -> Child {
@@ -48,7 +49,7 @@ fn a_cloud_that_kills_us_at_any_effect_finds_nothing_lost() {
     let before = truth(&server);
     place.run(&APPLY).ends(0);
     let desired = truth(&server);
-    let mut kills = 0;
+    let tally = Tally::of("killed by a cloud", "an apply, at every effect, gone on from and back from");
     for carried_out in [false, true] {
         for effect in 1.. {
             let when = format!("killed at effect {effect}, carried out: {carried_out}");
@@ -57,7 +58,7 @@ fn a_cloud_that_kills_us_at_any_effect_finds_nothing_lost() {
                 assert!(effect > 5, "so few effects?");
                 break;
             }
-            kills += 1;
+            tally.scenarios(2);
             // The next apply goes on, and all of it can go back.
             place.run(&APPLY).ends(0);
             assert_eq!(truth(&server), desired, "{when}");
@@ -74,7 +75,6 @@ fn a_cloud_that_kills_us_at_any_effect_finds_nothing_lost() {
             assert_eq!(place.run(&COMPENSATE).ends(0).stdout, "nothing to compensate\n");
         }
     }
-    println!("{kills} kills at effects, each gone on from and back from: 0 violations");
 }
 
 #[test]
@@ -82,6 +82,7 @@ fn a_cloud_that_kills_us_at_any_effect_of_an_undo_finds_nothing_lost() {
     let (server, place) = changing();
     let before = truth(&server);
     drop((server, place));
+    let tally = Tally::of("killed by a cloud", "a compensation, at every effect, gone on from");
     for carried_out in [false, true] {
         for effect in 1.. {
             let when = format!("killed at effect {effect} of the undo, carried out: {carried_out}");
@@ -91,6 +92,7 @@ fn a_cloud_that_kills_us_at_any_effect_of_an_undo_finds_nothing_lost() {
             place.run(&PAST).ends(0);
             assert_eq!(truth(&server), before, "{when}");
             nothing_is_lost(&server, &place, &when);
+            tally.scenarios(u64::from(was_killed));
             if !was_killed {
                 assert!(effect > 5, "so few effects?");
                 break;

@@ -2,13 +2,14 @@
 //! goes on to what is desired, or back to what was before, and never does a thing twice.
 //!
 //! By default every distinct point is taken at its first and its last passing, or in the middle; with
-//! `RETRUE_FULL=1` at every one.
+//! `RETRUE_FULL=1` at every one. Second crashes are in `crash_twice`.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::environment::tally::Tally;
 use crate::environment::tree::Tree;
 use crate::environment::{Environment, stack};
 
@@ -73,8 +74,11 @@ depends_on = ["local_directory.more", "local_symlink.link"]
     stack(&(changed.replace("content = \"old\"", "content = \"new\"").replace("old.txt", "new.txt") + more))
 }
 
+/// Whose counts these are.
+pub(super) const SUITE: &str = "crash points of the program";
+
 /// A machine on which the old stack was applied, and the new one is written down.
-fn changing() -> Environment {
+pub(super) fn changing() -> Environment {
     let place = Environment::with(OLD);
     place.write("adopted.bin", [0xff, 0xfe, 0, 1, 2]);
     let file = place.path("adopted.bin");
@@ -114,7 +118,7 @@ pub(super) fn passings(place: &Environment, arguments: &[&str]) -> Vec<Passing> 
     passings
 }
 
-fn full() -> bool {
+pub(super) fn full() -> bool {
     std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1")
 }
 
@@ -157,11 +161,11 @@ pub(super) fn each(cases: &[Passing], attempt: impl Fn(&Passing, &str) + Sync) {
 }
 
 /// One at a time, so that a point is passed at the same place each time.
-const APPLY: [&str; 4] = ["apply", "--yes", "--parallelism", "1"];
-const COMPENSATE: [&str; 4] = ["compensate", "--yes", "--parallelism", "1"];
+pub(super) const APPLY: [&str; 4] = ["apply", "--yes", "--parallelism", "1"];
+pub(super) const COMPENSATE: [&str; 4] = ["compensate", "--yes", "--parallelism", "1"];
 
 /// How often each command that makes or ends something ran.
-fn ledger(place: &Environment) -> BTreeMap<String, usize> {
+pub(super) fn ledger(place: &Environment) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in fs_err::read_to_string(place.root().join("ledger")).unwrap_or_default().lines() {
         *counts.entry(line.to_owned()).or_default() += 1;
@@ -170,7 +174,7 @@ fn ledger(place: &Environment) -> BTreeMap<String, usize> {
 }
 
 /// What is expected of a machine.
-struct Expected {
+pub(super) struct Expected {
     before: Tree,
     recorded: Vec<String>,
     desired: Tree,
@@ -182,7 +186,7 @@ fn world(place: &Environment) -> Tree {
     place.tree().timeless_at(&["rebuilt"])
 }
 
-fn expected(prepared: &Environment) -> (Expected, Vec<Passing>, Vec<Passing>) {
+pub(super) fn expected(prepared: &Environment) -> (Expected, Vec<Passing>, Vec<Passing>) {
     let place = prepared.copy();
     let before = world(&place);
     let recorded = place.recorded();
@@ -197,8 +201,10 @@ fn expected(prepared: &Environment) -> (Expected, Vec<Passing>, Vec<Passing>) {
 
 impl Expected {
     /// From every point where an apply of `prepared` can end, it goes on, and it goes back.
-    fn on_or_back(&self, prepared: &Environment, applying: Vec<Passing>) {
+    fn on_or_back(&self, prepared: &Environment, applying: Vec<Passing>, tally: &Tally) {
+        tally.count("points there are", applying.len() as u64);
         each(&chosen(applying), |case, when| {
+            tally.scenarios(2);
             let place = prepared.copy();
             abort(&place, &APPLY, case);
             let other = place.copy();
@@ -209,7 +215,7 @@ impl Expected {
 
     /// The next apply goes on: all is as desired, nothing was done twice, and all of it can go back.
     #[track_caller]
-    fn goes_on(&self, place: &Environment, when: &str) {
+    pub(super) fn goes_on(&self, place: &Environment, when: &str) {
         place.run(&APPLY).ends(0);
         place.tree().timeless().is(&self.desired, when);
         assert_eq!(ledger(place), self.ledger, "{when}: what ran");
@@ -221,7 +227,7 @@ impl Expected {
 
     /// Compensation takes all of it back, and a second one finds nothing to do.
     #[track_caller]
-    fn goes_back(&self, place: &Environment, when: &str) {
+    pub(super) fn goes_back(&self, place: &Environment, when: &str) {
         place.run(&COMPENSATE).ends(0);
         world(place).is(&self.before, when);
         assert_eq!(place.recorded(), self.recorded, "{when}: what is recorded");
@@ -233,27 +239,32 @@ impl Expected {
 
 #[test]
 fn a_changed_stack_goes_on_or_back_from_every_point() {
+    let tally = Tally::of_a_part(SUITE, "an apply that changes a stack, gone on from and back from");
     let prepared = changing();
     let (expected, applying, _) = expected(&prepared);
     assert!(applying.iter().any(|(name, _)| name == "apply/effect/after"), "{applying:?}");
-    expected.on_or_back(&prepared, applying);
+    expected.on_or_back(&prepared, applying, &tally);
 }
 
 #[test]
 fn a_first_apply_goes_on_or_back_from_every_point() {
+    let tally = Tally::of_a_part(SUITE, "a first apply, gone on from and back from");
     let prepared = fresh();
     let (expected, applying, _) = expected(&prepared);
     assert!(applying.iter().any(|(name, _)| name.starts_with("store.make")), "{applying:?}");
-    expected.on_or_back(&prepared, applying);
+    expected.on_or_back(&prepared, applying, &tally);
 }
 
 #[test]
 fn a_compensation_goes_on_from_every_point() {
+    let tally = Tally::of_a_part(SUITE, "a compensation, gone on from");
     let prepared = changing();
     let (expected, _, compensating) = expected(&prepared);
     prepared.run(&APPLY).ends(0);
     assert!(compensating.iter().any(|(name, _)| name == "undo/effect/after"), "{compensating:?}");
+    tally.count("points there are", compensating.len() as u64);
     each(&chosen(compensating), |case, when| {
+        tally.one();
         let place = prepared.copy();
         abort(&place, &COMPENSATE, case);
         // When it was aborted after its last word, there is nothing left: that is right, too.
@@ -265,13 +276,16 @@ fn a_compensation_goes_on_from_every_point() {
 
 #[test]
 fn a_recovery_that_is_aborted_is_begun_again() {
+    let tally = Tally::of_a_part(SUITE, "a recovery, gone on from and back from");
     let prepared = changing();
     let (expected, ..) = expected(&prepared);
     // In the middle of things: after an effect that nobody wrote down.
     abort(&prepared, &APPLY, &("apply/effect/after".to_owned(), 4));
     let recovering = passings(&prepared.copy(), &APPLY);
     assert!(recovering.iter().any(|(name, _)| name == "settle/resolve/after"), "{recovering:?}");
+    tally.count("points there are", recovering.len() as u64);
     each(&chosen(recovering), |case, when| {
+        tally.scenarios(2);
         let place = prepared.copy();
         abort(&place, &APPLY, case);
         let other = place.copy();
@@ -280,73 +294,15 @@ fn a_recovery_that_is_aborted_is_begun_again() {
     });
 }
 
-const FIX: [&str; 5] = ["reconcile", "--fix", "--yes", "--parallelism", "1"];
-const DESTROY: [&str; 4] = ["destroy", "--yes", "--parallelism", "1"];
-
-/// Of those chosen, as many as time permits: spread over all of them.
-fn few(all: Vec<Passing>, most: usize) -> Vec<Passing> {
-    let chosen = chosen(all);
-    if full() {
-        return chosen;
-    }
-    let step = chosen.len().div_ceil(most).max(1);
-    chosen.into_iter().skip(step / 2).step_by(step).collect()
-}
-
-/// Every way to go on from every point, and a second crash at every point of that way.
-#[test]
-fn every_way_goes_on_from_every_point_and_from_a_second_crash_on_it() {
-    let prepared = changing();
-    let (expected, applying, _) = expected(&prepared);
-    // Whatever was applied: without any of it, what was adopted is as it was, and the rest is gone.
-    let ended = prepared.copy();
-    ended.run(&DESTROY).ends(0);
-    let ended = ended.tree().timeless();
-    let judge = |place: &Environment, way: &[&str], when: &str| match way[0] {
-        "apply" => expected.goes_on(place, when),
-        "compensate" => expected.goes_back(place, when),
-        "reconcile" => {
-            // What is mended is what is recorded; the apply goes on from there.
-            place.run(way).ends(0);
-            expected.goes_on(place, when);
-        }
-        _ => {
-            place.run(way).ends(0);
-            place.tree().timeless().is(&ended, when);
-            assert_eq!(place.recorded(), Vec::<String>::new(), "{when}");
-            let again = place.run(way).ends(0);
-            assert!(again.stdout.contains("nothing"), "{when}: {}", again.screen());
-        }
-    };
-    let counts = [const { AtomicUsize::new(0) }; 2];
-    each(&few(applying, 3), |case, when| {
-        let crashed = prepared.copy();
-        abort(&crashed, &APPLY, case);
-        for way in [&APPLY[..], &COMPENSATE, &FIX, &DESTROY] {
-            counts[0].fetch_add(1, Ordering::Relaxed);
-            let second = passings(&crashed.copy(), way);
-            judge(&crashed.copy(), way, &format!("{when}, then {}", way[0]));
-            for again in few(second, 4) {
-                counts[1].fetch_add(1, Ordering::Relaxed);
-                let place = crashed.copy();
-                abort(&place, way, &again);
-                judge(&place, way, &format!("{when}, then {} aborted at {}:{}", way[0], again.0, again.1));
-            }
-        }
-    });
-    let [ways, seconds] = counts.map(AtomicUsize::into_inner);
-    println!(
-        "| crash points × ways to go on | second crashes on the way | violations |\n|---|---|---|\n| {ways} | {seconds} | 0 |"
-    );
-}
-
 #[test]
 fn promise_2_a_record_that_cannot_be_written_stops_the_run() {
+    let tally = Tally::of(SUITE, "a write or sync of the store that fails, gone on from and back from");
     let prepared = changing();
     let (expected, applying, _) = expected(&prepared);
     for step in ["store.mirror.write", "store.mirror.sync", "store.database.write", "store.database.sync"] {
         let passed = applying.iter().filter(|(name, _)| *name == format!("{step}.before")).count();
         for nth in [1, passed / 2, passed] {
+            tally.scenarios(2);
             let place = prepared.copy();
             // No space is left on the device.
             let fault = format!("{step}:{nth}=28");

@@ -4,11 +4,13 @@
 use retrue_provider_testcloud::Server;
 
 use super::clouds::{APPLY, COMPENSATE, PAST, changing, nothing_is_lost, truth};
-use super::crash::{abort, chosen, each, passings};
+use super::crash::{SUITE, abort, chosen, each, passings};
+use crate::environment::tally::Tally;
 use crate::environment::{Environment, stack};
 
 #[test]
 fn a_cloud_goes_on_or_back_from_every_point() {
+    let tally = Tally::of_a_part(SUITE, "an apply in a cloud, gone on from and back from");
     let (server, place) = changing();
     let before = truth(&server);
     let applying = passings(&place, &APPLY);
@@ -16,7 +18,9 @@ fn a_cloud_goes_on_or_back_from_every_point() {
     assert_ne!(before, desired);
     nothing_is_lost(&server, &place, "without a crash");
     let points: Vec<_> = applying.into_iter().filter(|(name, _)| !name.starts_with("store.replace")).collect();
+    tally.count("points there are", points.len() as u64);
     each(&chosen(points), |case, when| {
+        tally.scenarios(2);
         let (server, place) = changing();
         abort(&place, &APPLY, case);
         place.run(&APPLY).ends(0);

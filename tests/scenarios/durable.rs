@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::environment::tally::Tally;
 use crate::environment::{Environment, stack};
 
 const APPLY: [&str; 4] = ["apply", "--yes", "--parallelism", "1"];
@@ -84,12 +85,14 @@ content = "${local_file.b.sha256}"
             return;
         }
     }
+    let tally = Tally::of("power and syncs", "what was written of the journal before an effect, and not synced");
     let log = fs_err::read_to_string(&log).unwrap();
     let effects = ["effect-b", "effect-c"];
     let found = unsynced(&log, &effects);
     let expected: Vec<(String, Vec<String>)> =
         effects.iter().map(|effect| ((*effect).to_owned(), Vec::new())).collect();
     assert_eq!(found, expected);
+    tally.scenarios(effects.len() as u64);
     assert!(log.contains(".ndjson>, ") && log.contains("/db/db>, "), "both halves are written");
     // Without the syncs, each effect would be one too early.
     let silent: String = log.lines().filter(|line| !line.contains("sync(")).map(|line| format!("{line}\n")).collect();
@@ -174,7 +177,9 @@ fn promise_2_what_was_acknowledged_survives_a_power_cut() {
     }
     place.set("RETRUE_STORE", mounted.join("store").to_str().unwrap());
     place.run(&APPLY).ends(0);
+    let tally = Tally::of("power and syncs", "the power cut at a moment of an apply, on ext4");
     for moment in 0..MOMENTS {
+        tally.one();
         let when = format!("the power was cut in c{moment:02}");
         let cut = place.root().join(format!("cut-{moment:02}.img"));
         let mut after = place.copy_without_images();

@@ -14,6 +14,7 @@ use crate::beside::settings::{Settings, overrides};
 use crate::beside::terraform::Terraform;
 use crate::environment::peers::{Aws, Thing, mirror};
 use crate::environment::proxy::{Proxy, Whom};
+use crate::environment::tally::Tally;
 use crate::environment::{Environment, stack};
 
 const STACK: &str = r#"
@@ -260,9 +261,11 @@ fn a_kill_after_any_write_loses_nothing_and_makes_nothing_twice() {
     let chosen = chosen(writes);
     let mut table = String::new();
     let mut wrong = Vec::new();
+    let tally = Tally::of_a_part("killed after a write of a real provider", "an apply, gone on from and back from");
     for &n in &chosen {
         let began = std::time::Instant::now();
         for whom in [Whom::Family, Whom::Alone] {
+            tally.scenarios(2);
             let (write, row) = row(&mut world, n, whom, &at, &mut wrong);
             let whom = if whom == Whom::Family { "all" } else { "retrue alone" };
             let _ = writeln!(
@@ -451,7 +454,9 @@ fn a_kill_after_any_write_of_an_undo_that_makes_things_again_makes_nothing_twice
     let again = world.server.aws.things();
     assert_eq!(described(&again), described(&before), "{}", shown.screen());
     let mut wrong = Vec::new();
+    let tally = Tally::of_a_part("killed after a write of a real provider", "a compensation, gone on from");
     for n in chosen(writes) {
+        tally.one();
         let before = deleted();
         let write = world.killed(&UNWIND, n, Whom::Alone);
         let mut shown = world.place.run(&UNWIND);

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use retrue_provider_testcloud::Server;
 
+use crate::environment::tally::Tally;
 use crate::environment::{Environment, Shown, stack};
 
 /// Secrets, each of which comes in by another door.
@@ -246,6 +247,7 @@ fn promise_11_no_panic_on_a_damaged_store() {
     files.sort();
     let files: Vec<(usize, PathBuf)> = files.into_iter().enumerate().collect();
     assert!(files.len() > 5, "{files:?}");
+    let tally = Tally::of_a_part("damaged files of a store", "every file of a state, and then every verb");
     // Two of the damages for each file, each of them in its turn; with `RETRUE_FULL=1` all.
     let full = std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1");
     let one = |(number, file): &(usize, PathBuf)| {
@@ -254,6 +256,7 @@ fn promise_11_no_panic_on_a_damaged_store() {
                 continue;
             }
             for verb in [&["apply", "--yes"][..], &["compensate", "--yes"], &["state", "recover"]] {
+                tally.one();
                 let place = whole.copy();
                 harm(&place.path(file));
                 let when = |verb: &[&str]| format!("{verb:?}, {} {damage}", file.display());

@@ -4,6 +4,7 @@ use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+use crate::environment::tally::Tally;
 use crate::environment::{Environment, wait_for};
 
 /// A command that says that it runs and who it is, and goes on when it is told to; one that rests on
@@ -152,7 +153,9 @@ fn a_compensation_is_stopped_and_goes_on() {
 
 #[test]
 fn two_applies_at_once() {
+    let tally = Tally::of("two at the same instant", "two applies of four steps");
     for _ in 0..8 {
+        tally.one();
         let place = Environment::with(
             "[resource.local_command.c]\ncount = 4\ncreate = \"echo ${count.index} >> ledger\"\nread = \"grep -qx ${count.index} ledger || exit 44\"\ndelete = \"true\"\n",
         );
@@ -260,7 +263,9 @@ fn promise_9_of_two_at_the_same_instant_one_runs_a_hundred_times() {
         "[resource.local_command.c]\ncreate = \"echo create >> ledger; touch thing\"\n\
          read = \"test -e thing || exit 44\"\ndelete = \"echo delete >> ledger; rm thing\"\n",
     );
+    let tally = Tally::of("two at the same instant", "two applies, or two destroys, in turn");
     for round in 1..=100 {
+        tally.one();
         let verb: &[&str] = if round % 2 == 1 { &["apply", "--yes"] } else { &["destroy", "--yes"] };
         let both = [(); 2].map(|()| place.command(verb).spawn().unwrap());
         let codes = both.map(|child| child.wait_with_output().unwrap().status.code().unwrap());

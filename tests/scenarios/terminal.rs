@@ -3,21 +3,50 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, WaitOptions, WaitStatus, set_child_subreaper, waitpid};
+
 use crate::environment::{Environment, Shown, wait_for};
 
 const STACK: &str = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\n[resource.local_command.c]\ncreate = \"touch running; until test -e go; do sleep 0.01; done\"\ndelete = \"true\"\n";
 
+/// What waits for the command: without it, nothing would be left to be stopped.
+const AFTER: &str =
+    "\n[resource.local_file.after]\npath = \"after\"\ncontent = \"x\"\ndepends_on = [\"local_command.c\"]\n";
+
 /// The program with a terminal of its own, which `script` (part of every Debian) lends it.
-fn on_a_terminal(place: &Environment, arguments: &[&str]) -> Child {
+pub(super) fn on_a_terminal(place: &Environment, arguments: &[&str]) -> Child {
     let ours = place.command(arguments);
     let program = ours.get_program().to_str().unwrap();
-    let line = [&[program], arguments].concat().join(" ");
+    let line = [&["exec", program], arguments].concat().join(" ");
     let mut command = Command::new("script");
     command.args(["-qfec", &line, "/dev/null"]).current_dir(place.work()).env_clear();
     command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.env_remove("NO_COLOR").env("TERM", "xterm").env("SHELL", "/bin/sh");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("`script` of the package bsdutils is needed")
+}
+
+/// Closes the terminal that the program works on. Returns the program: it is ours now to ask how it ends.
+pub(super) fn close(place: &Environment, mut terminal: Child) -> Pid {
+    adopt();
+    let is_ours = |id: &i32| {
+        let line = fs_err::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.starts_with(env!("CARGO_BIN_EXE_retrue").as_bytes()) && line.ends_with(b"apply\0--yes\0")
+    };
+    let program = place.family().into_iter().map(|(id, _)| id).find(is_ours).expect("the program runs");
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    Pid::from_raw(program).unwrap()
+}
+
+/// From now on whoever has lost its parent is ours to ask how it ended.
+pub(super) fn adopt() {
+    set_child_subreaper(Pid::from_raw(1)).unwrap();
+}
+
+/// How an adopted program ends.
+pub(super) fn ending(program: Pid) -> WaitStatus {
+    waitpid(Some(program), WaitOptions::empty()).unwrap().unwrap().1
 }
 
 /// Reads what is shown until these words.
@@ -79,7 +108,7 @@ fn an_interrupt_at_the_question_changes_nothing() {
 
 #[test]
 fn an_interrupt_while_it_works_lets_what_runs_finish() {
-    let place = Environment::with(STACK);
+    let place = Environment::with(&format!("{STACK}{AFTER}"));
     let mut child = on_a_terminal(&place, &["apply", "--yes"]);
     until(&mut child, "local_file.f");
     // The bar of what runs, with what it does.
@@ -91,7 +120,20 @@ fn an_interrupt_while_it_works_lets_what_runs_finish() {
     place.write("go", "");
     let shown = end(&place, child).ends(130);
     assert!(!shown.all().contains("panicked"), "{}", shown.screen());
-    assert!(place.recorded().contains(&"local_command.c".to_owned()));
+    assert_eq!(place.recorded(), ["local_command.c", "local_file.f"]);
+}
+
+#[test]
+fn a_closed_terminal_is_a_signal_and_ends_nothing_at_once() {
+    let place = Environment::with(&format!("{STACK}{AFTER}"));
+    let child = on_a_terminal(&place, &["apply", "--yes"]);
+    wait_for("the command", || place.path("running").exists().then_some(()));
+    let program = close(&place, child);
+    place.write("go", "");
+    let status = ending(program);
+    assert_eq!(status.exit_status(), Some(130), "{status:?}");
+    assert_eq!(place.recorded(), ["local_command.c", "local_file.f"]);
+    wait_for("the end of all that was started", || place.family().is_empty().then_some(()));
 }
 
 #[test]

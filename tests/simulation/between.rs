@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
 use super::broken::Broken;
-use super::disk::Begun;
+use super::disk::Written;
 use super::life::Death;
 use super::script::{Crash, Fault, Stop, Trouble};
 
@@ -23,7 +23,7 @@ pub(crate) const STRAGGLES: Duration = Duration::from_secs(4);
 pub(crate) struct Between {
     pub(crate) cloud: Arc<Mutex<Cloud>>,
     pub(crate) death: Death,
-    pub(crate) begun: Begun,
+    pub(crate) written: Written,
     pub(crate) crash: Option<Crash>,
     pub(crate) stop: Option<Stop>,
     pub(crate) soft: CancellationToken,
@@ -67,10 +67,19 @@ impl Between {
     /// The cloud does what is asked for.
     fn serve(&self, call: &Call) -> Answer {
         let answer = arrive(&self.cloud, call, self.broken);
-        let key = call.idempotency_key.as_deref().unwrap_or_default();
-        if call.method.changes() && answer.is_success() && !self.begun.lock().unwrap().contains(key) {
-            let mut passing = self.passing.lock().unwrap();
-            passing.violations.push(format!("an effect that no record tells of beforehand: {call:?}"));
+        if call.method.changes() && answer.is_success() {
+            let key = call.idempotency_key.as_deref().unwrap_or_default();
+            let mut violations = Vec::new();
+            if !self.written.begun.lock().unwrap().contains(key) {
+                violations.push(format!("an effect that no record tells of beforehand: {call:?}"));
+            }
+            // Nothing rests on what is not written down yet.
+            let names = [&call.body["network_id"], &call.body["tags"]["of"]];
+            let ids = self.written.ids.lock().unwrap();
+            for id in names.into_iter().filter_map(Json::as_str).filter(|id| !ids.contains(*id)) {
+                violations.push(format!("an effect that rests on {id}, of which no record tells: {call:?}"));
+            }
+            self.passing.lock().unwrap().violations.extend(violations);
         }
         answer
     }

@@ -12,8 +12,17 @@ use super::broken::Broken;
 use super::life::Death;
 use super::script::Crash;
 
-/// The idempotency keys of everything that was begun, durably.
-pub(crate) type Begun = Arc<Mutex<HashSet<String>>>;
+/// What is on the disk of all lives.
+#[derive(Clone, Default)]
+pub(crate) struct Written {
+    /// The idempotency keys of everything that was begun.
+    pub(crate) begun: Arc<Mutex<HashSet<String>>>,
+    /// The ids of everything that was ever recorded.
+    pub(crate) ids: Arc<Mutex<HashSet<String>>>,
+}
+
+/// What happens when a plan is made, and nothing of it is done.
+pub(crate) type Planned = Box<dyn FnOnce() + Send>;
 
 /// The disk of one life.
 pub(crate) struct Disk {
@@ -21,7 +30,8 @@ pub(crate) struct Disk {
     death: Death,
     crash: Option<Crash>,
     broken: Option<Broken>,
-    begun: Begun,
+    written: Written,
+    planned: Mutex<Option<Planned>>,
     writing: Mutex<Writing>,
 }
 
@@ -40,9 +50,10 @@ impl Disk {
         death: Death,
         crash: Option<Crash>,
         broken: Option<Broken>,
-        begun: Begun,
+        written: Written,
+        planned: Option<Planned>,
     ) -> Self {
-        Disk { inner, death, crash, broken, begun, writing: Mutex::default() }
+        Disk { inner, death, crash, broken, written, planned: Mutex::new(planned), writing: Mutex::default() }
     }
 
     /// What the next life finds.
@@ -105,8 +116,16 @@ impl Disk {
     }
 
     fn note(&self, records: &[Record]) {
-        let mut begun = self.begun.lock().unwrap();
+        let mut begun = self.written.begun.lock().unwrap();
+        let mut ids = self.written.ids.lock().unwrap();
         for record in records {
+            for write in &record.writes {
+                if let Write::Put { key, value } = write
+                    && (key.starts_with("object/") || key.starts_with("deposed/"))
+                {
+                    note_ids(value, &mut ids);
+                }
+            }
             for word in ["step_begin", "undo_begin"] {
                 if let Some(key) = record.body["event"][word]["idempotency_key"].as_str() {
                     begun.insert(key.to_owned());
@@ -140,6 +159,15 @@ impl Store for Disk {
     }
 
     async fn append(&self, run: &str, records: Vec<Record>) -> StoreResult<Vec<u64>> {
+        let starts = |record: &Record| {
+            let kind = record.body["event"]["run_started"]["kind"].as_str();
+            kind.is_some_and(|kind| kind != "compensate" && kind != "surgery")
+        };
+        if records.iter().any(starts)
+            && let Some(planned) = self.planned.lock().unwrap().take()
+        {
+            planned();
+        }
         let number = {
             let mut writing = self.writing.lock().unwrap();
             writing.count += 1;
@@ -207,6 +235,16 @@ impl Store for Disk {
 
     async fn close(&self) -> StoreResult<()> {
         self.inner.close().await
+    }
+}
+
+/// Notes what may be an id: those of networks and instances, by which others are referred to.
+fn note_ids(value: &Json, ids: &mut HashSet<String>) {
+    match value {
+        Json::String(text) if text.starts_with("net-") || text.starts_with("i-") => _ = ids.insert(text.clone()),
+        Json::Array(items) => items.iter().for_each(|item| note_ids(item, ids)),
+        Json::Object(entries) => entries.values().for_each(|entry| note_ids(entry, ids)),
+        _ => {}
     }
 }
 

@@ -1,7 +1,9 @@
 //! Not by chance but one after the other: every death of a program, and every undo that fails.
 
-use super::script::{Attempt, Block, Crash, Fault, Goal, Round, Script, Trouble, Verb};
+use super::SUITE;
+use super::script::{Attempt, Block, Crash, Fault, Full, Goal, Meddling, Round, SLOTS, Script, Trouble, Verb};
 use super::story::{Tally, tell};
+use super::tally;
 
 /// One of each, some of which refer to others.
 fn blocks(size: u8, zone: u8) -> Vec<(u8, Option<Block>)> {
@@ -23,11 +25,7 @@ fn changed(attempts: Vec<Attempt>, goal: Goal) -> Script {
     edits.extend([(5, None), (6, Some(Block { size: 1, zone: 0, refers: true, first: false }))]);
     let made = Round { edits: blocks(0, 0), meddling: Vec::new(), attempts: Vec::new(), goal: Goal::Forward };
     let rounds = vec![made, Round { edits, meddling: Vec::new(), attempts, goal }];
-    Script { parallelism: 2, lag_reads: 0, polls: 1, slow: false, stragglers: false, seed: 1, rounds }
-}
-
-fn attempt(verb: Verb) -> Attempt {
-    Attempt { verb, faults: Vec::new(), crash: None, stop: None }
+    Script { parallelism: 2, lag_reads: 0, polls: 1, slow: false, stragglers: false, twins: true, seed: 1, rounds }
 }
 
 #[track_caller]
@@ -38,7 +36,7 @@ fn told(script: &Script) -> Tally {
 }
 
 /// Every death of what is tried last, until one comes too late.
-fn deaths(of: impl Fn(Crash) -> Script) -> usize {
+fn deaths(of: impl Fn(Crash) -> Script) -> u64 {
     let mut count = 0;
     let kinds: [fn(u16) -> Crash; 4] = [
         |nth| Crash::Write { nth, kept: false },
@@ -61,53 +59,95 @@ const GOALS: [Goal; 3] = [Goal::Forward, Goal::Back, Goal::Destroy];
 
 #[test]
 fn from_every_death_of_an_apply_every_way_leads_on() {
+    let tally = tally::Tally::of(SUITE, "every death of an apply, with every way to go on");
     let mut count = 0;
     for goal in GOALS {
-        count += deaths(|crash| changed(vec![Attempt { crash: Some(crash), ..attempt(Verb::Apply) }], goal));
+        count += deaths(|crash| changed(vec![Attempt { crash: Some(crash), ..Attempt::of(Verb::Apply) }], goal));
     }
     assert!(count > 300, "{count}");
-    println!("{count} deaths × ways to go on: 0 violations");
+    tally.scenarios(count);
 }
 
 #[test]
 fn from_every_death_of_a_compensation_every_way_leads_on() {
+    let tally = tally::Tally::of(SUITE, "every death of a compensation, with every way to go on");
     let mut count = 0;
     for goal in GOALS {
-        let dying = |crash| Attempt { crash: Some(crash), ..attempt(Verb::Compensate) };
-        count += deaths(|crash| changed(vec![attempt(Verb::Apply), dying(crash)], goal));
+        let dying = |crash| Attempt { crash: Some(crash), ..Attempt::of(Verb::Compensate) };
+        count += deaths(|crash| changed(vec![Attempt::of(Verb::Apply), dying(crash)], goal));
     }
     assert!(count > 300, "{count}");
-    println!("{count} deaths × ways to go on: 0 violations");
+    tally.scenarios(count);
 }
 
 /// A second death, at every point of every way to go on from the first.
 #[test]
 fn a_second_death_is_no_worse_than_the_first() {
-    let full = std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1");
+    let full = full();
     let firsts: Vec<Crash> = (1..60)
         .step_by(if full { 1 } else { 13 })
         .flat_map(|nth| {
             [Crash::Write { nth, kept: true }, Crash::Call { nth, done: true }, Crash::Call { nth, done: false }]
         })
         .collect();
-    let mut count = 0;
+    let tally = tally::Tally::of_a_part(SUITE, "two deaths, one after the other");
     for first in firsts {
         for (verb, goal) in [(Verb::Apply, Goal::Back), (Verb::Compensate, Goal::Forward), (Verb::Destroy, Goal::Back)]
         {
             for nth in (1..40).step_by(if full { 1 } else { 11 }) {
                 let second = Crash::Call { nth, done: nth % 2 == 0 };
                 let attempts = [(Verb::Apply, first), (verb, second)]
-                    .map(|(verb, crash)| Attempt { crash: Some(crash), ..attempt(verb) });
-                count += told(&changed(attempts.into(), goal)).deaths;
+                    .map(|(verb, crash)| Attempt { crash: Some(crash), ..Attempt::of(verb) });
+                tally.one();
+                tally.count("deaths", told(&changed(attempts.into(), goal)).deaths);
             }
         }
     }
-    println!("{count} deaths, in pairs: 0 violations");
+}
+
+/// Each of ours is changed by somebody else in turn, when the plan is made and before anything of it is done.
+fn in_between() -> impl Iterator<Item = Script> {
+    let meddlings = (0..SLOTS).map(Meddling::Change);
+    let verbs = [Verb::Apply, Verb::ApplyContinue, Verb::ApplyCompensate, Verb::Destroy];
+    meddlings
+        .flat_map(move |between| verbs.map(|verb| (between, verb)))
+        .map(|(between, verb)| changed(vec![Attempt { between: Some(between), ..Attempt::of(verb) }], Goal::Forward))
+}
+
+#[test]
+fn what_somebody_else_does_in_between_is_left_alone() {
+    let tally = tally::Tally::of(SUITE, "somebody else, between a plan and its steps");
+    for script in in_between() {
+        tally.one();
+        told(&script);
+    }
+}
+
+/// The disk is full at each write in turn, which is on it all the same, or not.
+#[test]
+fn a_full_disk_stops_everything_and_loses_nothing() {
+    let tally = tally::Tally::of_a_part(SUITE, "a disk that is full at a write");
+    for goal in GOALS {
+        for verbs in [&[Verb::Apply][..], &[Verb::Apply, Verb::Compensate]] {
+            for nth in (1..40).step_by(if full() { 1 } else { 3 }) {
+                tally.one();
+                let mut attempts: Vec<Attempt> = verbs.iter().map(|verb| Attempt::of(*verb)).collect();
+                let last = attempts.last_mut().unwrap();
+                last.full = Some(Full { nth, kept: nth % 2 == 0 });
+                told(&changed(attempts, goal));
+            }
+        }
+    }
+}
+
+fn full() -> bool {
+    std::env::var_os("RETRUE_FULL").is_some_and(|value| value == "1")
 }
 
 /// Each undo fails in turn, for a moment or for good: the others go on, and a second run finishes.
 #[test]
 fn each_undo_fails_in_turn() {
+    let tally = tally::Tally::of(SUITE, "each undo failing, for a moment or for good");
     let mut troubled = 0;
     for what in [
         Trouble::Throttled,
@@ -121,9 +161,10 @@ fn each_undo_fails_in_turn() {
     ] {
         for nth in 1..=14 {
             for times in [1, 6] {
+                tally.one();
                 let faults = vec![Fault { nth, times, changes: true, what }];
-                let failing = Attempt { faults, ..attempt(Verb::Compensate) };
-                troubled += told(&changed(vec![attempt(Verb::Apply), failing], Goal::Back)).troubled;
+                let failing = Attempt { faults, ..Attempt::of(Verb::Compensate) };
+                troubled += told(&changed(vec![Attempt::of(Verb::Apply), failing], Goal::Back)).troubled;
             }
         }
     }

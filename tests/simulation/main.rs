@@ -11,10 +11,13 @@ mod broken;
 mod disk;
 mod exhaustive;
 mod life;
+mod meddling;
 mod regressions;
 mod script;
 mod stack;
 mod story;
+#[path = "../environment/tally.rs"]
+mod tally;
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -108,16 +111,26 @@ fn all(seeds: impl Iterator<Item = u64> + Send) -> Tally {
     total.into_inner().unwrap()
 }
 
-fn print(tally: &Tally) {
-    let Tally { stories, lives, deaths, troubled, calls, writes, effects, answers, forward, back } = tally;
-    println!(
-        "| stories | lives | deaths | calls | in trouble | effects | writes | answers | forward | back | violations |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    println!(
-        "| {stories} | {lives} | {deaths} | {calls} | {troubled} | {effects} | {writes} | {answers} | {forward} | {back} | 0 |"
-    );
+fn tell_of(told: &tally::Tally, tally: &Tally) {
+    let Tally { stories, lives, deaths, troubled, calls, writes, effects, answers, forward, back } = *tally;
+    told.scenarios(stories);
+    for (what, many) in [
+        ("lives", lives),
+        ("deaths", deaths),
+        ("calls", calls),
+        ("calls in trouble", troubled),
+        ("writes", writes),
+        ("effects", effects),
+        ("answers of a person", answers),
+        ("ends as declared", forward),
+        ("ends as before", back),
+    ] {
+        told.count(what, many);
+    }
 }
+
+/// Whose counts these are.
+const SUITE: &str = "simulation";
 
 fn chosen() -> Range<u64> {
     let Ok(text) = std::env::var("RETRUE_SEEDS") else {
@@ -130,7 +143,8 @@ fn chosen() -> Range<u64> {
 
 #[test]
 fn whatever_happens_nothing_is_lost() {
-    print(&all(chosen()));
+    let told = tally::Tally::of_a_part(SUITE, "stories by seed");
+    tell_of(&told, &all(chosen()));
 }
 
 #[test]
@@ -139,7 +153,9 @@ fn whatever_happens_for_as_long_as_one_likes() {
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let next = AtomicU64::new(u64::from(std::process::id()) << 32);
     println!("seeds from {}", next.load(Ordering::Relaxed));
-    print(&all(std::iter::from_fn(|| (Instant::now() < end).then(|| next.fetch_add(1, Ordering::Relaxed)))));
+    let told = tally::Tally::of(SUITE, "new stories by seed");
+    let tally = all(std::iter::from_fn(|| (Instant::now() < end).then(|| next.fetch_add(1, Ordering::Relaxed))));
+    tell_of(&told, &tally);
 }
 
 #[test]
@@ -154,12 +170,46 @@ fn the_same_seed_is_the_same_story() {
     }
 }
 
+/// The first seeds that something broken must be caught with.
+const TRIES: Range<u64> = 0..400;
+
+/// The same of engines: each is one rule of the engine that is broken, in a build with the feature `broken`.
+#[cfg(feature = "broken")]
+#[test]
+fn engines_that_are_broken_are_caught() {
+    use retrue::broken::{Defect, with};
+    let tally = tally::Tally::of(SUITE, "engines that are broken on purpose, each of them caught");
+    let (next, escaped) = (Mutex::new(Defect::ALL.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let Some(defect) = next.lock().unwrap().next() else { return };
+            tally.one();
+            let told = |seed| with(Some(defect), || silently(&Script::of(seed), None));
+            match TRIES.into_iter().find_map(|seed| told(seed).err().map(|found| (seed, found))) {
+                Some((seed, found)) => println!("{defect:?}: caught at seed {seed}: {}", found.rule),
+                None => escaped.lock().unwrap().push(defect),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let worker = std::thread::Builder::new().stack_size(16 << 20);
+            drop(worker.spawn_scoped(scope, work).unwrap());
+        }
+    });
+    let escaped = escaped.into_inner().unwrap();
+    assert!(escaped.is_empty(), "not caught: {escaped:?}");
+}
+
 #[test]
 fn what_is_broken_is_caught() {
+    let tally = tally::Tally::of(SUITE, "stores and networks that are broken on purpose, each of them caught");
     let mut escaped = Vec::new();
     for broken in Broken::ALL {
-        let caught =
-            (0..400).find_map(|seed| silently(&Script::of(seed), Some(broken)).err().map(|found| (seed, found)));
+        tally.one();
+        let caught = TRIES
+            .into_iter()
+            .find_map(|seed| silently(&Script::of(seed), Some(broken)).err().map(|found| (seed, found)));
         match caught {
             Some((seed, found)) => println!("{broken:?}: caught at seed {seed}: {}", found.rule),
             None => escaped.push(broken),

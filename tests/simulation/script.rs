@@ -19,6 +19,9 @@ pub(crate) struct Script {
     pub(crate) slow: bool,
     /// Whether calls that were on their way when the process died arrive later.
     pub(crate) stragglers: bool,
+    /// Whether the cloud makes two networks of one name where it is asked to.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) twins: bool,
     /// What delays are drawn from.
     pub(crate) seed: u64,
     /// What happens, one after the other.
@@ -52,6 +55,10 @@ pub(crate) struct Block {
     pub(crate) first: bool,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// What somebody else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Meddling {
@@ -61,6 +68,8 @@ pub(crate) enum Meddling {
     Delete(u8),
     /// Adds a row to the database.
     Row,
+    /// Makes a network with the name of one of ours.
+    Create(u8),
 }
 
 /// One life of the program, with what goes wrong in it.
@@ -77,6 +86,19 @@ pub(crate) struct Attempt {
     /// The call at which a person asks it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stop: Option<Stop>,
+    /// When nothing can be written any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) full: Option<Full>,
+    /// What somebody else does when the plan is made, and before anything of it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) between: Option<Meddling>,
+}
+
+impl Attempt {
+    /// One in which nothing goes wrong.
+    pub(crate) fn of(verb: Verb) -> Attempt {
+        Attempt { verb, faults: Vec::new(), crash: None, stop: None, full: None, between: None }
+    }
 }
 
 /// What is asked for.
@@ -137,6 +159,15 @@ pub(crate) enum Crash {
     Call { nth: u16, done: bool },
 }
 
+/// When the disk is full: this write fails, and all after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Full {
+    /// Which write.
+    pub(crate) nth: u16,
+    /// Whether it is on the disk all the same.
+    pub(crate) kept: bool,
+}
+
 /// When a person asks it to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stop {
@@ -170,9 +201,27 @@ impl Script {
             polls: rng.u8(..=2),
             slow: rng.bool(),
             stragglers,
+            twins: false,
             seed: rng.u64(..),
             rounds: (0..rng.usize(1..=3)).map(|number| round(&mut rng, number)).collect(),
         }
+        .in_more_trouble(Rng::with_seed(!seed))
+    }
+
+    /// What goes wrong besides, drawn from a source of its own: the rest of a seed's script stays as it was.
+    fn in_more_trouble(mut self, mut rng: Rng) -> Script {
+        self.twins = rng.bool();
+        for attempt in self.rounds.iter_mut().flat_map(|round| &mut round.attempts) {
+            if rng.u8(..6) == 0 {
+                attempt.full = Some(Full { nth: rng.u16(1..=30), kept: rng.bool() });
+            }
+            if rng.bool() {
+                let slot = rng.u8(..SLOTS);
+                attempt.between =
+                    Some(if rng.u8(..3) == 0 { Meddling::Create(slot % 2) } else { Meddling::Change(slot) });
+            }
+        }
+        self
     }
 }
 
@@ -230,7 +279,7 @@ fn attempt(rng: &mut Rng, number: usize) -> Attempt {
         _ => Crash::Call { nth: rng.u16(1..=30), done: rng.bool() },
     });
     let stop = (rng.u8(..8) == 0).then(|| Stop { nth: rng.u16(1..=20), hard: rng.bool() });
-    Attempt { verb, faults, crash, stop }
+    Attempt { faults, crash, stop, ..Attempt::of(verb) }
 }
 
 fn fault(rng: &mut Rng) -> Fault {
@@ -267,6 +316,8 @@ pub(crate) fn smaller(script: &Script) -> Vec<Script> {
         for (at, attempt) in round.attempts.iter().enumerate() {
             put(&|less| less.rounds[index].attempts[at].crash = None);
             put(&|less| less.rounds[index].attempts[at].stop = None);
+            put(&|less| less.rounds[index].attempts[at].full = None);
+            put(&|less| less.rounds[index].attempts[at].between = None);
             for fault in 0..attempt.faults.len() {
                 put(&|less| _ = less.rounds[index].attempts[at].faults.remove(fault));
             }
@@ -286,5 +337,6 @@ pub(crate) fn smaller(script: &Script) -> Vec<Script> {
     put(&|less| less.polls = 0);
     put(&|less| less.slow = false);
     put(&|less| less.stragglers = false);
+    put(&|less| less.twins = false);
     found
 }

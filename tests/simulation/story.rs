@@ -12,16 +12,16 @@ use retrue::clock::{Clock, CountingClock};
 use retrue::engine::{Answer, Cancellation};
 use retrue::plan::InDoubt;
 use retrue::saga::{RunState, State};
-use retrue::store::{MemoryImage, MemoryStore, Sealer};
+use retrue::store::{Failure, MemoryImage, MemoryStore, Sealer};
 use retrue_provider_testcloud::Near;
-use retrue_provider_testcloud::cloud::{Call, Cloud, EffectKind, Method, Settings, TruthObject, lock};
-use serde_json::json;
+use retrue_provider_testcloud::cloud::{Call, Cloud, EffectKind, Settings, TruthObject, lock};
 
 use super::between::{Between, Passing, STRAGGLES, arrive};
 use super::broken::Broken;
-use super::disk::{Begun, Disk, text_of};
+use super::disk::{Disk, Planned, Written, text_of};
 use super::life::{Death, Deed, Ended, Told, live};
-use super::script::{Attempt, Crash, Goal, Meddling, Round, Script, Stop, Verb};
+use super::meddling::{Meddled, meddle, meddle_with_any};
+use super::script::{Attempt, Crash, Full, Goal, Meddling, Round, Script, Stop, Verb};
 use super::stack::{Blocks, SECRET, Thing, address, addressed, declared, observed, toml};
 
 const LINEAGE: &str = "00000000-0000-4000-8000-000000000001";
@@ -95,7 +95,7 @@ struct Story<'s> {
     clock: Arc<dyn Clock>,
     cloud: Arc<Mutex<Cloud>>,
     image: MemoryImage,
-    begun: Begun,
+    written: Written,
     stragglers: Arc<Mutex<Vec<Call>>>,
     blocks: Blocks,
     rng: Rng,
@@ -108,14 +108,20 @@ struct Expected<'a> {
     faults: &'a [super::script::Fault],
     crash: Option<Crash>,
     stop: Option<Stop>,
+    full: Option<Full>,
+    between: Option<Meddling>,
 }
 
 impl<'s> Story<'s> {
     fn new(script: &'s Script, broken: Option<Broken>, log: &'s mut dyn FnMut(String)) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut cloud = Cloud::default();
-        *cloud.settings() =
-            Settings { polls: script.polls.into(), lag_reads: script.lag_reads.into(), ..Settings::default() };
+        *cloud.settings() = Settings {
+            polls: script.polls.into(),
+            lag_reads: script.lag_reads.into(),
+            names_are_shared: script.twins,
+            ..Settings::default()
+        };
         Story {
             script,
             broken,
@@ -125,7 +131,7 @@ impl<'s> Story<'s> {
             clock: CountingClock::shared(),
             cloud: Arc::new(Mutex::new(cloud)),
             image: MemoryImage::default(),
-            begun: Begun::default(),
+            written: Written::default(),
             stragglers: Arc::default(),
             blocks: Blocks::new(),
             rng: Rng::with_seed(script.seed),
@@ -136,13 +142,13 @@ impl<'s> Story<'s> {
     fn round(&mut self, round: &Round) -> Judged<()> {
         let before_blocks = self.blocks.clone();
         for meddling in &round.meddling {
-            self.meddle(*meddling);
+            meddle(&self.cloud, *meddling);
         }
         // Long ago, as far as reads are concerned.
         lock(&self.cloud).settle();
         // A row that only a delete can lose.
         if lock(&self.cloud).truth().iter().any(|object| object.collection == "databases" && object.rows.is_empty()) {
-            self.meddle(Meddling::Row);
+            meddle(&self.cloud, Meddling::Row);
         }
         self.expect(Deed::Accept, Expected::default())?;
         let newest = self.image.runs().keys().next_back().cloned();
@@ -155,7 +161,7 @@ impl<'s> Story<'s> {
             }
         }
         for attempt in &round.attempts {
-            self.attempt(attempt, newest.as_deref())?;
+            self.attempt(attempt, round.goal, newest.as_deref())?;
         }
         let since = |image: &MemoryImage| {
             image.runs().keys().find(|run| newest.as_ref().is_none_or(|newest| *run > newest)).cloned()
@@ -178,45 +184,17 @@ impl<'s> Story<'s> {
         lock(&self.cloud).truth()
     }
 
-    fn meddle(&mut self, meddling: Meddling) {
-        let object = |slot: u8| {
-            let wanted = address(slot);
-            self.truth().into_iter().find(|object| match slot {
-                2..=4 => addressed(object).as_deref() == Some(&wanted),
-                0 | 1 => object.attributes.get("name") == Some(&json!(format!("n{slot}"))),
-                5 | 6 => object.id.starts_with(&format!("b{slot}-")),
-                7 => object.collection == "databases",
-                _ => false,
-            })
-        };
-        match meddling {
-            Meddling::Row => {
-                let body = json!({ "a": "row" });
-                let row = Call { body, ..Call::new(Method::Post, "/v1/databases/db/rows") };
-                lock(&self.cloud).serve(&row);
-            }
-            Meddling::Change(slot) => {
-                let Some(object) = object(slot) else { return };
-                let (name, value) = match slot {
-                    0 | 1 => ("description", json!("somebody else's")),
-                    2..=4 => ("size", json!("large")),
-                    5 | 6 => ("versioning", json!(true)),
-                    _ => ("size", json!(99)),
-                };
-                lock(&self.cloud).put_object(&object.collection, &object.id, &[(name.to_owned(), value)].into());
-            }
-            Meddling::Delete(slot) => {
-                let Some(object) = object(slot) else { return };
-                lock(&self.cloud).remove_object(&object.collection, &object.id);
-            }
-        }
-    }
-
-    fn attempt(&mut self, attempt: &Attempt, newest: Option<&str>) -> Judged<()> {
+    fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>) -> Judged<()> {
         if attempt.verb == Verb::Compensate && !self.can_unwind(newest) {
             return Ok(());
         }
-        let expected = Expected { faults: &attempt.faults, crash: attempt.crash, stop: attempt.stop };
+        // Back to what was before a change by somebody else that came in the middle there is no way.
+        let stays = |between: &Meddling| match between {
+            Meddling::Change(_) => matches!(goal, Goal::Forward | Goal::Destroy),
+            _ => true,
+        };
+        let Attempt { ref faults, crash, stop, full, .. } = *attempt;
+        let expected = Expected { faults, crash, stop, full, between: attempt.between.filter(stays) };
         self.life(Deed::Verb(attempt.verb), expected)?;
         Ok(())
     }
@@ -239,11 +217,24 @@ impl<'s> Story<'s> {
         let death = Death::default();
         let cancellation = Cancellation::default();
         let store = MemoryStore::reopen(LINEAGE, &KEY, self.image.clone());
-        let disk = Arc::new(Disk::new(store, death.clone(), expected.crash, self.broken, Arc::clone(&self.begun)));
+        if let Some(Full { nth, kept }) = expected.full {
+            let how = if kept { Failure::KeptUnacknowledged } else { Failure::Lost };
+            store.fail_after(u64::from(nth.saturating_sub(1)), how);
+        }
+        let late = std::mem::take(&mut *self.stragglers.lock().unwrap());
+        // What only shows later, or arrives later, cannot be heeded.
+        let between = expected.between.filter(|_| self.script.lag_reads == 0 && late.is_empty());
+        let meddled = Arc::new(Mutex::new(None));
+        let planned = between.map(|between| {
+            let (cloud, meddled) = (Arc::clone(&self.cloud), Arc::clone(&meddled));
+            Box::new(move || *meddled.lock().unwrap() = meddle_with_any(&cloud, between)) as Planned
+        });
+        let disk =
+            Arc::new(Disk::new(store, death.clone(), expected.crash, self.broken, self.written.clone(), planned));
         let between = Arc::new(Between {
             cloud: Arc::clone(&self.cloud),
             death: death.clone(),
-            begun: Arc::clone(&self.begun),
+            written: self.written.clone(),
             crash: expected.crash,
             stop: expected.stop,
             soft: cancellation.soft.clone(),
@@ -265,7 +256,6 @@ impl<'s> Story<'s> {
         let settles =
             if self.script.lag_reads > 0 { settles + 2 * u64::from(self.script.lag_reads) + 1 } else { settles };
         fs_err::write(self.directory.path().join("retrue.toml"), toml(&self.blocks, &near.url(), settles)).unwrap();
-        let late = std::mem::take(&mut *self.stragglers.lock().unwrap());
         let arriving = late.into_iter().map(|call| (self.rng.u64(..STRAGGLES.as_millis() as u64), call)).collect();
         let arriving = Arc::new(Mutex::new(arriving));
         let place = super::life::Place {
@@ -298,6 +288,13 @@ impl<'s> Story<'s> {
             return violation("write ahead", what);
         }
         drop(passing);
+        let meddled = meddled.lock().unwrap().take();
+        if let Some(meddled) = &meddled {
+            (self.log)(format!("in the middle of it: {meddled:?}"));
+        }
+        if let Some((rule, what)) = meddled.and_then(|meddled: Meddled| meddled.overwritten(&self.cloud)) {
+            return violation(rule, what);
+        }
         let told = match ended {
             Ended::Violated(what) => return violation("neither panics nor waits without bounds", what),
             Ended::Died => None,
@@ -466,6 +463,9 @@ impl<'s> Story<'s> {
             if matches!(told.state, None | Some(RunState::Compensated)) {
                 last.clear();
                 break;
+            }
+            if self.script.lag_reads == 0 {
+                return violation("a compensation that nothing disturbs ends at once", told.said);
             }
             last = told.said;
         }

@@ -11,7 +11,6 @@ use crate::apply::codes;
 use crate::apply::context::{Work, failure};
 use crate::apply::settle::{Verdict, examine, write_verdict};
 use crate::apply::writes::{drop_object, put_generation, put_object};
-use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, Step, StepEffect};
@@ -21,6 +20,7 @@ use crate::saga::journal::Entry;
 use crate::saga::machine::StepStatus;
 use crate::saga::{Event, ObjectStatus, Origin, RecordedObject, ResolvedOutcome, RestingObject, StepEnd};
 use crate::store::Write;
+use crate::{broken, crash_point};
 
 use super::compare::differing_known;
 use super::*;
@@ -83,6 +83,10 @@ impl Executor<'_> {
             Some(observed) => Some(self.take_image(ready, observed, Some(effect)).await?),
             None => None,
         };
+        let image = match image {
+            Some(image) if broken!(ImageAfterEffect) => Some(Image { state: ready.planned.clone(), ..image }),
+            image => image,
+        };
         let restore = restore_image(step, recorded);
         let template = self.new_template(ready, recorded, image.as_ref());
         let begin = self.begin(ready, attempt, &key, &ready.planned, template.as_ref());
@@ -93,13 +97,13 @@ impl Executor<'_> {
         }
         crash_point!("apply/begin/before");
         // CRASH: before this nothing is written and nothing was done; after it the step is in doubt.
-        self.caller
-            .journal
-            .write(vec![
-                Entry::of(&step.id, Event::Image(Box::new(image_event))),
-                Entry::of(&step.id, Event::StepBegin(Box::new(begin))).with(begin_writes),
-            ])
-            .await?;
+        let mut begun = vec![
+            Entry::of(&step.id, Event::Image(Box::new(image_event))),
+            Entry::of(&step.id, Event::StepBegin(Box::new(begin))).with(begin_writes),
+        ];
+        if !broken!(BeginAfterEffect) {
+            self.caller.journal.write(std::mem::take(&mut begun)).await?;
+        }
         crash_point!("apply/begin/after");
         self.caller.tell(RunEventKind::StepStarted(reference.clone()));
         let limit = step.lifecycle.timeout.unwrap_or(match effect {
@@ -123,7 +127,17 @@ impl Executor<'_> {
             identity: observed.as_ref().and_then(|observed| observed.identity.clone()),
             restore,
         };
-        let outcome = ready.configured.provider.apply(&context, change).await;
+        let apply = ready.configured.provider.apply(&context, change);
+        if broken!(EndBeforeEffect) && effect == Effect::Delete {
+            let gone = Outcome::Applied(Applied::gone());
+            let result = self.end(ready, effect, gone, template, &planned_plain).await?;
+            let _ = apply.await;
+            return Ok((result, reference));
+        }
+        let outcome = apply.await;
+        if broken!(BeginAfterEffect) {
+            self.caller.journal.write(begun).await?;
+        }
         crash_point!("apply/effect/after");
         // CRASH: the effect happened, and nothing says so: recovery looks at the world.
         let result = self.end(ready, effect, outcome, template, &planned_plain).await?;
@@ -236,9 +250,16 @@ impl Executor<'_> {
                 Some(resting) => put_object(address, &step.id.object, resting)?,
                 None => drop_object(address, &step.id.object),
             });
+            if broken!(GenerationReused) && object.is_none() {
+                writes.push(put_generation(address, 0));
+            }
             Ok(writes)
         };
         let mut warnings = Vec::new();
+        let outcome = match outcome {
+            Outcome::Partial { error, .. } if broken!(StateThrownAway) => Outcome::NotApplied(error),
+            outcome => outcome,
+        };
         let changed = !matches!(outcome, Outcome::NotApplied(_));
         let (entries, result, verified) = match outcome {
             Outcome::Applied(applied) => {
@@ -299,7 +320,15 @@ impl Executor<'_> {
             self.caller.journal.had_effect();
         }
         crash_point!("apply/end/before");
-        self.caller.journal.write(entries).await?;
+        if broken!(EndNotWaitedFor) {
+            let journal = std::sync::Arc::clone(&self.caller.journal);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                journal.write(entries).await
+            });
+        } else {
+            self.caller.journal.write(entries).await?;
+        }
         crash_point!("apply/end/after");
         let state = match result {
             Ok(state) => state,

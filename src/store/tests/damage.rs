@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::tally::Tally;
 use super::{Place, all, all_read, copy, put, text};
 use crate::store::{Depth, Record, Store, StoreError, Write};
 
@@ -27,6 +28,8 @@ async fn sample() -> (Place, Value) {
     drop(store);
     (place, content)
 }
+
+const SUITE: &str = "damaged files of a store";
 
 /// Makes a copy of a store, does something to it, and opens it.
 async fn after(place: &Place, damage: impl FnOnce(&Path)) -> Result<(Value, Vec<String>, Place), StoreError> {
@@ -66,9 +69,11 @@ fn size(path: &Path) -> u64 {
 
 #[tokio::test]
 async fn a_database_cut_at_any_sector_is_repaired_from_the_mirror() {
+    let tally = Tally::of(SUITE, "the database cut at every sector");
     let (place, content) = sample().await;
     let length = size(&place.path("db/db"));
     for sector in 0..=length / 512 {
+        tally.one();
         let (found, notices, _) = after(&place, |directory| cut(&directory.join("db/db"), sector * 512)).await.unwrap();
         assert_eq!(found, content, "cut at {sector}");
         assert!(sector > 0 || !notices.is_empty());
@@ -77,9 +82,11 @@ async fn a_database_cut_at_any_sector_is_repaired_from_the_mirror() {
 
 #[tokio::test]
 async fn zeroed_pages_of_the_database_are_repaired_from_the_mirror() {
+    let tally = Tally::of(SUITE, "pages of the database zeroed");
     let (place, content) = sample().await;
     let length = size(&place.path("db/db"));
     for at in (0..length).step_by(1024) {
+        tally.one();
         let damaged = after(&place, |directory| zero(&directory.join("db/db"), at, 4096)).await;
         assert_eq!(damaged.unwrap().0, content, "zeroed at {at}");
     }
@@ -87,12 +94,14 @@ async fn zeroed_pages_of_the_database_are_repaired_from_the_mirror() {
 
 #[tokio::test]
 async fn a_database_that_is_gone_old_or_another_is_repaired_from_the_mirror() {
+    let tally = Tally::of(SUITE, "the database or a part of it gone, empty, or another");
     let (place, content) = sample().await;
     let mut snaps: Vec<_> =
         std::fs::read_dir(place.path("db")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     snaps.retain(|name| name.to_string_lossy().starts_with("snap."));
     assert!(!snaps.is_empty());
     for snap in &snaps {
+        tally.scenarios(6);
         let path = Path::new("db").join(snap);
         let (found, notices, _) = after(&place, |directory| cut(&directory.join(&path), 0)).await.unwrap();
         assert_eq!((found, notices.len()), (content.clone(), 0), "an empty one is no loss");
@@ -109,10 +118,12 @@ async fn a_database_that_is_gone_old_or_another_is_repaired_from_the_mirror() {
         |directory| std::fs::write(directory.join("db/db"), text(1, 5000)).unwrap(),
         |directory| std::fs::write(directory.join("db.suspect"), "").unwrap(),
     ] {
+        tally.one();
         let (found, notices, _) = after(&place, damage).await.unwrap();
         assert_eq!(found, content);
         assert!(!notices.is_empty());
     }
+    tally.scenarios(2);
     let cut_short = after(&place, |directory| cut(&directory.join("db/conf"), 3)).await;
     assert_eq!(cut_short.unwrap().0, content);
     let foreign = Place::new();
@@ -129,6 +140,7 @@ async fn a_database_that_is_gone_old_or_another_is_repaired_from_the_mirror() {
 
 #[tokio::test]
 async fn an_old_copy_of_either_half_is_brought_up_to_date() {
+    let tally = Tally::of(SUITE, "an old copy of either half");
     let place = Place::new();
     let mut copies = Vec::new();
     for n in 0..8 {
@@ -145,6 +157,7 @@ async fn an_old_copy_of_either_half_is_brought_up_to_date() {
     }
     let content = all(&place.open()).await;
     for saved in &copies[..7] {
+        tally.one();
         let (found, notices, _) = after(&place, |directory| {
             std::fs::remove_dir_all(directory.join("db")).unwrap();
             copy(&saved.path().join("db"), &directory.join("db"));
@@ -165,11 +178,13 @@ async fn an_old_copy_of_either_half_is_brought_up_to_date() {
 
 #[tokio::test]
 async fn a_mirror_cut_at_any_byte_of_its_last_line_is_repaired_from_the_database() {
+    let tally = Tally::of(SUITE, "the mirror cut at every byte of its end");
     let (place, content) = sample().await;
     let path = place.path("runs/b.ndjson");
     let text = std::fs::read(&path).unwrap();
     let last = text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for length in last..text.len() {
+        tally.one();
         let other = Place::new();
         copy(&place.directory(), &other.directory());
         cut(&other.path("runs/b.ndjson"), u64::try_from(length).unwrap());
@@ -188,6 +203,7 @@ async fn a_mirror_cut_at_any_byte_of_its_last_line_is_repaired_from_the_database
 
 #[tokio::test]
 async fn a_torn_end_that_was_never_acknowledged_is_dropped() {
+    let tally = Tally::of(SUITE, "the mirror torn at every byte of a call that nobody acknowledged");
     let place = Place::new();
     let store = place.open();
     store.append("run", vec![put("x", 1), put("y", 1)]).await.unwrap();
@@ -202,6 +218,7 @@ async fn a_torn_end_that_was_never_acknowledged_is_dropped() {
     drop(store);
     let text = std::fs::read(place.path("runs/run.ndjson")).unwrap();
     for length in before.len()..=text.len() {
+        tally.one();
         let other = Place::new();
         copy(saved.path(), &other.directory());
         std::fs::write(other.path("runs/run.ndjson"), &text[..length]).unwrap();
@@ -240,10 +257,12 @@ async fn a_torn_end_that_was_never_acknowledged_is_dropped() {
 
 #[tokio::test]
 async fn damage_anywhere_in_the_mirror_is_noticed_and_repaired() {
+    let tally = Tally::of(SUITE, "the mirror damaged anywhere");
     let (place, content) = sample().await;
     for name in ["snapshot.json", "runs/a.ndjson", "runs/b.ndjson", "format.json"] {
         let length = size(&place.path(name));
         for at in (0..length).step_by(97) {
+            tally.one();
             let damaged = |directory: &Path| zero(&directory.join(name), at, 8);
             let (found, notices, other) = match after(&place, damaged).await {
                 Ok(found) => found,
@@ -285,6 +304,7 @@ async fn old_damage_is_found_by_those_who_read_it_and_by_a_full_look() {
 
 #[tokio::test]
 async fn where_both_halves_are_damaged_nothing_is_guessed() {
+    let tally = Tally::of(SUITE, "both halves damaged");
     let (place, content) = sample().await;
     type Damage = fn(&Path);
     let database: [Damage; 2] = [
@@ -302,6 +322,7 @@ async fn where_both_halves_are_damaged_nothing_is_guessed() {
     ];
     for database in database {
         for (number, mirror) in mirror.iter().enumerate() {
+            tally.one();
             let mut other = Place::new();
             copy(&place.directory(), &other.directory());
             database(&other.directory());

@@ -5,6 +5,8 @@ mod damage;
 mod memory;
 mod opening;
 mod sealing;
+#[path = "../../../tests/environment/tally.rs"]
+mod tally;
 mod usual;
 
 use std::path::{Path, PathBuf};

@@ -173,7 +173,8 @@ impl Cloud {
     fn check_room(&self, kind: &Kind, attributes: &Attributes) -> Result<(), Answer> {
         let siblings = || self.objects.iter().filter(|((of, _), _)| of == kind.collection);
         let name = attributes.get("name").and_then(Json::as_str);
-        if kind.unique_name && siblings().any(|(_, object)| object.text("name") == name) {
+        let unique = kind.unique_name && !(self.settings.names_are_shared && kind.id_prefix.is_some());
+        if unique && siblings().any(|(_, object)| object.text("name") == name) {
             let name = name.unwrap_or_default();
             return Err(Answer::error(409, "exists", format!("`{name}` exists already in `{}`", kind.collection)));
         }

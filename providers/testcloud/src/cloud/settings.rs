@@ -14,6 +14,8 @@ pub struct Settings {
     pub lag_reads: u32,
     /// A second create with the same `Idempotency-Key` gets the first one's answer, and has no effect.
     pub honour_idempotency_key: bool,
+    /// Names that belong to one thing elsewhere may be given twice, where an id is given, too.
+    pub names_are_shared: bool,
     /// The token that every call must carry.
     pub token: Option<String>,
     /// How many objects a collection may have.
@@ -22,6 +24,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { polls: 1, lag_reads: 0, honour_idempotency_key: false, token: None, quota: BTreeMap::new() }
+        Settings {
+            polls: 1,
+            lag_reads: 0,
+            honour_idempotency_key: false,
+            names_are_shared: false,
+            token: None,
+            quota: BTreeMap::new(),
+        }
     }
 }
