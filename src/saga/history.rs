@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::address::Address;
 use crate::plan::StepId;
 use crate::saga::event::{
-    Event, ImageEvent, JOURNAL_VERSION, Journaled, RunStarted, StepBegin, StepEnd, StepFailure, UndoBegin, UndoEnd,
+    Event, ImageEvent, JOURNAL_VERSION, Journaled, ResolvedOutcome, RunStarted, StepBegin, StepEnd, StepFailure,
+    UndoBegin, UndoEnd,
 };
 use crate::saga::machine::{Illegal, Machine, StepStatus, UndoStatus};
 use crate::saga::object::RestingObject;
@@ -243,7 +244,10 @@ fn note_step(
         Event::StepNotApplied(failure) => step.failure = Some(failure.clone()),
         Event::StepResolved(resolution) => {
             step.object.clone_from(&resolution.object);
-            step.failure = None;
+            // What was not done, or not all of it, failed for the reason that it failed for.
+            if resolution.outcome == ResolvedOutcome::Applied {
+                step.failure = None;
+            }
         }
         _ => {}
     }

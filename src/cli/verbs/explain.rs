@@ -14,7 +14,7 @@ use crate::engine;
 use crate::saga::history::StepHistory;
 use crate::saga::{StepFailure, StepStatus};
 
-/// Tell what an error code means, or why the steps of a run failed and what is done about it
+/// Tell what an error code means, or why a run failed
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// A code, such as RT0501; or a run, or the beginning of its id
