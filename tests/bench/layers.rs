@@ -64,6 +64,7 @@ fn request() -> ReadRequest {
     }
 }
 
+#[expect(clippy::expect_used, reason = "without a runtime there is nothing to measure")]
 fn layers(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let guarded = |policy| {
