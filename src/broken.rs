@@ -1,7 +1,7 @@
 //! Defects of the engine, for tests that must notice them: a suite that catches nothing proves nothing.
 //!
 //! Each is one rule broken at the one place where it holds. They are compiled in only under the feature `broken`;
-//! otherwise the macro says `false`, and nothing of them is in the program. [`with`](armed::with) breaks the
+//! otherwise the macro says `false`, and nothing of them is in the program. `armed::with` breaks the
 //! engine on the thread that calls it, and on no other.
 
 /// Whether the engine has this defect here and now. See [`crate::broken`].

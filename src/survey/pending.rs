@@ -15,7 +15,7 @@ use crate::survey::scope::BlockScope;
 /// Makes an expression portable: what it refers to and is known goes with it.
 ///
 /// References to resources stay references; they are resolved while applying. What others may refer to as
-/// well, locals and what `for_each` says, is made portable once for all of them: see [`Known::shared`].
+/// well, locals and what `for_each` says, is made portable once for all of them: see [`shared`](crate::survey::scope::Known::shared).
 pub fn pending(expression: &Expression, scope: &BlockScope<'_>) -> Pending {
     let (mut pending, open) = portable(expression, scope);
     for part in open {
