@@ -9,7 +9,7 @@ use crate::change::word;
 use crate::judge::{Judged, Verdict, Violation, demand};
 
 /// How long after its deadline or cancellation a call may take to come to an end.
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(6);
 
 const NEVER_HANGS: Verdict = Verdict::DoesNotApply("nothing can be made to hang");
 
