@@ -66,6 +66,7 @@ pub struct RunReport {
 pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError> {
     let ApplyRequest { caller, plan, providers, state, .. } = &request;
     let seal = caller.seal;
+    providers.heed(&caller.cancellation.soft);
     let recorded = recorded_values(state, seal);
     let functions = providers.functions();
     let functions = functions.expecting(plan.base.functions.clone(), caller.keyed_hash());

@@ -81,6 +81,7 @@ pub struct UnwindReport {
 /// Unwinds. An error means that the journal cannot be written; then nothing more was done.
 pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalError> {
     let caller = request.caller;
+    request.providers.heed(&caller.cancellation.soft);
     let histories: Vec<(String, RunHistory)> =
         request.runs.iter().map(|(record, history)| (record.run.clone(), history.clone())).collect();
     let unwinding = undos(&histories, &request.earlier);

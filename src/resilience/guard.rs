@@ -23,6 +23,8 @@ use super::policy::{BreakerRules, Budget, Limits, Policy, pattern};
 pub struct Resilience {
     budget: Mutex<Purse>,
     chance: Mutex<fastrand::Rng>,
+    /// Ends whatever waits for the other side to work again.
+    stop: Mutex<CancellationToken>,
 }
 
 impl Default for Resilience {
@@ -38,7 +40,12 @@ impl Resilience {
         // What all instances may spend together is what a few of them may each.
         let each = Budget::default();
         let all = Budget { retries: each.retries * 3, most: each.most * 3, ..each };
-        Resilience { budget: Mutex::new(Purse::new(&all)), chance: Mutex::new(chance) }
+        Resilience { budget: Mutex::new(Purse::new(&all)), chance: Mutex::new(chance), stop: Mutex::default() }
+    }
+
+    /// Nothing waits for the other side to work again once this is cancelled.
+    pub fn heed(&self, stop: CancellationToken) {
+        *locked(&self.stop) = stop;
     }
 
     fn chance(&self) -> f64 {
@@ -199,12 +206,14 @@ impl Guard {
         mut tell: impl FnMut(&Held),
     ) -> Result<(), Held> {
         let mut told = false;
+        let stop = locked(&self.run.stop).clone();
         loop {
             let changed = self.changed.notified();
             let Some(held) = self.held(type_name, kinds) else { return Ok(()) };
             let now = Instant::now();
             let ends = *patience.ends.get_or_insert_with(|| now.checked_add(self.policy.breaker.hold).unwrap_or(now));
-            if !self.is_worth_waiting() || now >= ends || cancellation.is_cancelled() {
+            let stopped = cancellation.is_cancelled() || stop.is_cancelled();
+            if !self.is_worth_waiting() || now >= ends || stopped {
                 return Err(held);
             }
             if !told {
@@ -215,6 +224,7 @@ impl Guard {
                 () = changed => {}
                 () = tokio::time::sleep_until(held.until.min(ends)) => {}
                 () = cancellation.cancelled() => {}
+                () = stop.cancelled() => {}
             }
         }
     }

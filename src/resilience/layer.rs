@@ -103,6 +103,16 @@ fn left(context: &Context) -> Duration {
     context.deadline.saturating_duration_since(tokio::time::Instant::now().into_std())
 }
 
+/// A call that mostly needs nobody outside: that it works says nothing of the other side, so only its deadline holds.
+async fn in_time<T>(
+    operation: &str,
+    context: &Context,
+    call: impl Future<Output = ProviderResult<T>> + Send,
+) -> ProviderResult<T> {
+    let limit = left(context);
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(operation, limit)))
+}
+
 fn no_answer(operation: &str, limit: Duration) -> ProviderError {
     ProviderError::new(Category::TimeOut, operation, format!("no answer within {} s", limit.as_secs()))
 }
@@ -155,9 +165,7 @@ impl Provider for Layered {
     }
 
     async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {
-        let call = Call { operation: "plan", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.plan(&context, request.clone()).await }).await
+        in_time("plan", context, self.inner.plan(context, request)).await
     }
 
     /// Once: whoever carries out the step looks at the world before another try.
@@ -193,15 +201,11 @@ impl Provider for Layered {
     }
 
     async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
-        let call = Call { operation: "image", type_name: &request.object.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.image(&context, request.clone()).await }).await
+        in_time("image", context, self.inner.image(context, request)).await
     }
 
     async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
-        let call = Call { operation: "recover", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.recover(&context, request.clone()).await }).await
+        in_time("recover", context, self.inner.recover(context, request)).await
     }
 
     async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {

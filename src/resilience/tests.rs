@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use retrue_provider_api::{
     Applied, BlobId, Blobs, Capability, Category, Change, ChildProcess, Children, ConfigureRequest, Context, Effect,
     FindRequest, Found, Observed, Outcome, PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic,
-    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Type, ValidateRequest, Value,
+    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Reversibility, Type, ValidateRequest, Value,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,14 @@ impl Provider for Scripted {
     }
 
     async fn plan(&self, _context: &Context, _request: PlanRequest) -> ProviderResult<PlanResponse> {
-        Err(ProviderError::unsupported("plan"))
+        Ok(PlanResponse {
+            planned: Value::null(Type::Dynamic),
+            planned_private: Private::default(),
+            requires_replace: Vec::new(),
+            deferred: None,
+            reversibility: Reversibility::Full,
+            warnings: Vec::new(),
+        })
     }
 
     async fn apply(&self, _context: &Context, change: Change) -> Outcome {
@@ -125,6 +132,7 @@ struct Stage {
     provider: Arc<dyn Provider>,
     scripted: Arc<Scripted>,
     guard: Arc<Guard>,
+    run: Arc<Resilience>,
 }
 
 fn stage(
@@ -139,8 +147,13 @@ fn stage(
         running: Mutex::default(),
     });
     let run = Arc::new(Resilience::new(Some(7)));
-    let guard = Arc::new(Guard::new("x".into(), "x", policy, run));
-    Stage { provider: Layered::wrap(Arc::clone(&guard), Arc::clone(&scripted) as Arc<dyn Provider>), scripted, guard }
+    let guard = Arc::new(Guard::new("x".into(), "x", policy, Arc::clone(&run)));
+    Stage {
+        provider: Layered::wrap(Arc::clone(&guard), Arc::clone(&scripted) as Arc<dyn Provider>),
+        scripted,
+        guard,
+        run,
+    }
 }
 
 impl Stage {
@@ -153,6 +166,18 @@ impl Stage {
             identity: None,
         };
         self.provider.read(&context(run), request).await.map(|_| ())
+    }
+
+    async fn plan(&self, type_name: &str) -> ProviderResult<PlanResponse> {
+        let nothing = || Value::null(Type::Dynamic);
+        let request = PlanRequest {
+            type_name: type_name.to_owned(),
+            config: nothing(),
+            prior: nothing(),
+            proposed: nothing(),
+            prior_private: Private::default(),
+        };
+        self.provider.plan(&context("run"), request).await
     }
 
     async fn create(&self, type_name: &str) -> Outcome {
@@ -376,6 +401,35 @@ async fn where_nothing_can_be_written_reads_go_on() {
     assert!(began.elapsed() < Duration::from_secs(1));
     stage.create("x_a").await;
     assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stops_the_run_does_not_wait_for_what_is_held_back() {
+    let stage = stage(Policy::default(), |_, at, _| (at > Duration::ZERO).then(|| error(Category::Network)));
+    let stop = CancellationToken::new();
+    stage.run.heed(stop.clone());
+    stage.read("x_a", "run").await.unwrap();
+    let began = Instant::now();
+    let reads = futures::future::join_all((0..10).map(|_| stage.read("x_a", "run")));
+    let stopped = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stop.cancel();
+    };
+    let (answers, ()) = tokio::join!(reads, stopped);
+    assert!(answers.iter().all(Result::is_err));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_something_can_be_planned_does_not_mean_that_the_other_side_works() {
+    let stage = stage(Policy::default(), |_, _, _| Some(error(Category::Network)));
+    let began = Instant::now();
+    for _ in 0..10 {
+        stage.plan("x_a").await.unwrap();
+        stage.read("x_a", "run").await.unwrap_err();
+    }
+    assert!(!stage.guard.is_worth_waiting());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 /// A verb with a default that is not passed on would silently be that default.

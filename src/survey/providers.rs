@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use retrue_provider_api::{ConfigureRequest, Path, Provider, ProviderDiagnostic, ProviderSchema, Value};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
@@ -97,6 +99,11 @@ impl Providers {
             unready: BTreeMap::new(),
             ephemerals: Arc::default(),
         }
+    }
+
+    /// Nothing waits for a provider that does not work once this is cancelled.
+    pub fn heed(&self, stop: &CancellationToken) {
+        self.resilience.heed(stop.clone());
     }
 
     /// One instance.

@@ -116,6 +116,7 @@ impl Executor<'_> {
         };
         let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
         let first = Instant::now();
+        let mut last: Option<StepFailure> = None;
         loop {
             if let Some(guard) = guard.filter(|_| !kinds.is_empty()) {
                 let hold = |held: &Held| {
@@ -124,10 +125,15 @@ impl Executor<'_> {
                     self.caller.tell(RunEventKind::StepHeld { step, reason, after });
                 };
                 if let Err(held) = guard.admit((&step.type_name, kinds), &mut patience, cancellation, hold).await {
+                    // Why it failed before says more than that it was not sent again.
+                    let message = match &last {
+                        Some(last) => format!("{}; {held}", last.message),
+                        None => held.to_string(),
+                    };
                     let result = StepResult::NotApplied(StepFailure {
                         code: codes::PROVIDER.into(),
-                        category: Category::Transient,
-                        message: held.to_string(),
+                        category: last.map_or(Category::Transient, |last| last.category),
+                        message,
                         retryable: false,
                         retry_after: None,
                     });
@@ -151,6 +157,7 @@ impl Executor<'_> {
                 let failed = failed(failure);
                 // What is held back until the other side works again has not failed.
                 if guard.waits_instead((&step.type_name, kinds), failed) {
+                    last = Some(failure.clone());
                     continue;
                 }
                 if let Some(wait) = guard.again(&mut waits, failed, attempt, first.elapsed()) {

@@ -157,6 +157,7 @@ pub async fn settle_run(
     undone: &BTreeMap<String, RunHistory>,
     providers: &Providers,
 ) -> Result<Vec<InDoubt>, SettleError> {
+    providers.heed(&caller.cancellation.soft);
     // Whoever might still send its request must be gone before the world is read.
     for child in &history.children {
         if process::still_running(child) {
