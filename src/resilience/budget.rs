@@ -15,6 +15,16 @@ impl Purse {
         Purse { left: f64::from(rules.retries), rules: rules.clone() }
     }
 
+    /// Makes room for as much as another budget says, where that is more.
+    pub(super) fn widen(&mut self, rules: &Budget) {
+        self.left += f64::from(rules.retries.saturating_sub(self.rules.retries));
+        self.rules = Budget {
+            retries: self.rules.retries.max(rules.retries),
+            most: self.rules.most.max(rules.most),
+            per_success: self.rules.per_success.max(rules.per_success),
+        };
+    }
+
     /// Something succeeded.
     pub(super) fn earn(&mut self) {
         let most = f64::from(self.rules.most.max(self.rules.retries));
@@ -58,6 +68,19 @@ mod tests {
                 prop_assert!(purse.left <= f64::from(most.max(retries)) && purse.left >= 0.0);
             }
         }
+    }
+
+    #[test]
+    fn it_is_as_wide_as_the_widest() {
+        let mut purse = Purse::new(&Budget { retries: 0, most: 0, per_success: 0.0 });
+        assert!(!purse.has());
+        purse.widen(&Budget { retries: 2, most: 2, per_success: 0.5 });
+        purse.widen(&Budget { retries: 1, most: 3, per_success: 0.0 });
+        (0..2).for_each(|_| purse.spend());
+        assert!(!purse.has());
+        (0..100).for_each(|_| purse.earn());
+        (0..3).for_each(|_| purse.spend());
+        assert!(!purse.has());
     }
 
     #[test]

@@ -37,10 +37,9 @@ impl Resilience {
     /// With the seed of what is left to chance; from the system where there is none.
     pub fn new(seed: Option<u64>) -> Self {
         let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        // What all instances may spend together is what a few of them may each.
-        let each = Budget::default();
-        let all = Budget { retries: each.retries * 3, most: each.most * 3, ..each };
-        Resilience { budget: Mutex::new(Purse::new(&all)), chance: Mutex::new(chance), stop: Mutex::default() }
+        // It is as wide as the instances make it.
+        let nothing = Budget { retries: 0, most: 0, per_success: 0.0 };
+        Resilience { budget: Mutex::new(Purse::new(&nothing)), chance: Mutex::new(chance), stop: Mutex::default() }
     }
 
     /// Nothing waits for the other side to work again once this is cancelled.
@@ -140,6 +139,10 @@ impl Guard {
         // All services together have more that can fail by themselves.
         let together = BreakerRules { failures: policy.breaker.failures.saturating_mul(2), ..policy.breaker.clone() };
         let lane = |(text, limits): (&String, &Limits)| Some((pattern(text).ok()?, Lane::new(limits)));
+        // What all instances may spend together is three times what one of them may.
+        let Budget { retries, most, per_success } = policy.budget;
+        let (retries, most) = (retries.saturating_mul(3), most.saturating_mul(3));
+        locked(&run.budget).widen(&Budget { retries, most, per_success });
         let short = provider.rsplit('/').next().unwrap_or(provider);
         Guard {
             name,

@@ -48,12 +48,16 @@ impl Layered {
         let cancellation = &call.context.cancellation;
         let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
         let began = tokio::time::Instant::now();
+        let mut last: Option<ProviderError> = None;
         loop {
-            let entered = self
-                .guard
-                .enter((call.type_name, Kind::Read), wait, &mut patience, cancellation)
-                .await
-                .map_err(|held| not_sent(call.operation, &held))?;
+            let entered =
+                self.guard.enter((call.type_name, Kind::Read), wait, &mut patience, cancellation).await.map_err(
+                    |held| match last.take() {
+                        // Why it failed says more than that it is not sent again.
+                        Some(error) => ProviderError { retry: false, ..error.with("then", held) },
+                        None => not_sent(call.operation, &held),
+                    },
+                )?;
             let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
             let (error, late) = match tokio::time::timeout(limit, make(context)).await {
                 Ok(Ok(answer)) => {
@@ -70,6 +74,7 @@ impl Layered {
                 return Err(error);
             }
             if wait && self.guard.waits_instead((call.type_name, &[Kind::Read]), failed) {
+                last = Some(error);
                 continue;
             }
             let Some(pause) = self.guard.again(&mut waits, failed, attempt, began.elapsed()) else {
@@ -89,6 +94,7 @@ impl Layered {
                 () = tokio::time::sleep(pause) => {}
                 () = cancellation.cancelled() => return Err(error),
             }
+            last = Some(error);
         }
     }
 }

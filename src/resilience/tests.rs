@@ -429,6 +429,12 @@ async fn that_something_can_be_planned_does_not_mean_that_the_other_side_works()
         stage.read("x_a", "run").await.unwrap_err();
     }
     assert!(!stage.guard.is_worth_waiting());
+    let told = stage.read("x_a", "run").await.unwrap_err();
+    assert!(told.message.contains("nothing is sent"), "{told}");
+    // Who was on the way when it was given up says why.
+    let fresh = self::stage(Policy::default(), |_, _, _| Some(error(Category::Network)));
+    let answers = futures::future::join_all((0..8).map(|_| fresh.read("x_a", "run"))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.message == "no")), "{answers:?}");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 

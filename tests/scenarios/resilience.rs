@@ -112,6 +112,19 @@ fn a_provider_that_never_worked_is_told_at_once() {
 }
 
 #[test]
+fn a_wrong_address_is_told_at_once_with_what_is_wrong_with_it() {
+    // Nobody listens there. What has no name of its own is not looked for while planning.
+    let mut toml = "[provider.testcloud]\nurl = \"http://127.0.0.1:9\"\n".to_owned();
+    for number in 0..8 {
+        toml.push_str(&format!("\n[resource.testcloud_instance.i{number}]\nimage = \"x\"\nsize = \"small\"\n"));
+    }
+    let place = Environment::with(&toml);
+    let shown = place.run(&["apply", "--yes", "--json"]).ends(1);
+    assert!(of(&events(&shown.stdout), "step_held").is_empty(), "{}", shown.screen());
+    assert!(shown.screen().contains("127.0.0.1:9"), "{}", shown.screen());
+}
+
+#[test]
 fn what_is_in_force_can_be_printed() {
     let place = Environment::with(
         "resilience = { retry = { attempts = 6 } }\n\n[provider.testcloud]\nurl = \"http://x\"\n\n[provider.testcloud.resilience]\n\
