@@ -13,6 +13,7 @@ use crate::plan::{ObjectKey, StepId};
 use crate::resilience::Failed;
 use crate::rest::{Seal, redacted};
 use crate::saga::journal::{Entry, Journal, JournalError};
+use crate::saga::state::effects_key;
 use crate::saga::{Event, StepFailure};
 use crate::survey::functions::KeyedHash;
 
@@ -89,7 +90,18 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The key of a unit of work: not of the clock, and not the same for create, destroy, create.
+    /// The number that the next effect on an address has. It is written with the beginning of that effect, and no
+    /// other one ever has it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn next_effect(&self, address: &Address) -> Result<u64, JournalError> {
+        let begun = self.journal.store().get(&effects_key(address)).await?;
+        Ok(begun.and_then(|begun| begun.as_u64()).unwrap_or_default() + 1)
+    }
+
+    /// The key of a unit of work: not of the clock, the same for each try of it, and never the same for another
+    /// one: neither for create, destroy, create, nor for there, back, and there again.
     pub fn idempotency_key(&self, work: &Work<'_>) -> String {
         let mut bytes = Vec::new();
         for part in [
@@ -104,6 +116,7 @@ impl<'a> Caller<'a> {
             bytes.extend_from_slice(part.as_bytes());
         }
         bytes.extend_from_slice(&work.generation.to_le_bytes());
+        bytes.extend_from_slice(&work.effect.to_le_bytes());
         // The payload may hold a secret, and the key is shown: without the store's key nobody can try values.
         self.seal.keyed_hash(&bytes)
     }
@@ -121,6 +134,8 @@ pub struct Work<'w> {
     pub payload: &'w str,
     /// The generation.
     pub generation: u64,
+    /// The number of the effect among all on the address: see [`Caller::next_effect`].
+    pub effect: u64,
 }
 
 /// One call.

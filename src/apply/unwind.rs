@@ -12,8 +12,9 @@ use crate::apply::held::{Hold, held};
 use crate::apply::order::Order;
 use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, follow, referred};
 use crate::engine::RunEventKind;
-use crate::plan::{StepEffect, StepId};
-use crate::rest::RestingValue;
+use crate::plan::compare::differing_attributes;
+use crate::plan::{ObjectKey, StepEffect, StepId};
+use crate::rest::{RestingValue, Seal};
 use crate::saga::compensation::{Earlier, Undo, Unwinding, undos};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, JournalError, put_run};
@@ -74,6 +75,9 @@ pub struct UnwindReport {
     pub lost: Vec<(Address, String)>,
     /// What was found not to be as it was, with the attributes that differ.
     pub differing: Vec<(Address, Vec<Path>)>,
+    /// What still refers to the old one of something that was made again, with the attributes that do: no
+    /// step of the runs had touched it, so none was undone that could have changed it.
+    pub left_behind: Vec<(Address, Vec<Path>)>,
     /// Whether a person stopped it.
     pub cancelled: bool,
 }
@@ -98,6 +102,7 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
         waiting: Vec::new(),
         lost: Vec::new(),
         differing: Vec::new(),
+        left_behind: Vec::new(),
         cancelled: false,
     };
     // From here on whoever looks sees that they are being unwound, also when this is killed.
@@ -210,6 +215,7 @@ async fn carry_out(
     report.cancelled = caller.cancellation.soft.is_cancelled() && left.count() > 0;
     report.counts.skipped =
         report.skipped.len() + report.irreversible.len() + report.behind_pivot.len() + report.waiting.len();
+    report.left_behind = live.left_behind(&remade, caller.seal);
     drop(order);
     Ok((expected, remade))
 }
@@ -291,7 +297,10 @@ async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut Unwin
         && report.in_doubt.is_empty()
         && report.behind_pivot.is_empty()
         && report.waiting.is_empty());
-    let partly = !(report.skipped.is_empty() && report.irreversible.is_empty() && report.differing.is_empty());
+    let partly = !(report.skipped.is_empty()
+        && report.irreversible.is_empty()
+        && report.differing.is_empty()
+        && report.left_behind.is_empty());
     report.state = match (waits, partly) {
         _ if report.cancelled => RunState::Compensating,
         (true, _) => RunState::NeedsReview,
@@ -352,6 +361,21 @@ impl<'a> Live<'a> {
 
     fn set(&mut self, place: Place, resting: Option<RestingObject>) {
         self.changed.insert(place, resting);
+    }
+
+    /// What is recorded with values of what is no more: of what was made again since.
+    fn left_behind(&self, remade: &Remade, seal: &dyn Seal) -> Vec<(Address, Vec<Path>)> {
+        let stale = |object: &RestingObject| {
+            let referred = referred(object.provenance(), remade);
+            let config = object.config().wake(seal).ok().filter(|_| !referred.is_empty())?;
+            let paths = differing_attributes(&config, &follow(config.clone(), object.provenance(), &referred));
+            (!paths.is_empty()).then_some(paths)
+        };
+        let current = self.state.current().filter_map(|(address, _)| {
+            let object = self.object(&(address.clone(), ObjectKey::Current))?;
+            Some((address.clone(), stale(&object)?))
+        });
+        if remade.is_empty() { Vec::new() } else { current.collect() }
     }
 
     /// A generation that was never used.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::address::Address;
 use crate::plan::ObjectKey;
 use crate::saga::RestingObject;
-use crate::saga::state::{generation_key, object_key};
+use crate::saga::state::{effects_key, generation_key, object_key};
 use crate::store::Write;
 
 /// Records an object.
@@ -32,6 +32,11 @@ pub(super) fn set_object(
         Some(resting) => put_object(address, object, resting),
         None => Ok(drop_object(address, object)),
     }
+}
+
+/// Notes that an effect on an address may happen from now on.
+pub(super) fn put_effects(address: &Address, effects: u64) -> Write {
+    Write::Put { key: effects_key(address), value: Json::from(effects) }
 }
 
 /// Moves the counter of an address on. It never goes back.

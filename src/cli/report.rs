@@ -122,7 +122,7 @@ pub(crate) fn exit(state: RunState) -> Exit {
 /// person asked to leave.
 pub(crate) fn unwound_exit(unwound: &UnwindReport, full: Exit) -> Exit {
     let waits = !(unwound.stuck.is_empty() && unwound.in_doubt.is_empty() && unwound.behind_pivot.is_empty());
-    let differs = !(unwound.differing.is_empty() && unwound.irreversible.is_empty());
+    let differs = !(unwound.differing.is_empty() && unwound.irreversible.is_empty() && unwound.left_behind.is_empty());
     match unwound.state {
         _ if waits || differs => Exit::NeedsPerson,
         _ if unwound.cancelled => Exit::Cancelled,
@@ -167,7 +167,14 @@ pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
     for address in unwound.waiting.iter().filter(|_| !unwound.cancelled) {
         note(address, "not unwound", "what comes before it was not");
     }
+    for (address, paths) in &unwound.left_behind {
+        let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        note(address, "still refers to what is no more", &paths.join(", "));
+    }
     let mut hint = |text: &str| advice.push_str(&format!("{} {text}\n", bold("hint:")));
+    if !unwound.left_behind.is_empty() {
+        hint("`retrue apply` brings what refers to something made again to its new values");
+    }
     if !unwound.behind_pivot.is_empty() {
         hint("`retrue compensate --past ADDR` goes on behind what cannot be undone");
     }

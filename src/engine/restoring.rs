@@ -12,7 +12,7 @@ use crate::engine::{Failure, Session};
 use crate::plan::ObjectKey;
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, put_run};
-use crate::saga::state::{generation_key, object_key, run_key};
+use crate::saga::state::{effects_key, generation_key, object_key, run_key};
 use crate::saga::{Event, RunRecord, State, codes};
 use crate::store::{Export, Record};
 
@@ -27,12 +27,12 @@ impl Session {
         let mut export = Export::from_document(document).map_err(store_failure)?;
         let current = self.store.state().await.map_err(store_failure)?;
         let unknown = self.take_doubt(&mut export, &current)?;
-        // Runs and counters of generations are history: they are not taken back.
+        // Runs and counters are history: they are not taken back.
         export.state.retain(|key, _| !key.starts_with("run/"));
         for (key, value) in &current {
             if key.starts_with("run/") {
                 export.state.insert(key.clone(), value.clone());
-            } else if key.starts_with("generation/") {
+            } else if key.starts_with("generation/") || key.starts_with("effects/") {
                 let now = value.as_u64().unwrap_or(0);
                 let restored = export.state.get(key).and_then(Json::as_u64).unwrap_or(0);
                 export.state.insert(key.clone(), Json::from(now.max(restored)));
@@ -87,7 +87,8 @@ fn keep_settled(export: &mut Export, current: &BTreeMap<String, Json>, history: 
     let steps = history.in_doubt().map(|step| &step.id);
     for id in steps.chain(history.undos_in_doubt().map(|undo| &undo.id)) {
         let object = object_key(&id.address, &ObjectKey::Current);
-        for key in [object, object_key(&id.address, &id.object), generation_key(&id.address)] {
+        for key in [object, object_key(&id.address, &id.object), generation_key(&id.address), effects_key(&id.address)]
+        {
             match current.get(&key) {
                 Some(value) => export.state.insert(key, value.clone()),
                 None => export.state.remove(&key),

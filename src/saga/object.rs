@@ -221,6 +221,16 @@ impl RestingObject {
         &self.attributes
     }
 
+    /// The evaluated configuration as it rests.
+    pub fn config(&self) -> &RestingValue {
+        &self.config
+    }
+
+    /// Where its values came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
     /// Which provider made it.
     pub fn provider(&self) -> &ProviderRef {
         &self.provider

@@ -19,6 +19,9 @@ use crate::saga::object::RestingObject;
 pub struct AddressState {
     /// The last generation that was used; 0 when none was.
     pub generation: u64,
+    /// How many effects on it were begun, by steps and by undos. It only grows: what belongs to one of them is
+    /// told apart by it from what belongs to all others, however alike they are.
+    pub effects: u64,
     /// The object that the address stands for.
     pub current: Option<RestingObject>,
     /// Objects that were replaced and are still there.
@@ -125,6 +128,11 @@ pub fn generation_key(address: &Address) -> String {
     format!("generation/{address}")
 }
 
+/// The key of the number of effects on an address.
+pub fn effects_key(address: &Address) -> String {
+    format!("effects/{address}")
+}
+
 /// The key of an output.
 pub fn output_key(name: &str) -> String {
     format!("output/{name}")
@@ -161,6 +169,9 @@ impl State {
         } else if let Some(rest) = key.strip_prefix("generation/") {
             let generation = json.as_u64().ok_or_else(|| wrong("not a number".into()))?;
             self.addresses.entry(address(rest)?).or_default().generation = generation;
+        } else if let Some(rest) = key.strip_prefix("effects/") {
+            let effects = json.as_u64().ok_or_else(|| wrong("not a number".into()))?;
+            self.addresses.entry(address(rest)?).or_default().effects = effects;
         } else if let Some(name) = key.strip_prefix("output/") {
             let value = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.outputs.insert(name.to_owned(), value);

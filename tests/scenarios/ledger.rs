@@ -5,7 +5,7 @@ use retrue_provider_testcloud::Server;
 use retrue_provider_testcloud::cloud::{Action, Fault, Method};
 use serde_json::{Value as Json, json};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, stack};
 
 fn cloud(server: &Server) -> String {
     format!(
@@ -127,4 +127,34 @@ fn a_code_and_a_failed_step_are_explained() {
     assert_eq!((&one[0]["attempts"], &one[0]["error"]["category"]), (&json!(4), &json!("transient")));
     assert!(place.run(&["explain", &run, "testcloud_bucket.a"]).ends(0).screen().contains("nothing failed there"));
     place.run(&["explain", "no"]).ends(1).tells("RT0604", &[]);
+}
+
+#[test]
+fn there_and_back_and_there_again_are_three_units_of_work() {
+    let server = Server::start().unwrap();
+    // A cloud that answers what it has done already with the answer that it gave then.
+    server.cloud().settings().honour_idempotency_key = true;
+    let blocks = |kept: bool| {
+        format!(
+            "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_bucket.a]\nname = \"a\"\nversioning = {kept}\n",
+            server.url()
+        )
+    };
+    let versioning = || server.cloud().truth()[0].attributes["versioning"].clone();
+    let place = Environment::with(&blocks(false));
+    place.run(&["apply", "--yes"]).ends(0);
+    for kept in [true, false, true] {
+        place.write("retrue.toml", stack(&blocks(kept)));
+        place.run(&["apply", "--yes"]).ends(0);
+        assert_eq!(versioning(), json!(kept));
+    }
+    // What was unwound is done again, too.
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(versioning(), json!(false));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(versioning(), json!(true));
+    let audit = server.cloud().audit().to_vec();
+    let keys: Vec<_> = audit.iter().filter_map(|entry| entry.idempotency_key.clone()).collect();
+    let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!((keys.len(), distinct.len()), (6, 6), "{keys:?}");
 }

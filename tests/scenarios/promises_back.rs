@@ -260,6 +260,32 @@ fn promise_4_what_was_taken_back_needs_no_further_plan_although_an_id_is_new() {
 }
 
 #[test]
+fn promise_4_what_no_undone_step_touched_and_still_names_an_old_id_is_told() {
+    let server = Server::start().unwrap();
+    let blocks = |cidr: &str| {
+        stack(&format!(
+            "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_network.n]\nname = \"n\"\ncidr = \"{cidr}\"\n\n[resource.local_file.f]\npath = \"f\"\ncontent = \"${{testcloud_network.n.id}}\"\n",
+            server.url()
+        ))
+    };
+    let place = Environment::with_stack(&blocks("10.0.0.0/16"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let old = place.read("f");
+    // The old one is gone when the new one cannot be made: the file was never reached.
+    server.cloud().settings().quota.insert("networks".to_owned(), 0);
+    place.write("retrue.toml", blocks("10.1.0.0/16"));
+    place.run(&["apply", "--yes"]).ends(1);
+    server.cloud().settings().quota.clear();
+    let shown = place.run(&["compensate", "--yes", "--past", "testcloud_network.n"]).ends(4);
+    assert_snapshot!("still_names_an_old_id", shown.screen());
+    assert_eq!(place.read("f"), old);
+    place.write("retrue.toml", blocks("10.0.0.0/16"));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.read("f"), server.cloud().truth()[0].id.to_string());
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}
+
+#[test]
 fn promise_4_an_output_follows_an_id_that_is_new_and_the_plan_says_so() {
     let server = Server::start().unwrap();
     let provider = format!("[provider.testcloud]\nurl = \"{}\"\n", server.url());

@@ -64,6 +64,8 @@ pub(crate) struct Told {
     pub(crate) in_doubt: Vec<InDoubt>,
     /// Why it could not be done.
     pub(crate) failed: Option<String>,
+    /// Whether all was unwound, and only what no step had touched was named as still referring to what is no more.
+    pub(crate) left_behind: bool,
     /// What was told about it, for whoever looks for the cause.
     pub(crate) said: String,
 }
@@ -274,6 +276,10 @@ fn unwound(told: &mut Told, done: Compensated) {
         }
         Compensated::Unwound(report) => {
             told.state = Some(report.state);
+            told.left_behind = !report.left_behind.is_empty()
+                && report.differing.is_empty()
+                && report.skipped.is_empty()
+                && report.irreversible.is_empty();
             told.said = format!("{report:?}");
         }
     }

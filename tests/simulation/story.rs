@@ -460,7 +460,8 @@ impl<'s> Story<'s> {
                 }
                 return violation("a compensation ends in the state before", failed);
             }
-            if matches!(told.state, None | Some(RunState::Compensated)) {
+            let in_full = matches!(told.state, None | Some(RunState::Compensated));
+            if in_full || told.state == Some(RunState::CompensatedPartly) && told.left_behind {
                 last.clear();
                 break;
             }

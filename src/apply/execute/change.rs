@@ -10,7 +10,7 @@ use retrue_provider_api::{
 use crate::apply::codes;
 use crate::apply::context::{Work, failure};
 use crate::apply::settle::{Verdict, examine, write_verdict};
-use crate::apply::writes::{drop_object, put_generation, put_object};
+use crate::apply::writes::{drop_object, put_effects, put_generation, put_object};
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, Step, StepEffect};
@@ -52,12 +52,13 @@ impl Executor<'_> {
         Ok((result, reference))
     }
 
-    /// Steps that change something outside.
+    /// Steps that change something outside. `number` is that of the effect among all on the address.
     pub(super) async fn change(
         &self,
         ready: &Ready<'_>,
         recorded: Option<&RecordedObject>,
         attempt: u32,
+        number: u64,
     ) -> Result<(StepResult, StepRef), Stop> {
         let step = ready.step;
         let address = &step.id.address;
@@ -70,6 +71,7 @@ impl Executor<'_> {
             action: step.id.effect.word(),
             payload: &payload,
             generation: step.generation,
+            effect: number,
         });
         let reference = self.reference(step, attempt, &key);
         let observed = match effect {
@@ -91,7 +93,7 @@ impl Executor<'_> {
         let template = self.new_template(ready, recorded, image.as_ref());
         let begin = self.begin(ready, attempt, &key, &ready.planned, template.as_ref());
         let image_event = self.image_event(image.as_ref(), observed.as_ref(), recorded, step);
-        let mut begin_writes = Vec::new();
+        let mut begin_writes = vec![put_effects(address, number)];
         if effect == Effect::Create || step.adopts {
             begin_writes.push(put_generation(address, step.generation));
         }

@@ -114,6 +114,11 @@ impl Executor<'_> {
             effect if effect.is_external() => &[Kind::Read, Kind::Write],
             _ => &[],
         };
+        // All tries are one unit of work.
+        let number = match step.id.effect.is_external() {
+            true => self.caller.next_effect(&step.id.address).await?,
+            false => 0,
+        };
         let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
         let first = Instant::now();
         let mut last: Option<StepFailure> = None;
@@ -142,7 +147,7 @@ impl Executor<'_> {
                 }
             }
             let began = Instant::now();
-            let (result, reference) = match self.attempt(step, recorded, attempt).await {
+            let (result, reference) = match self.attempt(step, recorded, attempt, number).await {
                 Ok(done) => done,
                 Err(Stop::Journal(error)) => return Err(error),
                 // It never began: nothing is in doubt, and there is nothing to write down but that.
@@ -210,13 +215,14 @@ impl Executor<'_> {
         step: &Step,
         recorded: Option<&RecordedObject>,
         attempt: u32,
+        number: u64,
     ) -> Result<(StepResult, StepRef), Stop> {
         let ready = self.prepare(step).await?;
         self.check_conditions(&step.preconditions, None, &step.id.address.to_string())?;
         match step.id.effect {
             StepEffect::Read => self.read_data(&ready, attempt).await,
             StepEffect::Create | StepEffect::Update | StepEffect::Delete => {
-                self.change(&ready, recorded, attempt).await
+                self.change(&ready, recorded, attempt, number).await
             }
             StepEffect::Adopt | StepEffect::Record | StepEffect::Forget | StepEffect::Depose => {
                 self.record_only(&ready, recorded, attempt).await

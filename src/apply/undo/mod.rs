@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::context::{Caller, Work, failed};
-use crate::apply::writes::{put_generation, set_object};
+use crate::apply::writes::{put_effects, put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, StepEffect};
@@ -64,12 +64,18 @@ impl Worker<'_> {
         let effect = inverse(&undo.step);
         let began = Instant::now();
         let Given { now, generation, remade, seen } = given;
+        let place = undo.to().0;
+        let number = match effect {
+            Some(_) => self.caller.next_effect(&place).await?,
+            None => 0,
+        };
         let key = self.caller.idempotency_key(&Work {
             address: &id.address,
             object: &id.object,
             action: "undo",
             payload: &id.to_string(),
             generation,
+            effect: number,
         });
         let reference = StepRef {
             address: id.address.clone(),
@@ -105,10 +111,10 @@ impl Worker<'_> {
         }
         crash_point!("undo/begin/before");
         // CRASH: after this the undo is in doubt, until somebody has looked at the world.
-        let begin_writes = match effect {
-            Some(StepEffect::Create) => vec![put_generation(&scene.address, generation)],
-            _ => Vec::new(),
-        };
+        let mut begin_writes = vec![put_effects(&place, number)];
+        if effect == Some(StepEffect::Create) {
+            begin_writes.push(put_generation(&scene.address, generation));
+        }
         self.caller.journal.write(vec![Entry::of(id, begin).with(begin_writes)]).await?;
         crash_point!("undo/begin/after");
         self.caller.tell(RunEventKind::UndoStarted(reference.clone()));

@@ -7,7 +7,8 @@ use retrue_provider_api::{BlobId, Image, Path, Private};
 use super::*;
 use crate::saga::object::Renames;
 use crate::saga::state::{
-    AddressState, RecordedOutput, RunRecord, State, StateError, generation_key, object_key, output_key, run_key,
+    AddressState, RecordedOutput, RunRecord, State, StateError, effects_key, generation_key, object_key, output_key,
+    run_key,
 };
 
 /// An output that came from a secret of somewhere.
@@ -96,14 +97,22 @@ fn each_record_stands_under_a_key_of_its_own() {
         (object_key(&a, &put_aside("3")), json!(resting("old"))),
         (generation_key(&a), json!(4)),
         (generation_key(&address("gone")), json!(2)),
+        (effects_key(&a), json!(9)),
         (output_key("sum"), json!(output())),
         (run_key("r"), json!(run)),
     ]);
     let keys: Vec<&str> = records.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["deposed/3/t.a", "generation/t.a", "generation/t.gone", "object/t.a", "output/sum", "run/r"]);
+    assert_eq!(
+        keys,
+        ["deposed/3/t.a", "effects/t.a", "generation/t.a", "generation/t.gone", "object/t.a", "output/sum", "run/r"]
+    );
     let state = State::read(records).unwrap();
-    let stands =
-        AddressState { generation: 4, current: Some(resting("new")), deposed: [("3".into(), resting("old"))].into() };
+    let stands = AddressState {
+        generation: 4,
+        effects: 9,
+        current: Some(resting("new")),
+        deposed: [("3".into(), resting("old"))].into(),
+    };
     assert_eq!(state.addresses[&a], stands);
     assert_eq!(state.outputs, [("sum".into(), output())].into());
     assert_eq!(state.runs, [("r".into(), run)].into());
