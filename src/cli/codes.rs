@@ -30,5 +30,3 @@ pub const SECRET: &str = "RT0813";
 pub const NO_DRIFT: &str = "RT0814";
 /// There is no such code.
 pub const NO_SUCH_CODE: &str = "RT0815";
-/// A verb that belongs to later work.
-pub const LATER_VERB: &str = "RT0950";

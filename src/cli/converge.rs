@@ -18,9 +18,9 @@ use super::session::Session;
 use crate::address::Address;
 use crate::config::VARIABLE_PREFIX;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, Applied, Compensated, OnFailure, PlanOptions, Planned, Workspace};
+use crate::engine::{self, Applied, Compensated, Kept, OnFailure, PlanOptions, Planned, Workspace};
 use crate::plan::{InDoubt, Plan};
-use crate::saga::RunState;
+use crate::saga::{RunRecord, RunState};
 
 /// What is to be done.
 pub(crate) struct Request<'a> {
@@ -87,30 +87,69 @@ async fn with_store(
         (None, Some(workspace)) => {
             store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
         }
-        (Some(plan), _) => store.ready(plan, &doubtful, &session.cancellation).await?,
+        (Some(plan), _) => match store.ready(plan, &doubtful, &session.cancellation).await? {
+            Kept::Ready(planned) => *planned,
+            Kept::Done(run) => return done_already(session, &run, "this plan was applied already", &doubtful),
+        },
         (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
     };
-    session.warn(&planned.warnings, &planned.sources);
     let question = match request.verb {
         "destroy" => "Destroy all this?",
         _ => "Apply this?",
     };
-    let inputs = workspace.map(inputs).unwrap_or_default();
-    if !approve(session, &planned, request.yes, question).await? {
+    let wanted = Wanted { question, on_failure: request.on_failure, yes: request.yes, replays: None };
+    carry_out(session, store, &progress, &planned, &doubtful, &wanted).await
+}
+
+/// How a plan is to be carried out.
+pub(crate) struct Wanted<'a> {
+    /// What is asked before it is.
+    pub(crate) question: &'a str,
+    /// What happens when a step fails.
+    pub(crate) on_failure: OnFailure,
+    /// Agreement was given beforehand.
+    pub(crate) yes: bool,
+    /// The failed run that it does once more.
+    pub(crate) replays: Option<&'a str>,
+}
+
+/// There is nothing to do, because a run has done it: said, and no error.
+pub(crate) fn done_already(session: &Session, run: &RunRecord, what: &str, doubtful: &[InDoubt]) -> Ending {
+    let message = format!("nothing to do: {what}, by run {} of {}, which succeeded", run.run, run.started);
+    if session.console.settings().json {
+        session.document(&event::nothing(&session.now(), &message))?;
+    } else {
+        session.console.line(&message);
+    }
+    Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson })
+}
+
+/// Shows a plan, asks, carries it out, and reports.
+pub(crate) async fn carry_out(
+    session: &Session,
+    store: &engine::Session,
+    progress: &Progress,
+    planned: &Planned,
+    doubtful: &[InDoubt],
+    wanted: &Wanted<'_>,
+) -> Ending {
+    session.warn(&planned.warnings, &planned.sources);
+    let Wanted { question, on_failure, yes, replays } = *wanted;
+    if !approve(session, planned, yes, question).await? {
         let standing = if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson };
         if !planned.plan.has_upkeep() {
             return Ok(standing);
         }
         // Only how things are recorded is out of date: nobody needs to hear of it unless it fails.
         let quiet = Progress::quiet(session.console.clone());
-        let applied = store.apply(&planned, inputs, request.on_failure, &quiet, &session.cancellation).await?;
+        let applied = store.apply(planned, replays, on_failure, &quiet, &session.cancellation).await?;
         return Ok(match applied.report.state {
             RunState::Succeeded => standing,
-            _ => conclude(session, &quiet, &applied, &doubtful),
+            _ => conclude(session, &quiet, &applied, doubtful),
         });
     }
-    let applied = store.apply(&planned, inputs, request.on_failure, &progress, &session.cancellation).await?;
-    Ok(conclude(session, &progress, &applied, &doubtful))
+    let applied = store.apply(planned, replays, on_failure, progress, &session.cancellation).await?;
+    Ok(conclude(session, progress, &applied, doubtful))
 }
 
 /// Shows a plan and asks; `false` when there is nothing to do.
@@ -138,11 +177,6 @@ pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, que
         console.hint("\n");
     }
     Ok(true)
-}
-
-/// By variable, where its value came from.
-fn inputs(workspace: &Workspace) -> BTreeMap<String, String> {
-    workspace.variables.origins.iter().map(|(name, origin)| (name.to_string(), origin.to_string())).collect()
 }
 
 /// Reports a run and, where there is one, its unwinding.

@@ -9,7 +9,6 @@ pub mod console;
 mod converge;
 pub mod exit;
 mod json;
-pub mod later;
 mod logs;
 mod progress;
 mod question;

@@ -1,5 +1,6 @@
 //! What one run of the program has at hand.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use super::codes;
 use super::command::{Common, Planning};
 use super::console::Console;
 use super::exit::{Ending, Exit, Failure};
-use super::later::LATER;
 use super::render::Detail;
 use super::render::text::visible;
 use super::signals;
@@ -51,6 +51,7 @@ impl Session {
                     Some((name.trim().to_owned(), value.to_owned()))
                 })
                 .collect(),
+            recorded: BTreeMap::new(),
             var_files: self.common.variable_files.clone(),
             parallelism: self.common.parallelism.map_or(10, usize::from),
             process_environment: std::env::vars_os().collect(),
@@ -126,13 +127,6 @@ impl Session {
         if !warnings.is_empty() {
             self.console.hint(&super::render::diagnostics(warnings, sources, self.console.settings().width_err));
         }
-    }
-
-    /// The one answer of a verb that belongs to later work.
-    pub(crate) fn later(&self, verb: &str) -> Ending {
-        let hint = LATER.iter().find(|later| later.verb == verb).map(|later| later.instead);
-        let diagnostic = Diagnostic::error(codes::LATER_VERB, format!("`retrue {verb}` is not supported yet"));
-        Err(Failure::new(Exit::Failed, diagnostic.hint(hint.unwrap_or("nothing was done"))))
     }
 }
 

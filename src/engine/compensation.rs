@@ -221,12 +221,7 @@ impl Session {
         }
         let compensates: Vec<String> = compensation.runs.iter().map(|record| record.run.clone()).collect();
         let started = RunStarted {
-            kind: RunKind::Compensate,
-            actor: self.options.actor.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            plan: String::new(),
             steps: compensation.steps.len(),
-            input: BTreeMap::new(),
             providers: journaled,
             ephemerals: compensation.histories.iter().flat_map(|history| history.started.ephemerals.clone()).collect(),
             ephemeral_sources: compensation
@@ -234,9 +229,9 @@ impl Session {
                 .iter()
                 .flat_map(|history| history.started.ephemeral_sources.clone())
                 .collect(),
-            continues: None,
             compensates,
-            forgets: Vec::new(),
+            directory: self.options.directory.display().to_string(),
+            ..RunStarted::of(RunKind::Compensate, &self.options.actor)
         };
         self.store.snapshot().await.map_err(store_failure)?;
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)

@@ -18,6 +18,7 @@ mod options;
 mod planning;
 mod reconciling;
 mod recovery;
+mod replaying;
 mod resolving;
 mod restoring;
 mod session;
@@ -34,8 +35,9 @@ pub use options::{Cancellation, OnFailure, Options, PlanOptions};
 pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
 pub use reconciling::reconcile;
 pub use recovery::recover;
+pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
-pub use session::{Applied, Session, find_run};
+pub use session::{Applied, Kept, Session, find_run};
 pub use workspace::{
     DEFAULT_ENVIRONMENT, Workspace, checked_workspace, install, load, schemas, store_directory, validate, workspace,
 };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
 /// What holds for every verb.
@@ -17,6 +19,8 @@ pub struct Options {
     pub vars: Vec<(String, String)>,
     /// `--var-file FILE`, in order.
     pub var_files: Vec<PathBuf>,
+    /// Values of variables that an earlier run had: they win over all others.
+    pub recorded: BTreeMap<Arc<str>, Value>,
     /// How many calls to the outside may run at once.
     pub parallelism: usize,
     /// The environment of the process. Nothing else reads it.

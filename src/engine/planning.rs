@@ -1,13 +1,16 @@
 //! Planning, and plan files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::clock::{Clock as _, SystemClock};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::look::look;
 use crate::engine::workspace::{Workspace, all_mistakes, checked_workspace, key_source, workspace};
@@ -128,6 +131,21 @@ pub(super) async fn until_cancelled<T>(
     read.filter(|_| !cancellation.is_cancelled()).ok_or_else(Failure::cancelled)
 }
 
+/// The runs that ended less than an hour before `now`, or have not ended, with how long ago.
+pub(super) fn recent_runs(state: &State, now: &str) -> BTreeMap<String, Duration> {
+    let Ok(now) = now.parse::<Timestamp>() else { return BTreeMap::new() };
+    let age = |finished: &Option<String>| match finished {
+        None => Some(Duration::ZERO),
+        // A clock that was set back says nothing.
+        Some(finished) => {
+            Some(Duration::try_from(now.duration_since(finished.parse().ok()?)).unwrap_or(Duration::ZERO))
+        }
+    };
+    let hour = Duration::from_secs(3600);
+    let runs = state.runs.values();
+    runs.filter_map(|run| Some((run.run.clone(), age(&run.finished).filter(|age| *age < hour)?))).collect()
+}
+
 /// The kind of plan that the options ask for.
 pub(super) fn kind_of(planning: &PlanOptions) -> PlanKind {
     if planning.destroy { PlanKind::Destroy } else { PlanKind::Apply }
@@ -166,7 +184,7 @@ pub async fn plan(
         seal,
         lineage,
         in_doubt,
-        calls: Calls::reading(cancellation.soft.clone()),
+        calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now())),
         only: None,
     };
     let planned = make(options, planning, kind_of(planning), basis).await?;

@@ -1,13 +1,14 @@
 //! Reconcile: report, mend, accept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::address::Address;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::look::look;
-use crate::engine::planning::{Basis, Planned, make};
+use crate::engine::planning::{Basis, Planned, make, recent_runs};
 use crate::engine::session::journal_stop;
 use crate::engine::{Applied, Cancellation, Failure, Observer, OnFailure, Options, PlanOptions, Session, Workspace};
 use crate::plan::marks::mark_planned;
@@ -38,7 +39,7 @@ pub async fn reconcile(
         seal,
         lineage,
         in_doubt,
-        calls: Calls::reading(cancellation.soft.clone()),
+        calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now())),
         only: None,
     };
     // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
@@ -72,7 +73,7 @@ impl Session {
         observer: &dyn Observer,
         cancellation: &Cancellation,
     ) -> Result<Applied, Failure> {
-        self.apply(planned, BTreeMap::new(), OnFailure::Continue, observer, cancellation).await
+        self.apply(planned, None, OnFailure::Continue, observer, cancellation).await
     }
 
     /// Takes what was found as the new record. What is gone is forgotten. Returns the run that says so,
@@ -128,18 +129,9 @@ impl Session {
     /// Writes a run that changes only the record.
     pub(super) async fn surgery(&self, entries: Vec<Entry>) -> Result<String, Failure> {
         let started = RunStarted {
-            kind: RunKind::Surgery,
-            actor: self.options.actor.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            plan: String::new(),
             steps: entries.len(),
-            input: BTreeMap::new(),
-            providers: BTreeMap::new(),
-            ephemerals: Vec::new(),
-            ephemeral_sources: BTreeMap::new(),
-            continues: None,
-            compensates: Vec::new(),
-            forgets: Vec::new(),
+            directory: self.options.directory.display().to_string(),
+            ..RunStarted::of(RunKind::Surgery, &self.options.actor)
         };
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
             .await

@@ -18,14 +18,14 @@ use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
 use crate::engine::look::read_history;
-use crate::engine::planning::{Basis, Planned, kind_of, make, until_cancelled};
+use crate::engine::planning::{Basis, Planned, kind_of, make, recent_runs, until_cancelled};
 use crate::engine::workspace::{Workspace, holder, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
 use crate::plan::file::rest_ephemeral;
-use crate::plan::{InDoubt, Plan, PlanKind};
+use crate::plan::{Asked, InDoubt, Plan, PlanKind, Step};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, Journal, JournalError};
-use crate::saga::{Event, RunKind, RunRecord, RunStarted, RunState, State, codes};
+use crate::saga::{Event, PlannedStep, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
 use crate::survey::{Calls, Providers};
 
@@ -36,6 +36,14 @@ pub struct Session {
     pub(super) options: Options,
     /// What a person should be told about the opening.
     pub notices: Vec<String>,
+}
+
+/// What a plan that was kept in a file comes to.
+pub enum Kept {
+    /// It can be applied.
+    Ready(Box<Planned>),
+    /// It was applied already, by this run, which succeeded.
+    Done(RunRecord),
 }
 
 /// What came of an apply, and of unwinding it where that was asked for.
@@ -206,17 +214,18 @@ impl Session {
             seal: self.seal(),
             lineage: self.lineage(),
             in_doubt,
-            calls: Calls::reading(cancellation.soft.clone()),
+            calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now())),
             only,
         };
         make(&self.options, planning, kind, basis).await
     }
 
-    /// Applies a plan that was made in this session, and unwinds it where that is asked for.
+    /// Applies a plan that was made in this session, and unwinds it where that is asked for. `replays` is the
+    /// failed run that it does once more.
     pub async fn apply(
         &self,
         planned: &Planned,
-        inputs: BTreeMap<String, String>,
+        replays: Option<&str>,
         on_failure: OnFailure,
         observer: &dyn Observer,
         cancellation: &Cancellation,
@@ -229,12 +238,9 @@ impl Session {
             PlanKind::Fix => RunKind::Fix,
         };
         let started = RunStarted {
-            kind,
-            actor: self.options.actor.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
             plan: plan.digest.clone(),
             steps: plan.steps.len(),
-            input: inputs,
+            input: plan.asked.origins.clone(),
             providers: plan
                 .providers
                 .iter()
@@ -245,8 +251,13 @@ impl Session {
             ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, self.seal())).collect(),
             ephemeral_sources: plan.sources.clone(),
             continues: continued(&state),
-            compensates: Vec::new(),
+            replays: replays.map(str::to_owned),
+            directory: self.options.directory.display().to_string(),
+            configuration: plan.base.config.clone(),
+            asked: Asked { origins: BTreeMap::new(), ..plan.asked.clone() },
+            planned: plan.steps.iter().map(planned_step).collect(),
             forgets: self.expired(&state).await?,
+            ..RunStarted::of(kind, &self.options.actor)
         };
         self.store.snapshot().await.map_err(store_failure)?;
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
@@ -295,13 +306,13 @@ impl Session {
     /// are configured. Nothing of the TOML is read.
     ///
     /// `doubtful` is what settling left: a plan that touches something of it, or depends on it, is
-    /// refused.
+    /// refused. One that was carried out already is not carried out again, and that is no error.
     pub async fn ready(
         &self,
         mut plan: Plan,
         doubtful: &[InDoubt],
         cancellation: &Cancellation,
-    ) -> Result<Planned, Failure> {
+    ) -> Result<Kept, Failure> {
         let state = self.state().await?;
         refuse_doubt(&plan, doubtful)?;
         let present = crate::apply::base::Present {
@@ -312,10 +323,12 @@ impl Session {
             environment: &self.options.process_environment,
             seal: self.seal(),
         };
-        crate::apply::base::check_base(&plan, &present).map_err(|moved| base_moved(&moved))?;
+        if let Err(moved) = crate::apply::base::check_base(&plan, &present) {
+            return done_with(&plan, &state).map(Kept::Done).ok_or_else(|| base_moved(&moved));
+        }
         let given = self.given(&plan.sources).map_err(Failure::one)?;
         give_again(&mut plan, &given).map_err(Failure::one)?;
-        let calls = Calls::reading(cancellation.soft.clone());
+        let calls = Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now()));
         let Options { directory, process_environment, .. } = &self.options;
         let mut providers = Providers::new(process_environment);
         for (name, instance) in &plan.providers {
@@ -333,8 +346,11 @@ impl Session {
             .map_err(Failure::one)?;
         let checked =
             crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
-        until_cancelled(&cancellation.soft, checked).await?.map_err(|moved| base_moved(&moved))?;
-        Ok(Planned {
+        if let Err(moved) = until_cancelled(&cancellation.soft, checked).await? {
+            providers.close().await;
+            return done_with(&plan, &state).map(Kept::Done).ok_or_else(|| base_moved(&moved));
+        }
+        Ok(Kept::Ready(Box::new(Planned {
             plan,
             providers,
             warnings: Vec::new(),
@@ -342,7 +358,7 @@ impl Session {
             in_true: 0,
             // How long runs are kept is said in the configuration, which is not read here: none is closed.
             keep: std::time::Duration::MAX,
-        })
+        })))
     }
 
     /// Writes the state down for readers. Without it they only have more to add up, so a failure of it
@@ -483,6 +499,15 @@ pub(super) fn settle_failure(error: SettleError) -> Failure {
     }
 }
 
+fn planned_step(step: &Step) -> PlannedStep {
+    PlannedStep {
+        address: step.id.address.clone(),
+        object: step.id.object.clone(),
+        effect: step.id.effect,
+        observed: step.fingerprint.clone(),
+    }
+}
+
 /// Refuses a plan that something in doubt stands in the way of.
 fn refuse_doubt(plan: &Plan, doubtful: &[InDoubt]) -> Result<(), Failure> {
     let stands = |doubt: &&InDoubt| {
@@ -498,6 +523,12 @@ fn refuse_doubt(plan: &Plan, doubtful: &[InDoubt]) -> Result<(), Failure> {
     let problem = format!("the plan touches what is in doubt: {}", names.join(", "));
     let hint = "`retrue resolve ADDR` takes your answer; then make a new plan with `retrue plan -o FILE`";
     Err(Failure::one(Diagnostic::error(codes::IN_DOUBT, problem).hint(hint)).kind(FailureKind::NeedsPerson))
+}
+
+/// The run that carried a plan out already, where it is known and all of it was done.
+fn done_with(plan: &Plan, state: &State) -> Option<RunRecord> {
+    let run = state.runs.values().rev().find(|run| run.plan == plan.digest)?;
+    (run.state == RunState::Succeeded).then(|| run.clone())
 }
 
 fn base_moved(reason: &str) -> Failure {

@@ -82,6 +82,7 @@ fn inputs(options: &Options) -> Inputs {
     Inputs {
         var_files: options.var_files.clone(),
         vars: options.vars.clone(),
+        recorded: options.recorded.clone(),
         environment: options.process_environment.clone(),
     }
 }

@@ -34,6 +34,18 @@ pub fn differing_attributes(from: &Value, to: &Value) -> Vec<Path> {
         .collect()
 }
 
+/// The attributes that a configuration may set and that differ.
+pub fn settable_difference(block: &Block, from: &Value, to: &Value) -> Vec<Path> {
+    differing_attributes(from, to)
+        .into_iter()
+        .filter(|path| {
+            path.first_attribute().and_then(|name| block.attributes.get(name)).is_none_or(|attribute| {
+                attribute.settable() && !attribute.volatile && !attribute.write_only && !attribute.inert
+            })
+        })
+        .collect()
+}
+
 /// The attributes that a fingerprint is made of. Left out is what changes by itself, and what is
 /// computed and used by nothing.
 pub fn fingerprint_attributes(block: &Block, state: &Value, config: &Value, used: &[Path]) -> Vec<Arc<str>> {

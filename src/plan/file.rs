@@ -10,9 +10,9 @@ use thiserror::Error;
 use crate::address::{Address, BlockAddress};
 use crate::plan::codes;
 use crate::plan::model::{
-    Action, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange, Pending,
-    PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, Step,
-    StepId,
+    Action, Asked, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange,
+    Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin,
+    Step, StepId,
 };
 use crate::resilience::Policy;
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
@@ -73,6 +73,8 @@ struct PlanV1 {
     ephemerals: Vec<EphemeralV1>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sources: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Asked::is_empty")]
+    asked: Asked,
     drift: Vec<DriftV1>,
     in_doubt: Vec<InDoubt>,
     pivot: Option<Pivot>,
@@ -414,6 +416,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
         shared: plan.shared.iter().map(|(name, pending)| (name.clone(), rest_pending(pending, seal))).collect(),
         ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, seal)).collect(),
         sources: plan.sources.clone(),
+        asked: plan.asked.clone(),
         drift: plan
             .drift
             .iter()
@@ -544,6 +547,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .map(|ephemeral| wake_ephemeral(ephemeral, seal))
             .collect::<Result<_, UnsealError>>()?,
         sources: plan.sources,
+        asked: plan.asked,
         drift: plan
             .drift
             .into_iter()

@@ -15,8 +15,8 @@ pub mod model;
 mod steps;
 
 pub use model::{
-    Action, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle,
-    ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral,
+    Action, Asked, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt,
+    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral,
     PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
 };
 

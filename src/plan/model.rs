@@ -41,6 +41,8 @@ pub struct Plan {
     pub ephemerals: Vec<PlannedEphemeral>,
     /// By ephemeral variable, the source that it is read from again.
     pub sources: BTreeMap<String, String>,
+    /// What it was asked for with.
+    pub asked: Asked,
     /// What was found to differ from the record.
     pub drift: Vec<Drift>,
     /// What earlier runs left in doubt.
@@ -63,6 +65,32 @@ pub enum PlanKind {
     Destroy,
     /// To mend what has drifted.
     Fix,
+}
+
+/// What a plan was asked for with: enough to ask for the same once more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// By variable, where its value came from, in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: BTreeMap<String, String>,
+    /// The values of the variables: without what is ephemeral, and without a secret that is read from its source
+    /// again. Other secrets are sealed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, RestingValue>,
+    /// The addresses that it was restricted to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// The addresses that were to be made anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
+}
+
+impl Asked {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        *self == Asked::default()
+    }
 }
 
 /// What a plan was made from. It is refused when this has moved.
@@ -198,12 +226,20 @@ pub struct Change {
 }
 
 /// Which object of an address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKey {
     /// The one that the address stands for.
+    #[default]
     Current,
     /// One that was replaced and is still there.
     Deposed(Arc<str>),
+}
+
+impl ObjectKey {
+    /// Whether it is the one that the address stands for.
+    pub fn is_current(&self) -> bool {
+        *self == ObjectKey::Current
+    }
 }
 
 impl fmt::Display for ObjectKey {

@@ -32,3 +32,7 @@ pub const RESTORE: &str = "RT0614";
 pub const ADDRESS_TAKEN: &str = "RT0615";
 /// A run did not fail, or something of it is in doubt: there is nothing to decide about it.
 pub const NOTHING_TO_REVIEW: &str = "RT0616";
+/// A run is of a kind that is not replayed, or what is written about it does not say how.
+pub const NOT_REPLAYABLE: &str = "RT0617";
+/// What would be done now is not what is left of the run that is to be replayed.
+pub const REPLAY_MOVED: &str = "RT0618";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
 use crate::plan::file::{EphemeralV1, PendingV1};
-use crate::plan::{ProviderOrigin, StepEffect, StepId};
+use crate::plan::{Asked, ObjectKey, ProviderOrigin, StepEffect, StepId};
 use crate::resilience::Policy;
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
@@ -49,6 +49,31 @@ pub enum RunKind {
     Compensate,
     /// A person changes the record.
     Surgery,
+}
+
+impl RunStarted {
+    /// A run of this kind, of nothing in particular.
+    pub fn of(kind: RunKind, actor: &str) -> Self {
+        RunStarted {
+            kind,
+            actor: actor.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: String::new(),
+            steps: 0,
+            input: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            ephemerals: Vec::new(),
+            ephemeral_sources: BTreeMap::new(),
+            continues: None,
+            compensates: Vec::new(),
+            replays: None,
+            directory: String::new(),
+            configuration: String::new(),
+            asked: Asked::default(),
+            planned: Vec::new(),
+            forgets: Vec::new(),
+        }
+    }
 }
 
 impl RunKind {
@@ -196,11 +221,12 @@ pub struct RunStarted {
     pub actor: String,
     /// The version of retrue.
     pub version: String,
-    /// The digest of the plan.
+    /// The digest of the plan; empty where there is none.
     pub plan: String,
     /// How many steps the plan has.
     pub steps: usize,
-    /// The normalised input, without secrets: variables by name, with their sources.
+    /// By variable, where its value came from, in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub input: BTreeMap<String, String>,
     /// The configuration of the provider instances, so that nothing else is needed to unwind.
     pub providers: BTreeMap<String, JournaledProvider>,
@@ -216,9 +242,40 @@ pub struct RunStarted {
     /// The runs that it unwinds, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensates: Vec<String>,
+    /// The failed run that it does once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<String>,
+    /// The directory of the stack that it was started for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub directory: String,
+    /// The digest of the configuration that was planned from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configuration: String,
+    /// What it was asked for with.
+    #[serde(default, skip_serializing_if = "Asked::is_empty")]
+    pub asked: Asked,
+    /// What was planned, in order, whether or not it was ever begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<PlannedStep>,
     /// The closed runs of which nothing is remembered from here on: they are older than is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgets: Vec<String>,
+}
+
+/// A step of the plan that a run carries out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStep {
+    /// The instance.
+    pub address: Address,
+    /// Which of its objects.
+    #[serde(default, skip_serializing_if = "ObjectKey::is_current")]
+    pub object: ObjectKey,
+    /// What is done.
+    pub effect: StepEffect,
+    /// The fingerprint of what was observed; empty where nothing was there.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub observed: String,
 }
 
 /// The configuration of a provider instance in the journal.

@@ -83,6 +83,7 @@ impl Journal {
             started: clock.now(),
             finished: None,
             actor: started.actor.clone(),
+            plan: started.plan.clone(),
             counts: Counts::default(),
             effects: false,
             continues: started.continues.clone(),

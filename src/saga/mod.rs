@@ -10,12 +10,12 @@ pub mod object;
 pub mod state;
 
 pub use event::{
-    Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, JournaledProvider, Resolution, ResolvedOutcome, RunFinished,
-    RunKind, RunStarted, StepBegin, StepEnd, StepFailure, StoredImage, UndoBegin, UndoEnd, UndoFailure,
+    Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, JournaledProvider, PlannedStep, Resolution, ResolvedOutcome,
+    RunFinished, RunKind, RunStarted, StepBegin, StepEnd, StepFailure, StoredImage, UndoBegin, UndoEnd, UndoFailure,
 };
 pub use machine::{Illegal, Machine, RunState, StepStatus, UndoStatus};
 pub use object::{ObjectStatus, Origin, ProviderRef, RecordedObject, RestingObject};
 pub use state::{AddressState, RecordedOutput, RunRecord, State, StateError};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -45,6 +45,9 @@ pub struct RunRecord {
     pub finished: Option<String>,
     /// Who started it.
     pub actor: String,
+    /// The digest of the plan that it carries out; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
     /// How many steps ended how.
     pub counts: Counts,
     /// Whether anything outside or in the record was changed.

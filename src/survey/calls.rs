@@ -1,5 +1,6 @@
 //! Calls to providers while nothing is changed: with a deadline each, and nothing to record.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -19,12 +20,20 @@ pub struct Calls {
     pub children: Arc<dyn Children>,
     /// Cancels what is running.
     pub cancellation: CancellationToken,
+    /// The runs that ended a moment ago, or have not, with how long ago: what they changed may not show everywhere.
+    pub recent: Arc<BTreeMap<String, Duration>>,
 }
 
 impl Calls {
     /// For reading only: payloads cannot be kept, and processes need not be known.
     pub fn reading(cancellation: CancellationToken) -> Self {
-        Calls { blobs: Arc::new(NoBlobs), children: Arc::new(Unwatched), cancellation }
+        Calls { blobs: Arc::new(NoBlobs), children: Arc::new(Unwatched), cancellation, recent: Arc::default() }
+    }
+
+    /// The same, after these runs: see [`Calls::recent`].
+    #[must_use]
+    pub fn after(self, recent: BTreeMap<String, Duration>) -> Self {
+        Calls { recent: Arc::new(recent), ..self }
     }
 
     /// The context of one call.

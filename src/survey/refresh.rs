@@ -7,6 +7,7 @@ use retrue_provider_api::{Observed, ReadRequest, Value, to_wire};
 
 use crate::address::Address;
 use crate::plan::ObjectKey;
+use crate::plan::compare::settable_difference;
 use crate::plan::decide::World;
 use crate::rest::redacted;
 use crate::saga::RecordedObject;
@@ -99,8 +100,16 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
         configured.provider.read(&context, request.clone()).await
     };
     // What was made a moment ago may not show yet: it is gone when it is still not there after the time in
-    // which its type settles. Believed too early, it would be made a second time.
-    match patiently(capability.settles_within, Option::is_some, look).await {
+    // which its type settles. Believed too early, it would be made a second time. So may what was changed a moment
+    // ago: taken for drift it would be changed once more, from a state in which it no longer is.
+    let young = calls.recent.get(&object.run).is_some_and(|age| *age < capability.settles_within);
+    let shows = |found: &Option<Observed>| match (found, configured.schema.resources.get(type_name)) {
+        (Some(observed), Some(schema)) if young => {
+            settable_difference(&schema.block, &request.state, &observed.state).is_empty()
+        }
+        (found, _) => found.is_some(),
+    };
+    match patiently(capability.settles_within, shows, look).await {
         Ok(Some(observed)) => World::Present(Box::new(observed)),
         Ok(None) => World::Absent,
         Err(error) => {

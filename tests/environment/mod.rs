@@ -294,6 +294,8 @@ fn steady(text: &str, root: &Path) -> String {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
         (r"\b[0-9a-f]{64}\b", "[HASH]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+        (r"(?m)[·█▒?]{10,}  at .*$", "[LINE]"),
+        (r"Time line: \d+\.\d+ s", "Time line: [DURATION]"),
         (r#""duration_ms":\d+"#, r#""duration_ms":"[MS]""#),
         (r"\bduration_ms=\d+", "duration_ms=[MS]"),
         (r"\bstep=(\S+)/[0-9a-f]{12}\b", "step=$1/[PLAN]"),

@@ -158,3 +158,136 @@ fn there_and_back_and_there_again_are_three_units_of_work() {
     let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
     assert_eq!((keys.len(), distinct.len()), (6, 6), "{keys:?}");
 }
+
+#[test]
+fn a_plan_that_was_applied_already_ends_at_once_and_is_no_error() {
+    let place = Environment::with("[resource.local_file.a]\npath = \"a\"\ncontent = \"one\"\n");
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.run(&["apply", "p", "--yes"]).ends(0);
+    let run = place.runs()[0].clone();
+    let shown = place.run(&["apply", "p", "--yes"]).ends(0);
+    assert!(shown.stdout.contains(&run) && shown.stdout.contains("applied already"), "{}", shown.screen());
+    let told = place.run(&["apply", "p", "--yes", "--json"]).ends(0).json();
+    assert_eq!((&told["event"], &told["state"]), (&json!("run_finished"), &json!("succeeded")));
+    assert_eq!(place.runs().len(), 1, "nothing was begun");
+    // Another plan that is out of date is refused as ever.
+    place.write("retrue.toml", stack("[resource.local_file.a]\npath = \"a\"\ncontent = \"two\"\n"));
+    place.run(&["plan", "-o", "q"]).ends(0);
+    place.write("a", "somebody");
+    place.run(&["apply", "q", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
+    // One that was unwound was not: its run did not succeed after all.
+    place.write("a", "one");
+    place.run(&["apply", "q", "--yes"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    place.run(&["apply", "q", "--yes"]).ends(0);
+    assert_eq!(place.read("a"), "two");
+}
+
+/// Two buckets, of which the second fails at first; the name of both is a variable, and so is a secret.
+fn varied(server: &Server) -> String {
+    format!(
+        "[variable.name]\ntype = \"string\"\n[variable.secret]\ntype = \"string\"\nsensitive = true\n\n\
+         [provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_bucket.a]\nname = \"${{var.name}}-a\"\n\n\
+         [resource.testcloud_bucket.b]\nname = \"${{var.name}}-b\"\ntags = {{ secret = \"${{var.secret}}\" }}\n\
+         depends_on = [\"testcloud_bucket.a\"]\n\n[resource.local_file.beside]\npath = \"beside\"\ncontent = \"x\"\n",
+        server.url()
+    )
+}
+
+#[test]
+fn a_failed_run_is_replayed_with_the_same_input() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&varied(&server));
+    refuse(&server, 403, 2, 1);
+    place.run(&["apply", "--yes", "--var", "name=first", "--var", "secret=planted-Kq81"]).ends(1);
+    let run = place.runs()[0].clone();
+    // The variables of today are others, or none.
+    let shown = place.run(&["runs", "replay", &run, "--yes"]).ends(0);
+    assert_snapshot!("replayed", shown.screen());
+    let names: Vec<Json> = server.cloud().truth().iter().map(|object| object.attributes["name"].clone()).collect();
+    assert_eq!(names, [json!("first-a"), json!("first-b")]);
+    assert_eq!(server.cloud().truth()[1].attributes["tags"]["secret"], json!("planted-Kq81"));
+    // What it replays is written down; a secret is not, or only sealed.
+    let events = place.run(&["runs", "events", &place.runs()[0].clone(), "--json"]).ends(0).stdout;
+    let first: Json = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+    assert_eq!(first["event"]["run_started"]["replays"], json!(run));
+    assert!(!events.contains("planted-Kq81"));
+    // What succeeded is known to have, and that is no error.
+    let again = place.runs()[0].clone();
+    assert!(place.run(&["runs", "replay", &again, "--yes"]).ends(0).stdout.contains("all of it was done"));
+    place.run(&["runs", "replay", "--var", "name=x", &run]).ends(64);
+    place.run(&["runs", "replay", "ffff"]).ends(1).tells("RT0604", &[]);
+    place.run(&["compensate", "--yes"]).ends(0);
+    let back = place.runs()[0].clone();
+    place.run(&["runs", "replay", &back]).ends(1).tells("RT0617", &["unwinds"]);
+}
+
+#[test]
+fn a_replay_is_refused_when_the_world_has_moved() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&varied(&server));
+    refuse(&server, 403, 2, 1);
+    place.run(&["apply", "--yes", "--var", "name=first", "--var", "secret=s"]).ends(1);
+    let run = place.runs()[0].clone();
+    // What was done has changed.
+    place.write("beside", "somebody");
+    let shown = place.run(&["runs", "replay", &run, "--yes"]).ends(1).tells("RT0618", &["local_file.beside"]);
+    assert!(shown.stderr.contains("--replan"), "{}", shown.screen());
+    // So has the stack.
+    let stack = place.read("retrue.toml").replace("content = \"x\"", "content = \"y\"");
+    place.write("retrue.toml", stack);
+    place.run(&["runs", "replay", &run, "--yes"]).ends(1).tells("RT0618", &["the configuration"]);
+    assert_eq!(server.cloud().truth().len(), 1, "nothing was done");
+    place.run(&["runs", "replay", &run, "--yes", "--replan", "--on-failure", "compensate"]).ends(0);
+    assert_eq!(place.read("beside"), "y");
+    assert_eq!(server.cloud().truth()[1].attributes["name"], json!("first-b"));
+}
+
+/// Promise 2 and requirement of every audit: the log alone tells what happened, in order.
+#[test]
+fn the_events_of_a_run_are_enough_to_rebuild_it() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&cloud(&server));
+    // The first is tried three times, the second fails for good, and the first is taken back.
+    refuse(&server, 503, 1, 2);
+    refuse(&server, 403, 4, 1);
+    place.run(&["apply", "--yes", "--parallelism", "1", "--on-failure", "compensate"]).ends(3);
+    let runs = place.runs();
+    let mut effects = Vec::new();
+    for run in runs.iter().rev() {
+        let lines = place.run(&["runs", "events", run, "--json"]).ends(0).json_lines();
+        let mut bodies = Vec::new();
+        for (seq, mut line) in (1u64..).zip(lines) {
+            let fields = line.as_object_mut().unwrap();
+            assert_eq!((fields.remove("seq"), fields.remove("run_id")), (Some(json!(seq)), Some(json!(run))));
+            bodies.push(line);
+        }
+        let history = retrue::saga::history::read(&bodies).unwrap().unwrap();
+        // Each step stands as it is shown, after as many tries.
+        let shown = place.run(&["runs", "show", run, "--json"]).ends(0).json();
+        for (step, shown) in history.steps.iter().zip(shown["steps"].as_array().unwrap()) {
+            assert_eq!(json!(step.id.to_string()), shown["step"]);
+            let begun = |event: &&retrue::saga::Journaled| {
+                event.step.as_ref() == Some(&step.id) && event.event.word() == "step_begin"
+            };
+            let tries = history.events.iter().filter(begun).count() as u64;
+            assert_eq!(tries, shown["attempts"].as_u64().unwrap_or(0));
+            assert_eq!(step.failure.is_some(), shown["error"].is_object());
+        }
+        let listed = place.run(&["runs", "list", "--json"]).ends(0).json();
+        let listed = listed.as_array().unwrap().iter().find(|listed| listed["run_id"] == json!(run)).unwrap().clone();
+        assert_eq!(json!(history.machine.counts()), listed["counts"]);
+        effects.extend(history.events.iter().filter_map(|event| {
+            let step = event.step.as_ref()?;
+            match event.event.word() {
+                "step_applied" => Some(format!("{} {}", step.effect.word(), step.address.block.name)),
+                "undone" => Some(format!("undo {} {}", step.effect.word(), step.address.block.name)),
+                _ => None,
+            }
+        }));
+    }
+    // What the cloud saw is what is written, in the same order.
+    let audit = server.cloud().audit().to_vec();
+    assert_eq!(effects, ["create a", "undo create a"]);
+    assert_eq!(audit.len(), 2, "{audit:?}");
+}

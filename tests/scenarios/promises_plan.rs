@@ -50,7 +50,10 @@ fn promise_1_the_plan_is_the_whole_program_what_was_shown_is_done() {
     let wanted: Vec<_> = changes.iter().map(|change| (change["address"].clone(), change["action"].clone())).collect();
     assert_eq!(done, wanted);
     assert_eq!((place.read("a.txt"), place.read("b.txt")), ("a kept part".to_owned(), "b one".to_owned()));
-    // It was for a world that is no more.
+    // It was for a world that is no more. That it was carried out already is known, and no error.
+    assert!(place.run(&["apply", "p", "--yes"]).ends(0).stdout.contains("applied already"));
+    place.run(&["plan", "-o", "p", "--destroy"]).ends(0);
+    place.write("a.txt", "somebody");
     place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["local_file.a"]);
 }
 

@@ -60,18 +60,3 @@ fn wrong_values() {
         assert_eq!(shown.stdout, "", "{arguments:?}");
     }
 }
-
-#[test]
-fn later_verbs_say_so() {
-    let mut screens = String::new();
-    for later in retrue::cli::later::LATER {
-        let mut line: Vec<&str> = later.verb.split(' ').collect();
-        match later.verb {
-            "import" => line.extend(["local_file.a", "a.txt"]),
-            "runs review" | "runs replay" => line.push("0"),
-            _ => {}
-        }
-        screens.push_str(&Environment::new().run(&line).ends(1).screen());
-    }
-    assert_snapshot!(screens);
-}

@@ -102,6 +102,7 @@ fn options(directory: &Path, parallelism: usize) -> Options {
     Options {
         directory: directory.to_owned(),
         environment: "default".into(),
+        recorded: BTreeMap::new(),
         vars: Vec::new(),
         var_files: Vec::new(),
         parallelism,
@@ -228,7 +229,7 @@ async fn act(
                 Verb::ApplyCompensate => OnFailure::Compensate,
                 _ => OnFailure::Halt,
             };
-            let applied = session.apply(&planned, BTreeMap::new(), on_failure, observer, cancellation).await?;
+            let applied = session.apply(&planned, None, on_failure, observer, cancellation).await?;
             told.state = (!planned.plan.is_empty()).then_some(applied.report.state);
             told.said = format!("{:?}", applied.report);
             if let Some(done) = applied.compensated {

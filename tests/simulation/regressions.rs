@@ -89,3 +89,11 @@ fn what_was_not_answered_does_not_use_up_the_time_to_settle() {
         r#"{"parallelism":1,"lag_reads":1,"polls":0,"slow":true,"stragglers":false,"seed":11879607788896672232,"rounds":[{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[5,{"size":2,"zone":0,"refers":false,"first":false}],[6,{"size":1,"zone":1,"refers":false,"first":false}],[7,{"size":1,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","stop":{"nth":11,"hard":true}},{"verb":"Compensate","faults":[{"nth":1,"times":2,"changes":false,"what":"TimedOut"}]}],"goal":"Back"}]}"#,
     );
 }
+
+/// A read that lags behind a change was taken for drift, and unwinding went back to what the read had shown.
+#[test]
+fn seed_3623() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":14155632549794924063,"rounds":[{"edits":[[0,{"size":1,"zone":1,"refers":false,"first":false}],[2,{"size":1,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,null]],"attempts":[{"verb":"Apply"}],"goal":"ForwardAndBack"}]}"#,
+    );
+}

@@ -9,9 +9,9 @@ use crate::address::Address;
 use crate::apply::context::{Call, Caller};
 use crate::apply::undo::Place;
 use crate::apply::undo::act::Expected;
-use crate::apply::undo::record::settable_difference;
 use crate::engine::RunEventKind;
 use crate::plan::StepId;
+use crate::plan::compare::settable_difference;
 use crate::saga::Event;
 use crate::saga::journal::{Entry, JournalError};
 use crate::survey::patiently;
@@ -72,7 +72,7 @@ async fn look(
     let differing = |found: &Option<Observed>| match (&expected.state, found) {
         (None, None) => Vec::new(),
         (None, Some(_)) | (Some(_), None) => vec![Path::root()],
-        (Some(state), Some(observed)) => settable_difference(schema, state, &observed.state)
+        (Some(state), Some(observed)) => settable_difference(&schema.block, state, &observed.state)
             .into_iter()
             .filter(|path| !expected.lost.contains(path))
             .collect(),

@@ -85,18 +85,6 @@ pub(super) fn made_again(
     RecordedObject { attributes, private, identity, generation, ..prior.clone() }
 }
 
-/// The attributes that a configuration may set and that differ.
-pub(super) fn settable_difference(schema: &TypeSchema, from: &Value, to: &Value) -> Vec<Path> {
-    differing_attributes(from, to)
-        .into_iter()
-        .filter(|path| {
-            path.first_attribute().and_then(|name| schema.block.attributes.get(name)).is_none_or(|attribute| {
-                attribute.settable() && !attribute.volatile && !attribute.write_only && !attribute.inert
-            })
-        })
-        .collect()
-}
-
 /// What is not as it was: ids, times, data.
 pub(super) fn lost(schema: &TypeSchema, was: &Value, is: &Value) -> Vec<Path> {
     differing_attributes(was, is)

@@ -7,8 +7,9 @@ use retrue_provider_api::{Capability, Category, Context, Image, Observed, Path, 
 use crate::address::Address;
 use crate::apply::codes as apply_codes;
 use crate::apply::context::{Call, Caller, failure};
-use crate::apply::undo::record::{Remade, before, follow, settable_difference};
+use crate::apply::undo::record::{Remade, before, follow};
 use crate::plan::ObjectKey;
+use crate::plan::compare::settable_difference;
 use crate::saga::history::StepHistory;
 use crate::saga::{RecordedObject, RestingObject, StepFailure, codes};
 use crate::survey::patiently;
@@ -208,6 +209,6 @@ impl<'s> Scene<'s> {
 
     /// What differs in what a configuration may set.
     pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<Path> {
-        settable_difference(self.schema, from, to)
+        settable_difference(&self.schema.block, from, to)
     }
 }

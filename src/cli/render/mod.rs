@@ -11,6 +11,7 @@ pub(crate) mod runs;
 pub(crate) mod state;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod timeline;
 pub(crate) mod types;
 pub(crate) mod value;
 

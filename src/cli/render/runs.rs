@@ -3,6 +3,7 @@
 use super::plan::{Detail, Screen};
 use super::table::table;
 use super::text::{bold, count, dim, green, red, visible, width, yellow};
+use super::timeline;
 use crate::engine::ledger::{DeadLetter, Statistics, percentile};
 use crate::saga::history::{RunHistory, StepHistory};
 use crate::saga::{Counts, Event, Journaled, RunRecord, RunState, StepStatus, UndoStatus};
@@ -61,6 +62,19 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
     if record.accepted {
         screen.words(&dim("  closed    "), "it can no longer be unwound");
     }
+    if let Some(run) = &history.started.replays {
+        screen.words(&dim("  replays   "), run);
+    }
+    for (name, value) in [
+        ("version", &history.started.version),
+        ("in", &history.started.directory),
+        ("plan", &history.started.plan),
+        ("stack", &history.started.configuration),
+    ] {
+        if !value.is_empty() {
+            screen.words(&dim(&format!("  {name:<10}")), &visible(value));
+        }
+    }
     if !history.steps.is_empty() {
         screen.blank();
     }
@@ -75,6 +89,7 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
             screen.words(&format!("    {} ", yellow("did not come back:")), &visible(lost));
         }
     }
+    timeline::draw(&mut screen, &history.events, detail);
     for event in &history.events {
         if let Event::Note { actor, text } | Event::Review { actor, decision: text } = &event.event {
             screen.words(&format!("{} {} {}: ", dim("note"), event.time, visible(actor)), &visible(text));

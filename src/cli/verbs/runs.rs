@@ -8,16 +8,19 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::address::Address;
-use crate::cli::exit::{Ending, Exit, Failure};
-use crate::cli::render::text::count;
+use crate::cli::converge::{Wanted, carry_out, done_already};
+use crate::cli::exit::{Ending, Exit, Failure, usage};
+use crate::cli::progress::Progress;
+use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
+use crate::cli::verbs::apply::OnFailure;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
 use crate::engine::ledger::{self, Decision, Statistics, percentile};
 use crate::engine::{self, Look};
 use crate::plan::StepEffect;
 use crate::saga::history::RunHistory;
-use crate::saga::{RunRecord, StepFailure};
+use crate::saga::{Journaled, RunRecord, StepFailure};
 
 /// Look at the history
 #[derive(Clone, Debug, Subcommand)]
@@ -112,6 +115,12 @@ pub(crate) struct Replay {
     /// Agree beforehand
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Go on with what is to be done now, where that is not what is left of the run
+    #[arg(long)]
+    pub(crate) replan: bool,
+    /// What to do when a step fails
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    pub(crate) on_failure: OnFailure,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -124,7 +133,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
         Verb::List(_) => list(session),
         Verb::Show(one) => show(session, &one.run),
         Verb::Events(one) => events(session, &one.run),
-        Verb::Replay(_) => session.later("runs replay"),
+        Verb::Replay(replay) => replayed(session, &replay).await,
         Verb::DeadLetters(_) => dead_letters(session),
         Verb::Stats(stats) => statistics(session, stats.window),
         Verb::Prune(prune) => pruned(session, &prune).await,
@@ -132,6 +141,43 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
         Verb::Note(note) => change(session, Change::Note(note)).await,
         Verb::Accept(one) => change(session, Change::Accept(one)).await,
     }
+}
+
+async fn replayed(session: &Session, arguments: &Replay) -> Ending {
+    session.listen();
+    if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
+        return Err(usage("a replay has the variables of its run and takes no others"));
+    }
+    let options = session.options();
+    let loaded = engine::load(&options).ok();
+    let store = session.open(&options, "runs replay", loaded.as_ref()).await?;
+    let ending = replay_with(session, &store, arguments).await;
+    session.close(&store, ending).await
+}
+
+async fn replay_with(session: &Session, store: &engine::Session, arguments: &Replay) -> Ending {
+    let progress = Progress::new(session.console.clone());
+    let doubtful = store.settle(&progress, &session.cancellation).await?;
+    let (run, replay) = store.replay(&arguments.run).await?;
+    let Some(replay) = replay else { return done_already(session, &run, "all of it was done", &doubtful) };
+    let options = store.replay_options(&replay, session.options())?;
+    let workspace = engine::checked_workspace(&options).await?;
+    let planned = store.plan_replay(&replay, &workspace, doubtful.clone(), &session.cancellation).await?;
+    let reasons = replay.moved(&planned.plan);
+    if !reasons.is_empty() && !arguments.replan {
+        planned.providers.close().await;
+        return Err(engine::replay_moved(&replay, &reasons).into());
+    }
+    for reason in &reasons {
+        session.console.hint(&format!("note: {}\n", visible(reason)));
+    }
+    let wanted = Wanted {
+        question: "Do this once more?",
+        on_failure: arguments.on_failure.into(),
+        yes: arguments.yes,
+        replays: Some(&run.run),
+    };
+    carry_out(session, store, &progress, &planned, &doubtful, &wanted).await
 }
 
 /// What is to be written into a run's journal.
@@ -321,6 +367,12 @@ fn gone(run: &str) -> Failure {
 struct Document<'a> {
     #[serde(flatten)]
     run: json::state::WireRun<'a>,
+    version: &'a str,
+    directory: &'a str,
+    plan: &'a str,
+    configuration: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replays: Option<&'a str>,
     input: &'a BTreeMap<String, String>,
     steps: Vec<WireStep<'a>>,
     undos: Vec<WireUndo<'a>>,
@@ -332,6 +384,15 @@ struct WireStep<'a> {
     action: StepEffect,
     step: String,
     status: String,
+    /// How often it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<usize>,
+    /// When it began, from the beginning of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    began_ms: Option<u128>,
+    /// How long it was at work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u128>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a StepFailure>,
 }
@@ -345,6 +406,15 @@ struct WireUndo<'a> {
     status: String,
 }
 
+/// A line of a journal: what is written, and where.
+#[derive(Serialize)]
+struct WireEvent<'a> {
+    run_id: &'a str,
+    seq: u64,
+    #[serde(flatten)]
+    event: &'a Journaled,
+}
+
 fn show(session: &Session, wanted: &str) -> Ending {
     let look = looked(session)?;
     let record = engine::find_run(&look.state, wanted)?;
@@ -353,12 +423,20 @@ fn show(session: &Session, wanted: &str) -> Ending {
         session.console.data(&render::runs::run(record, &history, session.detail()));
         return Ok(Exit::Done);
     }
-    let steps = history.steps.iter().map(|step| WireStep {
-        address: &step.id.address,
-        action: step.id.effect,
-        step: step.id.to_string(),
-        status: render::runs::step_status(step.status).1.replace(' ', "_"),
-        error: step.failure.as_ref(),
+    let (works, _) = render::timeline::works(&history.events);
+    let works: BTreeMap<_, _> = works.iter().filter(|work| !work.undo).map(|work| (work.step, work)).collect();
+    let steps = history.steps.iter().map(|step| {
+        let work = works.get(&step.id);
+        WireStep {
+            address: &step.id.address,
+            action: step.id.effect,
+            step: step.id.to_string(),
+            status: render::runs::step_status(step.status).1.replace(' ', "_"),
+            attempts: work.map(|work| work.tries.len()),
+            began_ms: work.and_then(|work| work.tries.first()).map(|first| first.from.as_millis()),
+            duration_ms: work.map(|work| work.took().as_millis()),
+            error: step.failure.as_ref(),
+        }
     });
     let undos = history.undos.iter().map(|undo| WireUndo {
         address: &undo.id.address,
@@ -369,6 +447,11 @@ fn show(session: &Session, wanted: &str) -> Ending {
     });
     session.document(&Document {
         run: json::state::run(record),
+        version: &history.started.version,
+        directory: &history.started.directory,
+        plan: &history.started.plan,
+        configuration: &history.started.configuration,
+        replays: history.started.replays.as_deref(),
         input: &history.started.input,
         steps: steps.collect(),
         undos: undos.collect(),
@@ -384,8 +467,8 @@ fn events(session: &Session, wanted: &str) -> Ending {
         return Ok(Exit::Done);
     }
     // One event a line: journals are long. Secrets in them are sealed.
-    for event in &history.events {
-        session.document(event)?;
+    for (seq, event) in (1..).zip(&history.events) {
+        session.document(&WireEvent { run_id: &record.run, seq, event })?;
     }
     Ok(Exit::Done)
 }

@@ -28,6 +28,7 @@ pub(super) struct One {
 pub(super) enum Content {
     Text(String),
     Expression(Expression),
+    Value(Value),
 }
 
 impl Resolver<'_> {
@@ -71,6 +72,16 @@ impl Resolver<'_> {
         }
     }
 
+    /// What an earlier run had. What is no longer declared is not used: what becomes of the rest shows in the plan.
+    pub(super) fn read_recorded(&mut self, inputs: &Inputs, given: &mut Given) {
+        for (name, value) in &inputs.recorded {
+            if let Some((name, _)) = self.stack.variables.get_key_value(name) {
+                let content = Content::Value(value.clone());
+                given.insert(Arc::clone(name), One { content, origin: Origin::Run, span: None });
+            }
+        }
+    }
+
     /// The value that was given, converted to the type of its variable. It may be a secret, so it is
     /// never part of a message.
     pub(super) fn given_value(&mut self, variable: &Variable, given: &One) -> Option<Value> {
@@ -91,6 +102,7 @@ impl Resolver<'_> {
                     return None;
                 }
             },
+            Content::Value(value) => value.clone(),
             Content::Text(text) if taken_as_it_is(variable) => Value::string(text),
             Content::Text(text) => {
                 // Its places count bytes of a text that is not in a file.

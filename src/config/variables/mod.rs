@@ -1,6 +1,6 @@
 //! The values of variables.
 //!
-//! Later wins: default, `from`, files of values, `RETRUE_VAR_name`, `--var`. A source (`from`) is read
+//! Later wins: default, `from`, files of values, `RETRUE_VAR_name`, `--var`, and what a run had that is replayed. A source (`from`) is read
 //! only where nothing later gives a value. Texts are parsed by the variable's type: as they are for
 //! text, numbers and truth values, as an expression for lists, maps and objects.
 
@@ -33,6 +33,8 @@ pub struct Inputs {
     pub var_files: Vec<PathBuf>,
     /// Single values (`--var NAME=TEXT`), in order.
     pub vars: Vec<(String, String)>,
+    /// Values that an earlier run had: they win over all others.
+    pub recorded: BTreeMap<Arc<str>, Value>,
     /// The environment of the process: for `RETRUE_VAR_name`, and for `from = "env:NAME"`.
     pub environment: BTreeMap<OsString, OsString>,
 }
@@ -64,6 +66,8 @@ pub enum Origin {
     Environment(String),
     /// `--var`.
     Option,
+    /// What an earlier run had.
+    Run,
 }
 
 impl fmt::Display for Origin {
@@ -74,6 +78,7 @@ impl fmt::Display for Origin {
             Origin::File(path) => write!(f, "`{}`", path.display()),
             Origin::Environment(name) => write!(f, "the environment variable `{name}`"),
             Origin::Option => f.write_str("`--var`"),
+            Origin::Run => f.write_str("the run that is replayed"),
         }
     }
 }
@@ -116,6 +121,7 @@ impl Resolver<'_> {
         }
         self.read_environment(inputs, &mut given);
         self.read_options(inputs, &mut given);
+        self.read_recorded(inputs, &mut given);
         for variable in self.stack.variables.values() {
             if let Some((value, origin)) = self.value(variable, given.remove(&variable.name), inputs) {
                 self.found.values.insert(Arc::clone(&variable.name), value);

@@ -29,11 +29,9 @@ async fn runs_that_are_closed_and_older_than_is_kept_are_forgotten() {
             .unwrap_or_else(|failure| {
                 panic!("{:#?}", failure.diagnostics);
             });
-        session.apply(&planned, BTreeMap::new(), OnFailure::Halt, &Silent, &cancellation).await.unwrap_or_else(
-            |failure| {
-                panic!("{:#?}", failure.diagnostics);
-            },
-        );
+        session.apply(&planned, None, OnFailure::Halt, &Silent, &cancellation).await.unwrap_or_else(|failure| {
+            panic!("{:#?}", failure.diagnostics);
+        });
         let runs = session.state().await.unwrap().runs;
         most = (most.0.max(runs.len()), most.1.max(store.runs().await.unwrap().len()));
         // Those of the last minute are there, and can be unwound.

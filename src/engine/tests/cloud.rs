@@ -58,7 +58,7 @@ pub(super) async fn try_apply(stage: &Stage) -> (RunState, Vec<String>) {
         .plan(&workspace, &PlanOptions::default(), left, &cancellation)
         .await
         .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
-    let applied = session.apply(&planned, BTreeMap::new(), OnFailure::Halt, &events, &cancellation).await.unwrap();
+    let applied = session.apply(&planned, None, OnFailure::Halt, &events, &cancellation).await.unwrap();
     session.close().await.unwrap();
     (applied.report.state, events.0.into_inner().unwrap())
 }

@@ -38,7 +38,7 @@ async fn apply_around(stage: &Stage, planning: &PlanOptions, parallelism: usize)
         .await
         .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
     let told = planned.warnings.iter().map(|warning| warning.message.clone()).collect();
-    let applied = session.apply(&planned, BTreeMap::new(), OnFailure::Halt, &Silent, &cancellation).await.unwrap();
+    let applied = session.apply(&planned, None, OnFailure::Halt, &Silent, &cancellation).await.unwrap();
     session.close().await.unwrap();
     (applied.report.state, told)
 }

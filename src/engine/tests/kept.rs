@@ -16,10 +16,10 @@ impl Stage {
         let kept = crate::plan::file::read(bytes, session.seal()).unwrap();
         let result = match session.ready(kept, &[], &Cancellation::default()).await {
             Err(failure) => Err(failure.diagnostics.first().unwrap().message.clone()),
-            Ok(planned) => {
+            Ok(Kept::Done(run)) => Err(format!("done already by {}", run.kind.word())),
+            Ok(Kept::Ready(planned)) => {
                 let cancellation = Cancellation::default();
-                let applied =
-                    session.apply(&planned, BTreeMap::new(), OnFailure::Halt, &Silent, &cancellation).await.unwrap();
+                let applied = session.apply(&planned, None, OnFailure::Halt, &Silent, &cancellation).await.unwrap();
                 Ok(applied.report.state)
             }
         };

@@ -56,6 +56,7 @@ impl Stage {
         Options {
             directory: self.path().to_owned(),
             environment: "default".into(),
+            recorded: BTreeMap::new(),
             vars: Vec::new(),
             var_files: Vec::new(),
             parallelism: 4,
@@ -78,7 +79,7 @@ impl Stage {
             .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
         let summary = planned.plan.summary();
         let applied = session
-            .apply(&planned, BTreeMap::new(), on_failure, &events, &cancellation)
+            .apply(&planned, None, on_failure, &events, &cancellation)
             .await
             .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
         session.close().await.unwrap();

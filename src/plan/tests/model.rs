@@ -24,6 +24,7 @@ pub(super) fn plan() -> Plan {
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
         sources: BTreeMap::new(),
+        asked: Default::default(),
         drift: Vec::new(),
         in_doubt: Vec::new(),
         pivot: None,

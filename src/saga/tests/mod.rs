@@ -30,20 +30,7 @@ fn step(name: &str, effect: StepEffect) -> StepId {
 }
 
 fn run_started(kind: RunKind) -> RunStarted {
-    RunStarted {
-        kind,
-        actor: "test@host".into(),
-        version: "1".into(),
-        plan: "p".into(),
-        steps: 0,
-        input: Default::default(),
-        providers: Default::default(),
-        ephemerals: Vec::new(),
-        ephemeral_sources: Default::default(),
-        continues: None,
-        compensates: Vec::new(),
-        forgets: Vec::new(),
-    }
+    RunStarted { version: "1".into(), plan: "p".into(), ..RunStarted::of(kind, "test@host") }
 }
 
 fn started(kind: RunKind) -> Event {
@@ -84,7 +71,7 @@ fn step_begin() -> StepBegin {
     }
 }
 
-fn begun() -> Event {
+pub(crate) fn begun() -> Event {
     Event::StepBegin(Box::new(step_begin()))
 }
 

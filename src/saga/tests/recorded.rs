@@ -84,6 +84,7 @@ fn each_record_stands_under_a_key_of_its_own() {
         started: "2026-01-01T00:00:00.000Z".into(),
         finished: None,
         actor: "test@host".into(),
+        plan: String::new(),
         counts: Counts::default(),
         effects: true,
         continues: None,

@@ -11,7 +11,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::plan::assemble::{Chain, Deletes, assemble};
 use crate::plan::file::seal_digest;
-use crate::plan::{Action, Change, Drift, OutputChange, Plan, PlanKind, Step, codes};
+use crate::plan::{Action, Asked, Change, Drift, OutputChange, Plan, PlanKind, Step, codes};
+use crate::rest::RestingValue;
 use crate::survey::identity::clashes;
 use crate::survey::pending::{ephemeral_blocks, planned_expression};
 use crate::survey::scope::BlockScope;
@@ -161,6 +162,7 @@ impl<'a> Walk<'a> {
             shared: self.known.shared(),
             ephemerals: std::mem::take(&mut self.ephemerals),
             sources: self.ephemeral_sources(),
+            asked: self.asked(),
             drift,
             in_doubt: self.request.in_doubt.clone(),
             pivot: assembled.pivot,
@@ -170,6 +172,23 @@ impl<'a> Walk<'a> {
         seal_digest(&mut plan, self.request.seal);
         crate::diagnostic::sort(&mut self.warnings);
         Ok((plan, std::mem::take(&mut self.warnings), in_true))
+    }
+
+    /// What the plan was asked for with.
+    fn asked(&self) -> Asked {
+        let request = self.request;
+        let kept = |(name, value): (&Arc<str>, &Value)| {
+            let variable = request.stack.variables.get(name).filter(|variable| !variable.ephemeral)?;
+            let again = variable.sensitive && matches!(request.origins.get(name), Some(Origin::Source(_)));
+            (!again && !value.marks_deep().ephemeral)
+                .then(|| (name.to_string(), RestingValue::new(value, request.seal)))
+        };
+        Asked {
+            origins: request.origins.iter().map(|(name, origin)| (name.to_string(), origin.to_string())).collect(),
+            variables: request.variables.iter().filter_map(kept).collect(),
+            targets: request.targets.to_vec(),
+            replace: request.replace.to_vec(),
+        }
     }
 
     /// By ephemeral variable, where its value is read.

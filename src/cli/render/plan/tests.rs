@@ -26,6 +26,7 @@ fn empty() -> Plan {
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
         sources: BTreeMap::new(),
+        asked: Default::default(),
         drift: Vec::new(),
         in_doubt: Vec::new(),
         pivot: None,
