@@ -43,7 +43,7 @@ pub enum Kept {
     /// It can be applied.
     Ready(Box<Planned>),
     /// It was applied already, by this run, which succeeded.
-    Done(RunRecord),
+    Done(Box<RunRecord>),
 }
 
 /// What came of an apply, and of unwinding it where that was asked for.
@@ -324,7 +324,7 @@ impl Session {
             seal: self.seal(),
         };
         if let Err(moved) = crate::apply::base::check_base(&plan, &present) {
-            return done_with(&plan, &state).map(Kept::Done).ok_or_else(|| base_moved(&moved));
+            return done_with(&plan, &state).map(|run| Kept::Done(Box::new(run))).ok_or_else(|| base_moved(&moved));
         }
         let given = self.given(&plan.sources).map_err(Failure::one)?;
         give_again(&mut plan, &given).map_err(Failure::one)?;
@@ -348,7 +348,7 @@ impl Session {
             crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
         if let Err(moved) = until_cancelled(&cancellation.soft, checked).await? {
             providers.close().await;
-            return done_with(&plan, &state).map(Kept::Done).ok_or_else(|| base_moved(&moved));
+            return done_with(&plan, &state).map(|run| Kept::Done(Box::new(run))).ok_or_else(|| base_moved(&moved));
         }
         Ok(Kept::Ready(Box::new(Planned {
             plan,

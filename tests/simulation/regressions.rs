@@ -92,7 +92,7 @@ fn what_was_not_answered_does_not_use_up_the_time_to_settle() {
 
 /// A read that lags behind a change was taken for drift, and unwinding went back to what the read had shown.
 #[test]
-fn seed_3623() {
+fn what_was_changed_a_moment_ago_and_does_not_show_is_no_drift() {
     replay(
         r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":14155632549794924063,"rounds":[{"edits":[[0,{"size":1,"zone":1,"refers":false,"first":false}],[2,{"size":1,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,null]],"attempts":[{"verb":"Apply"}],"goal":"ForwardAndBack"}]}"#,
     );

@@ -59,8 +59,10 @@ impl Work<'_> {
 
 /// When each step was at work, in the order in which they began, and how long all of it took.
 pub(crate) fn works(events: &[Journaled]) -> (Vec<Work<'_>>, Duration) {
-    let times = events.iter().filter_map(|event| event.time.parse::<Timestamp>().ok());
-    let (Some(first), Some(last)) = (times.clone().next(), times.last()) else { return (Vec::new(), Duration::ZERO) };
+    let mut times = events.iter().filter_map(|event| event.time.parse::<Timestamp>().ok());
+    let (Some(first), Some(last)) = (times.clone().next(), times.next_back()) else {
+        return (Vec::new(), Duration::ZERO);
+    };
     let since = |time: &str| {
         let time = time.parse::<Timestamp>().ok()?;
         Duration::try_from(time.duration_since(first)).ok()
