@@ -97,3 +97,11 @@ fn what_was_changed_a_moment_ago_and_does_not_show_is_no_drift() {
         r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":14155632549794924063,"rounds":[{"edits":[[0,{"size":1,"zone":1,"refers":false,"first":false}],[2,{"size":1,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,null]],"attempts":[{"verb":"Apply"}],"goal":"ForwardAndBack"}]}"#,
     );
 }
+
+/// An update of which everything turned out to be as it was already needs nobody's answer.
+#[test]
+fn an_update_that_changes_nothing_is_in_no_doubt() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":13916078107654447531,"rounds":[{"edits":[[7,{"size":1,"zone":1,"refers":false,"first":false}],[8,{"size":0,"zone":0,"refers":true,"first":false}],[9,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[2,{"size":1,"zone":1,"refers":false,"first":false}],[5,{"size":2,"zone":1,"refers":false,"first":false}],[7,{"size":0,"zone":0,"refers":false,"first":false}],[9,null]],"attempts":[{"verb":"Apply","crash":{"Write":{"nth":14,"kept":true}}}],"goal":"Back"}]}"#,
+    );
+}

@@ -267,12 +267,20 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
     let attribute = |path: &retrue_provider_api::Path| {
         path.first_attribute().and_then(|name| scene.schema.block.attributes.get(name))
     };
-    let visible = before.as_ref().is_none_or(|before| {
-        differing_attributes(before, &scene.planned)
-            .iter()
-            .any(|path| attribute(path).is_none_or(|attribute| attribute.settable() && !attribute.unobserved))
+    // Where all that changes is what no read shows, nothing tells. Where nothing changes at all, because what was
+    // not known while planning turned out to be what is there, it does not matter what became of it.
+    let hidden = before.as_ref().is_some_and(|before| {
+        let differing = differing_attributes(before, &scene.planned);
+        let settable = |unobserved: bool| {
+            differing.iter().any(|path| {
+                attribute(path)
+                    .map_or(!unobserved, |attribute| attribute.settable() && attribute.unobserved == unobserved)
+            })
+        };
+        let sent = scene.template.as_ref().is_some_and(|template| template.sent_write_only);
+        (sent || settable(true)) && !settable(false)
     });
-    if !visible {
+    if hidden {
         return Verdict::CannotTell(
             "what was to be changed cannot be read back: look what became of it, and say so with `retrue resolve`"
                 .into(),
