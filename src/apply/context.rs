@@ -7,6 +7,7 @@ use std::time::Duration;
 use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
+use crate::apply::waiting::Waiting;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
 use crate::plan::{ObjectKey, StepId};
@@ -33,6 +34,8 @@ pub struct Caller<'a> {
     pub lineage: String,
     /// The environment.
     pub environment: &'a str,
+    /// Whether all that is under way waits.
+    pub waiting: Waiting,
 }
 
 impl<'a> Caller<'a> {
@@ -47,7 +50,7 @@ impl<'a> Caller<'a> {
     ) -> Self {
         let blobs = journal.store().blobs();
         let lineage = journal.record().lineage.unwrap_or_else(|| lineage.to_owned());
-        Caller { journal, seal, blobs, cancellation, observer, lineage, environment }
+        Caller { journal, seal, blobs, cancellation, observer, lineage, environment, waiting: Waiting::default() }
     }
 
     /// Makes keyed hashes, wherever it is taken to.

@@ -13,6 +13,7 @@ mod scope;
 pub mod settle;
 mod undo;
 pub mod unwind;
+pub mod waiting;
 mod writes;
 
 pub use context::journal_failure;

@@ -153,3 +153,29 @@ fn a_plan_carries_what_holds_for_its_providers() {
     place.run(&["apply", "--yes", "kept"]).ends(0);
     assert_eq!(server.cloud().truth().len(), 2);
 }
+
+#[test]
+fn a_run_of_which_all_waits_is_waiting_external_for_whoever_looks() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, QUICK, 6));
+    // One is made, and then there is an outage without an end.
+    server.cloud().add_fault(Fault { nth: 2, times: 0, ..Fault::at(Method::Post, "buckets", trouble(503, None)) });
+    let mut child = place.command(&["apply", "--yes", "--parallelism", "2"]).spawn().unwrap();
+    let state = || {
+        let runs = place.run(&["runs", "list", "--json"]).json();
+        runs.as_array().and_then(|runs| runs.first().map(|run| run["state"].clone())).unwrap_or_default()
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while state() != json!("waiting_external") {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(std::time::Instant::now() < deadline, "it is {}", state());
+    }
+    server.cloud().clear_faults();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(state(), json!("succeeded"));
+    assert_eq!(server.cloud().truth().len(), 6);
+    // Both changes are in the journal, one after the other.
+    let lines = place.run(&["runs", "events", &place.runs()[0].clone(), "--json"]).ends(0).json_lines();
+    let said: Vec<&str> = lines.iter().filter_map(|line| line["event"]["recorded"]["what"].as_str()).collect();
+    assert!(said.len() >= 2 && said[0].contains("waits for what is outside") && said[1] == "it goes on", "{said:?}");
+}

@@ -10,12 +10,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::apply::codes;
 use crate::apply::context::{Call, Caller, failed, failure};
 use crate::apply::late::Late;
 use crate::apply::scope::Values;
+use crate::apply::waiting::Turn;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, Plan, Step, StepEffect, StepId};
 use crate::resilience::{Held, Kind, Patience, Waits};
@@ -107,6 +109,14 @@ impl Executor<'_> {
     ///
     /// An error means that the journal cannot be written, and the run has to stop.
     pub(super) async fn run(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
+        let (waiting, journal) = (&self.caller.waiting, &*self.caller.journal);
+        waiting.note(journal, Turn::Started).await?;
+        let result = self.to_its_end(step, recorded).await?;
+        waiting.note(journal, Turn::Ended).await?;
+        Ok(result)
+    }
+
+    async fn to_its_end(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
         let guard = self.providers.get(&step.provider).map(|configured| &*configured.guard);
         let cancellation = &self.caller.cancellation.soft;
         let kinds: &[Kind] = match step.id.effect {
@@ -124,12 +134,17 @@ impl Executor<'_> {
         let mut last: Option<StepFailure> = None;
         loop {
             if let Some(guard) = guard.filter(|_| !kinds.is_empty()) {
+                let (told, is_held) = oneshot::channel();
+                let mut told = Some(told);
                 let hold = |held: &Held| {
+                    // Nobody listens any more only where it goes on already.
+                    let _ = told.take().map(|told| told.send(()));
                     let after = held.until.saturating_duration_since(Instant::now());
                     let (step, reason) = (self.reference(step, attempt, ""), held.to_string());
                     self.caller.tell(RunEventKind::StepHeld { step, reason, after });
                 };
-                if let Err(held) = guard.admit((&step.type_name, kinds), &mut patience, cancellation, hold).await {
+                let admitted = guard.admit((&step.type_name, kinds), &mut patience, cancellation, hold);
+                if let Err(held) = self.noting(admitted, is_held).await? {
                     // Why it failed before says more than that it was not sent again.
                     let message = match &last {
                         Some(last) => format!("{}; {held}", last.message),
@@ -179,6 +194,26 @@ impl Executor<'_> {
             self.tell_end(reference, duration, &result);
             return Ok(result);
         }
+    }
+
+    /// Waits to be let in. That a step is held back meanwhile is written down where all that is under way is.
+    async fn noting<T>(
+        &self,
+        admitted: impl Future<Output = T>,
+        is_held: oneshot::Receiver<()>,
+    ) -> Result<T, JournalError> {
+        let mut admitted = std::pin::pin!(admitted);
+        tokio::select! {
+            biased;
+            admitted = &mut admitted => return Ok(admitted),
+            // An error: it was let in without having been held back.
+            Ok(()) = is_held => {}
+        }
+        let (waiting, journal) = (&self.caller.waiting, &*self.caller.journal);
+        waiting.note(journal, Turn::Held).await?;
+        let admitted = admitted.await;
+        waiting.note(journal, Turn::GoesOn).await?;
+        Ok(admitted)
     }
 
     fn reference(&self, step: &Step, attempt: u32, key: &str) -> StepRef {
