@@ -45,6 +45,43 @@ impl Category {
     }
 }
 
+/// How grave an error is: who or what has to act before it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nobody: it passes by itself.
+    Passing,
+    /// Whoever wrote the configuration, or somebody who looks at the one object that it is about.
+    Error,
+    /// Somebody, before anything else of this provider works.
+    Critical,
+}
+
+impl Category {
+    /// How grave an error of the category is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Category::Transient
+            | Category::RateLimited
+            | Category::ServerError
+            | Category::TimeOut
+            | Category::Network => Severity::Passing,
+            Category::Validation | Category::NotFound | Category::Conflict | Category::Unknown => Severity::Error,
+            Category::Authentication => Severity::Critical,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Passing => "passes by itself",
+            Severity::Error => "somebody has to mend it",
+            Severity::Critical => "nothing works until somebody mends it",
+        })
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

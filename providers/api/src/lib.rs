@@ -23,7 +23,7 @@ mod wire;
 mod write_only;
 
 pub use conversion::{ConversionError, convert, is_convertible};
-pub use error::{Category, ProviderDiagnostic, ProviderError};
+pub use error::{Category, ProviderDiagnostic, ProviderError, Severity};
 pub use number::{Number, NumberError, PRECISION};
 pub use object::{
     BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits, Unfinished,

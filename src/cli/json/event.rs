@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use retrue_provider_api::Severity;
 use serde::Serialize;
 
 use crate::engine::{RunEvent, RunEventKind, StepRef};
@@ -32,7 +33,7 @@ pub(crate) struct WireEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a StepFailure>,
+    error: Option<WireError<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<RunKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +60,21 @@ pub(crate) struct WireEvent<'a> {
     outcomes: Option<Counts>,
 }
 
+/// What went wrong, with how grave it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireError<'a> {
+    #[serde(flatten)]
+    failure: &'a StepFailure,
+    severity: Severity,
+}
+
+impl<'a> WireError<'a> {
+    /// The wire form of a failure.
+    pub(crate) fn of(failure: &'a StepFailure) -> Self {
+        WireError { failure, severity: failure.category.severity() }
+    }
+}
+
 impl<'a> WireEvent<'a> {
     fn step(mut self, step: &'a StepRef) -> Self {
         self.address = Some(step.address.to_string());
@@ -76,7 +92,7 @@ impl<'a> WireEvent<'a> {
 
     fn failed(mut self, outcome: &'a str, error: &'a StepFailure) -> Self {
         self.outcome = Some(outcome);
-        self.error = Some(error);
+        self.error = Some(WireError::of(error));
         self
     }
 }
@@ -118,7 +134,7 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
         }
         RunEventKind::StepStarted(step) => line("step_started").step(step),
         RunEventKind::StepRetrying { step, error, after } => WireEvent {
-            error: Some(error),
+            error: Some(WireError::of(error)),
             retry_after_ms: Some(after.as_millis()),
             ..line("step_retrying").step(step)
         },

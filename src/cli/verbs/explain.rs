@@ -1,6 +1,7 @@
 //! `retrue explain`.
 
 use clap::Args;
+use retrue_provider_api::Severity;
 use serde::Serialize;
 
 use crate::address::Address;
@@ -42,6 +43,7 @@ struct Explained<'a> {
     step: String,
     attempts: u32,
     error: &'a StepFailure,
+    severity: Severity,
     meaning: Option<&'static str>,
     done: String,
     next: &'static str,
@@ -93,6 +95,7 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
         let meaning = one.meaning.unwrap_or("a code of another version");
         screen.words(&dim("  code          "), &format!("{}: {meaning}", visible(&one.error.code)));
         screen.words(&dim("  category      "), &format!("{}: {}", one.error.category, kind(one.error)));
+        screen.words(&dim("  severity      "), &one.severity.to_string());
         screen.words(&dim("  what was done "), &one.done);
         screen.words(&dim("  what to do    "), one.next);
     }
@@ -126,6 +129,7 @@ fn explain<'a>(step: &'a StepHistory, failure: &'a StepFailure) -> Explained<'a>
         step: step.id.to_string(),
         attempts,
         error: failure,
+        severity: failure.category.severity(),
         meaning: codes::meaning(&failure.code),
         done: format!("{tries}; {came_of_it}"),
         next,

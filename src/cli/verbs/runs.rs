@@ -20,7 +20,7 @@ use crate::engine::ledger::{self, Decision, Statistics, percentile};
 use crate::engine::{self, Look};
 use crate::plan::StepEffect;
 use crate::saga::history::RunHistory;
-use crate::saga::{Journaled, RunRecord, StepFailure};
+use crate::saga::{Journaled, RunRecord};
 
 /// Look at the history
 #[derive(Clone, Debug, Subcommand)]
@@ -260,7 +260,7 @@ struct WireLetter<'a> {
     step: String,
     attempts: u32,
     partial: bool,
-    error: &'a StepFailure,
+    error: json::event::WireError<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reviewed: Option<&'a str>,
 }
@@ -279,7 +279,7 @@ fn dead_letters(session: &Session) -> Ending {
             step: letter.step.to_string(),
             attempts: letter.attempts,
             partial: letter.partial,
-            error: &letter.failure,
+            error: json::event::WireError::of(&letter.failure),
             reviewed: letter.reviewed.as_deref(),
         });
         return session.document(&letters.collect::<Vec<_>>());
@@ -394,7 +394,7 @@ struct WireStep<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u128>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a StepFailure>,
+    error: Option<json::event::WireError<'a>>,
 }
 
 #[derive(Serialize)]
@@ -435,7 +435,7 @@ fn show(session: &Session, wanted: &str) -> Ending {
             attempts: work.map(|work| work.tries.len()),
             began_ms: work.and_then(|work| work.tries.first()).map(|first| first.from.as_millis()),
             duration_ms: work.map(|work| work.took().as_millis()),
-            error: step.failure.as_ref(),
+            error: step.failure.as_ref().map(json::event::WireError::of),
         }
     });
     let undos = history.undos.iter().map(|undo| WireUndo {
