@@ -105,3 +105,11 @@ fn an_update_that_changes_nothing_is_in_no_doubt() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":13916078107654447531,"rounds":[{"edits":[[7,{"size":1,"zone":1,"refers":false,"first":false}],[8,{"size":0,"zone":0,"refers":true,"first":false}],[9,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[2,{"size":1,"zone":1,"refers":false,"first":false}],[5,{"size":2,"zone":1,"refers":false,"first":false}],[7,{"size":0,"zone":0,"refers":false,"first":false}],[9,null]],"attempts":[{"verb":"Apply","crash":{"Write":{"nth":14,"kept":true}}}],"goal":"Back"}]}"#,
     );
 }
+
+/// What somebody else changed on an object that was made only in part is not deleted with it unseen.
+#[test]
+fn a_tainted_object_that_somebody_changed_is_not_taken_back() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":7094304833719306601,"rounds":[{"edits":[[2,{"size":1,"zone":0,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":1,"times":1,"changes":false,"what":"TimedOutDone"}],"crash":{"Call":{"nth":9,"done":false}}},{"verb":"ApplyCompensate","between":{"Change":1}}],"goal":"Forward"}]}"#,
+    );
+}

@@ -118,7 +118,7 @@ impl Scene<'_> {
         let Some(now) = &self.now else { return Err(self.unrecorded().into()) };
         let differing = self.foreign(now, &observed.state);
         let kept = || seen.iter().any(|seen| self.differs(seen, &observed.state).is_empty());
-        if !differing.is_empty() && now.status == ObjectStatus::Ok && !kept() {
+        if !differing.is_empty() && !kept() {
             return Err(self.changed_since(&differing).into());
         }
         let change = Change {
