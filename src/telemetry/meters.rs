@@ -12,8 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::metric::{self, Kind, Metric, TABLE};
 use super::Telemetry;
+use super::metric::{self, Kind, Metric, TABLE};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -33,14 +33,17 @@ enum Instrument {
     Histogram(Family<Labels, Histogram, Bounds>),
 }
 
+/// How many wait now, and the most that did.
+type Waiting = (usize, usize);
+
 /// Everything that was counted and measured.
 pub(super) struct Meters {
     registry: Registry,
     instruments: BTreeMap<&'static str, Instrument>,
     /// The runs that go on: what they are for, and since when.
     runs: Mutex<BTreeMap<String, (&'static str, Instant)>>,
-    /// How many wait now, and the most that did.
-    queues: Mutex<BTreeMap<(String, &'static str), (usize, usize)>>,
+    /// By provider and by what is waited for.
+    queues: Mutex<BTreeMap<(String, &'static str), Waiting>>,
 }
 
 impl Default for Meters {

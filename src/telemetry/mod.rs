@@ -5,8 +5,8 @@
 
 mod export;
 mod facts;
-mod metric;
 mod meters;
+mod metric;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod textfile;
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub use self::export::{Export, OpenCall, Setting, exporter};
 pub use self::facts::{BreakerState, CallFacts, CallOutcome, StepEnd, StepFacts};
-pub use self::metric::{Kind, Metric, TABLE};
 pub use self::meters::Queued;
+pub use self::metric::{Kind, Metric, TABLE};
 pub use self::textfile::{FileError, Labels};
 
 use self::meters::Meters;
@@ -33,7 +33,6 @@ pub struct Telemetry {
     meters: Meters,
     export: Option<Box<dyn Export>>,
     about: Mutex<About>,
-
 }
 
 /// What the numbers are about, and where they go.

@@ -169,12 +169,20 @@ impl Export for Otlp {
         let mut waiting = 0;
         if let Some((provider, _)) = &self.traces {
             let (provider, done) = (provider.clone(), done.clone());
-            let ends = move || drop(done.send(provider.shutdown_with_timeout(AT_THE_END).is_ok()));
+            // Where nobody waits any more there is nobody to tell.
+            let ends = move || {
+                let _ = provider.shutdown_with_timeout(AT_THE_END);
+                let _ = done.send(());
+            };
             waiting += usize::from(std::thread::Builder::new().name("traces".into()).spawn(ends).is_ok());
         }
         if let Some((provider, _)) = &self.metrics {
             let (provider, done) = (provider.clone(), done.clone());
-            let ends = move || drop(done.send(provider.shutdown_with_timeout(AT_THE_END).is_ok()));
+            // Where nobody waits any more there is nobody to tell.
+            let ends = move || {
+                let _ = provider.shutdown_with_timeout(AT_THE_END);
+                let _ = done.send(());
+            };
             waiting += usize::from(std::thread::Builder::new().name("metrics".into()).spawn(ends).is_ok());
         }
         drop(done);

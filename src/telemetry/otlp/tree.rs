@@ -69,7 +69,8 @@ impl Injector for Variables {
 /// `TRACEPARENT` for what is below a span.
 fn trace_parent(context: &SpanContext) -> String {
     let mut variables = Variables(HashMap::new());
-    TraceContextPropagator::new().inject_context(&Context::new().with_remote_span_context(context.clone()), &mut variables);
+    TraceContextPropagator::new()
+        .inject_context(&Context::new().with_remote_span_context(context.clone()), &mut variables);
     variables.0.remove(TRACE_PARENT).unwrap_or_default()
 }
 
@@ -187,13 +188,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn step_event(
-        &self,
-        facts: &StepFacts<'_>,
-        what: &'static str,
-        category: Option<&str>,
-        wait: Duration,
-    ) {
+    pub(super) fn step_event(&self, facts: &StepFacts<'_>, what: &'static str, category: Option<&str>, wait: Duration) {
         let mut open = self.open();
         if let Some(span) = &mut self.step(&mut open, facts, SystemTime::now()).span {
             let category = category.map(|category| KeyValue::new("category", category.to_owned()));
@@ -231,8 +226,7 @@ impl Tree {
             ("idempotency_key", call.idempotency_key),
         ];
         let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
-        let mut attributes: Vec<KeyValue> =
-            texts.map(|(name, text)| KeyValue::new(name, text.to_owned())).collect();
+        let mut attributes: Vec<KeyValue> = texts.map(|(name, text)| KeyValue::new(name, text.to_owned())).collect();
         if call.attempt > 0 {
             attributes.push(KeyValue::new("attempt", i64::from(call.attempt)));
         }
