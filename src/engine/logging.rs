@@ -12,7 +12,8 @@ use crate::telemetry::{self, StepEnd, StepFacts, Telemetry};
 macro_rules! step {
     ($run:expr, $step:expr, [$($field:tt)*], $words:literal) => {{
         let StepRef { address, action, step, attempt, idempotency_key } = $step;
-        info!(run_id = %$run, %address, %action, %step, %attempt, %idempotency_key, $($field)* $words)
+        let idempotency_key = Some(idempotency_key.as_str()).filter(|key| !key.is_empty());
+        info!(run_id = %$run, %address, action, step, attempt, idempotency_key, $($field)* $words)
     }};
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod peers;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod tally;
 pub(crate) mod terraform;
 pub(crate) mod tree;
