@@ -53,6 +53,7 @@ mod scenarios {
     mod terminal;
     mod tools;
     mod tour;
+    #[cfg(feature = "otlp")]
     mod traces;
     mod transaction;
     mod usage;

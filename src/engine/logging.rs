@@ -92,13 +92,14 @@ impl RunEvent {
         let run = self.run.as_str();
         match &self.kind {
             RunEventKind::RunStarted { kind, .. } => telemetry.run_began(run, kind.word()),
-            RunEventKind::StepStarted(step) | RunEventKind::UndoStarted(step) => begins(telemetry, run, step),
+            RunEventKind::StepStarted(step) => named(run, step, false, |step| telemetry.step_began(step)),
+            RunEventKind::UndoStarted(step) => named(run, step, true, |step| telemetry.step_began(step)),
             RunEventKind::StepRetrying { step, error, after } => {
                 let category = error.category.to_string();
-                named(run, step, |step| telemetry.step_event(step, "retry", Some(&category), *after));
+                named(run, step, false, |step| telemetry.step_event(step, "retry", Some(&category), *after));
             }
             RunEventKind::StepHeld { step, after, .. } => {
-                named(run, step, |step| telemetry.step_event(step, "held", None, *after));
+                named(run, step, false, |step| telemetry.step_event(step, "held", None, *after));
             }
             RunEventKind::StepFinished { step, duration, outcome, .. } => {
                 ends(telemetry, run, step, outcome, None, Some(*duration));
@@ -123,14 +124,10 @@ impl RunEvent {
     }
 }
 
-fn named(run: &str, step: &StepRef, tell: impl FnOnce(&StepFacts<'_>)) {
+fn named(run: &str, step: &StepRef, undo: bool, tell: impl FnOnce(&StepFacts<'_>)) {
     let StepRef { address, action, step, attempt, idempotency_key } = step;
     let address = address.to_string();
-    tell(&StepFacts { run, step, address: &address, action, attempt: *attempt, idempotency_key });
-}
-
-fn begins(telemetry: &Telemetry, run: &str, step: &StepRef) {
-    named(run, step, |step| telemetry.step_began(step));
+    tell(&StepFacts { run, step, address: &address, action, undo, attempt: *attempt, idempotency_key });
 }
 
 fn ends(
@@ -143,7 +140,7 @@ fn ends(
 ) {
     let category = error.map(|error| error.category.to_string());
     let end = StepEnd { outcome, category: category.as_deref(), took };
-    named(run, step, |step| telemetry.step_ended(step, &end));
+    named(run, step, matches!(outcome, "undone" | "stuck"), |step| telemetry.step_ended(step, &end));
 }
 
 fn milliseconds(duration: std::time::Duration) -> u64 {

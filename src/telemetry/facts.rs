@@ -13,6 +13,8 @@ pub struct StepFacts<'s> {
     pub address: &'s str,
     /// `create`, `update`, `delete` and so on.
     pub action: &'static str,
+    /// Whether it is the undo of a step.
+    pub undo: bool,
     /// 1 for the first try.
     pub attempt: u32,
     /// The same for every try; empty where the step has none.

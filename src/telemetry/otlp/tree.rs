@@ -18,6 +18,8 @@ use super::delivery::Delivery;
 
 const TRACE_PARENT: &str = "traceparent";
 const TRACE_STATE: &str = "tracestate";
+/// What the step of a call begins with that belongs to an undo.
+const UNDO: &str = "undo/";
 
 pub(super) struct Tree {
     tracer: SdkTracer,
@@ -172,10 +174,9 @@ impl Tree {
     fn step<'o>(&self, open: &'o mut Open, step: &StepFacts<'_>, since: SystemTime) -> &'o mut Step {
         let parent = self.below_run(open, step.run);
         open.steps.entry(step.run.to_owned()).or_default().entry(step.step.to_owned()).or_insert_with(|| {
-            let name = if step.action.is_empty() { "step".to_owned() } else { format!("step {}", step.action) };
             let attributes = [("run_id", step.run), ("step", step.step), ("address", step.address)];
             let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value.to_owned()));
-            let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_start_time(since);
+            let builder = SpanBuilder::from_name("step").with_kind(SpanKind::Internal).with_start_time(since);
             let span = self.begin(builder.with_attributes(attributes), &parent);
             Step { context: span.span_context().clone(), span: Some(span) }
         })
@@ -203,6 +204,14 @@ impl Tree {
         let since = end.took.and_then(|took| now.checked_sub(took)).unwrap_or(now);
         let Some(mut span) = self.step(&mut open, facts, since).span.take() else { return };
         name(&mut span, facts);
+        // At the end, for each only once: there are receivers that take the first of two.
+        span.set_attributes([
+            KeyValue::new("action", facts.action),
+            KeyValue::new("attempt", i64::from(facts.attempt)),
+        ]);
+        if !facts.idempotency_key.is_empty() {
+            span.set_attribute(KeyValue::new("idempotency_key", facts.idempotency_key.to_owned()));
+        }
         ended(&mut span, end.outcome, end.category, end.took);
     }
 
@@ -212,7 +221,9 @@ impl Tree {
             self.below_root(&mut open)
         } else {
             let CallFacts { run, step, address, attempt, idempotency_key, .. } = *call;
-            let facts = StepFacts { run, step, address, action: "", attempt, idempotency_key };
+            // Calls of an undo say so in the name of their step.
+            let (undo, step) = step.strip_prefix(UNDO).map_or((false, step), |step| (true, step));
+            let facts = StepFacts { run, step, address, action: "", undo, attempt, idempotency_key };
             below(&self.step(&mut open, &facts, SystemTime::now()).context)
         };
         drop(open);
@@ -263,16 +274,10 @@ fn milliseconds(name: &'static str, time: Duration) -> KeyValue {
     KeyValue::new(name, i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// What is known of a step once it really begins.
+/// What a step is called, once it really begins.
 fn name(span: &mut Span, facts: &StepFacts<'_>) {
-    if !facts.action.is_empty() {
-        span.update_name(format!("step {}", facts.action));
-        span.set_attribute(KeyValue::new("action", facts.action));
-    }
-    span.set_attribute(KeyValue::new("attempt", i64::from(facts.attempt)));
-    if !facts.idempotency_key.is_empty() {
-        span.set_attribute(KeyValue::new("idempotency_key", facts.idempotency_key.to_owned()));
-    }
+    let word = if facts.undo { "undo" } else { "step" };
+    span.update_name(format!("{word} {}", facts.action));
 }
 
 fn ended(span: &mut Span, outcome: &'static str, category: Option<&str>, took: Option<Duration>) {
