@@ -282,6 +282,19 @@ impl Provider for Traced {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// Nothing listens in this process: no call is described, and no context copied.
+    #[test]
+    fn where_nobody_listens_nothing_is_copied() {
+        let script = retrue_provider_builtin::provider();
+        let traced = Traced { name: "x".into(), inner: script };
+        let context = retrue_provider_api::testing::context();
+        let (call, given) = traced.within("read", &context, "x_y");
+        assert!(call.is_none() && matches!(given, Cow::Borrowed(_)));
+        assert!(traced.begin("validate", None, "").is_none());
+    }
+
     /// A verb with a default that is not passed on would silently be that default.
     #[test]
     fn every_verb_is_passed_on() {

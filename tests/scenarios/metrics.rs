@@ -177,6 +177,48 @@ fn a_file_that_cannot_be_written_is_told_and_harms_nothing() {
 }
 
 #[test]
+fn breakers_and_queues_are_seen() {
+    let server = Server::start().unwrap();
+    let rules =
+        "concurrency = 1\nbreaker = { failures = 3, open_for = \"1m\", hold = \"1ms\" }\nretry = { attempts = 1 }\n";
+    let blocks = |names: &[&str]| {
+        let networks: String = names.iter().map(|name| network(name)).collect();
+        format!(
+            "[provider.testcloud]\nurl = \"{}\"\n\n[provider.testcloud.resilience]\n{rules}\n{networks}",
+            server.url()
+        )
+    };
+    let mut place = Environment::with(&blocks(&["a", "b", "c", "d"]));
+    place.set("RETRUE_METRICS_FILE", "retrue.prom");
+    let slow = Action::Delay { milliseconds: 50 };
+    server.cloud().add_fault(Fault::at(Method::Post, "networks", slow).always());
+    place.run(&["apply", "--yes"]).ends(0);
+    let text = place.read("retrue.prom");
+    let limits = [("provider", "testcloud"), ("queue", "limits")];
+    assert!(
+        value(&text, "retrue_queue_length_peak", &limits).is_some_and(|most| (1.0..=3.0).contains(&most)),
+        "{text}"
+    );
+    assert_eq!(value(&text, "retrue_queue_length", &limits), Some(0.0), "{text}");
+    let writes = [("service", "network"), ("kind", "write")];
+    assert_eq!(value(&text, "retrue_breaker_openings_total", &writes), Some(0.0), "{text}");
+    // An outage: after three failures nothing more is sent.
+    server.cloud().clear_faults();
+    place.write("retrue.toml", stack(&blocks(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])));
+    let down = Action::ErrorBefore { status: 503, retry_after: None };
+    server.cloud().add_fault(Fault::at(Method::Post, "networks", down).always());
+    place.run(&["apply", "--yes", "--on-failure", "continue", "--parallelism", "1"]).ends(1);
+    let text = place.read("retrue.prom");
+    assert_eq!(value(&text, "retrue_breaker_openings_total", &writes), Some(1.0), "{text}");
+    assert_eq!(value(&text, "retrue_breaker_state", &writes), Some(2.0), "{text}");
+    assert!(
+        value(&text, "retrue_queue_length_peak", &[("queue", "breakers")]).is_some_and(|most| most > 0.0),
+        "{text}"
+    );
+    promtool("breakers_and_queues_are_seen", &text);
+}
+
+#[test]
 fn the_guide_names_every_metric() {
     let guide = include_str!("../../docs/guides/observability.md");
     for metric in retrue::telemetry::TABLE {
