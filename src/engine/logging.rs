@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tracing::field::display;
 use tracing::{debug, info};
 
 use crate::engine::{RunEvent, RunEventKind, StepRef};
@@ -12,8 +13,8 @@ use crate::telemetry::{self, StepEnd, StepFacts, Telemetry};
 macro_rules! step {
     ($run:expr, $step:expr, [$($field:tt)*], $words:literal) => {{
         let StepRef { address, action, step, attempt, idempotency_key } = $step;
-        let idempotency_key = Some(idempotency_key.as_str()).filter(|key| !key.is_empty());
-        info!(run_id = %$run, %address, action, step, attempt, idempotency_key, $($field)* $words)
+        let idempotency_key = Some(display(idempotency_key)).filter(|_| !idempotency_key.is_empty());
+        info!(run_id = %$run, %address, %action, %step, attempt, idempotency_key, $($field)* $words)
     }};
 }
 

@@ -61,7 +61,7 @@ fn logs_are_lines_for_people_too_and_silent_unless_asked_for() {
     let shown = place.run(&["apply", "--yes", "-v", "--no-color"]).ends(1);
     let failed = shown.stderr.lines().find(|line| line.contains("step failed")).unwrap();
     for part in
-        ["INFO", "run_id=", "address=local_command.c", "action=\"create\"", "outcome=\"not_applied\"", "duration_ms="]
+        ["INFO", "run_id=", "address=local_command.c", "action=create", "outcome=\"not_applied\"", "duration_ms="]
     {
         assert!(failed.contains(part), "{part}: {failed}");
     }
