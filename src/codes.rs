@@ -175,6 +175,8 @@ table! {
     "RT0813" "a secret is not shown"
     "RT0814" "nothing differs there"
     "RT0815" "no such code"
+    "RT0816" "metrics were not written"
+    "RT0817" "telemetry was not sent"
     "RT0901" "not a name of an environment"
     "RT0902" "a plan file cannot be read or written"
     "RT0903" "an option that does not fit"

@@ -22,3 +22,4 @@ pub mod saga;
 pub mod span;
 pub mod store;
 pub mod survey;
+pub mod telemetry;

@@ -80,7 +80,8 @@ pub fn make(
     let address = if origin.source.is_empty() { name.to_owned() } else { origin.source.clone() };
     // They were checked when they were read; a plan or a journal holds nothing else.
     let tables = Tables::read(&origin.tables.clone().into()).unwrap_or_default();
-    let launch = Launch { address, ..launch.within(directory) }.knowing(tables);
+    let mut launch = Launch { address, ..launch.within(directory) }.knowing(tables);
+    launch.environment.extend(crate::telemetry::trace_parent().map(|trace| ("TRACEPARENT".into(), trace.into())));
     let terraform = Arc::new(Terraform::new(launch));
     STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&terraform));
     Ok(terraform)

@@ -28,6 +28,7 @@ mod scenarios {
     mod logs;
     mod looking;
     mod machine;
+    mod metrics;
     mod migrate;
     mod migrate_cloud;
     mod migrate_real;
@@ -52,6 +53,8 @@ mod scenarios {
     mod terminal;
     mod tools;
     mod tour;
+    #[cfg(feature = "otlp")]
+    mod traces;
     mod transaction;
     mod usage;
     mod values;

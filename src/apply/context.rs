@@ -63,6 +63,7 @@ impl<'a> Caller<'a> {
     pub fn tell(&self, kind: RunEventKind) {
         let event = RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind };
         event.log();
+        event.count();
         self.observer.event(&event);
     }
 
@@ -90,6 +91,7 @@ impl<'a> Caller<'a> {
             cancellation: self.cancellation.hard.clone(),
             blobs: Arc::clone(&self.blobs),
             children: Arc::new(JournaledChildren::new(Arc::clone(&self.journal), call.address, call.id)),
+            trace_parent: None,
         }
     }
 

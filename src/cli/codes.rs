@@ -30,3 +30,7 @@ pub const SECRET: &str = "RT0813";
 pub const NO_DRIFT: &str = "RT0814";
 /// There is no such code.
 pub const NO_SUCH_CODE: &str = "RT0815";
+/// The file with metrics could not be written.
+pub const METRICS_NOT_WRITTEN: &str = "RT0816";
+/// Traces or metrics could not be sent.
+pub const NOT_SENT: &str = "RT0817";

@@ -7,7 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
+use serde_json::json;
+
 use super::screen::Screen;
+use crate::clock::{Clock as _, SystemClock};
 
 /// The width of a screen where there is none.
 pub const FIXED_WIDTH: usize = 100;
@@ -33,6 +36,8 @@ pub struct Settings {
     pub interactive: bool,
     /// Standard error can show bars that move.
     pub bars: bool,
+    /// Standard error is read by a program: each line of it is a JSON object, as those of the log are.
+    pub log_json: bool,
 }
 
 impl Settings {
@@ -47,6 +52,7 @@ impl Settings {
         width_err: FIXED_WIDTH,
         interactive: false,
         bars: false,
+        log_json: false,
     };
 
     /// What the terminal, the environment and the flags allow.
@@ -65,8 +71,26 @@ impl Settings {
             width_err: columns(&err),
             interactive: io::stdin().is_terminal() && err.is_terminal(),
             bars: err.is_terminal() && !dumb && !quiet,
+            log_json: false,
         }
     }
+}
+
+/// What is told, as a line of the log in JSON.
+fn logged(text: &str) -> String {
+    let text = plain(text);
+    let message = text.trim();
+    if message.is_empty() {
+        return String::new();
+    }
+    let level = match message {
+        _ if message.starts_with("error") => "ERROR",
+        _ if message.starts_with("warning") => "WARN",
+        _ => "INFO",
+    };
+    let time = SystemClock.now();
+    let line = json!({ "timestamp": time, "level": level, "target": "retrue::cli", "message": message });
+    format!("{line}\n")
 }
 
 /// The columns of a terminal; without one, or where it does not say, a fixed number.
@@ -157,7 +181,11 @@ impl Console {
     /// Writes to standard error what must be read: errors and questions.
     pub fn tell(&self, text: &str) {
         let text = with_options(text, &self.chosen);
-        let shown = if self.settings.colour_err { text } else { plain(&text) };
+        let shown = match self.settings {
+            Settings { log_json: true, .. } => logged(&text),
+            Settings { colour_err: true, .. } => text,
+            _ => plain(&text),
+        };
         if let Some(memory) = &self.memory {
             return memory.lock().unwrap_or_else(PoisonError::into_inner).1.push_str(&shown);
         }

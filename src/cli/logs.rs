@@ -19,6 +19,6 @@ pub(crate) fn start(verbose: u8, format: Option<LogFormat>, settings: Settings) 
     // A second start in one process (tests) keeps the first.
     let _ = match format.unwrap_or(LogFormat::Text) {
         LogFormat::Text => lines.with_ansi(settings.colour_err).try_init(),
-        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
 }

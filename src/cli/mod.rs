@@ -10,6 +10,7 @@ mod converge;
 pub mod exit;
 mod json;
 mod logs;
+mod observing;
 mod progress;
 mod question;
 pub mod render;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 pub use command::command;
 
-use self::command::Verb;
+use self::command::{LogFormat, Verb};
 use self::console::{Console, Settings};
 use self::exit::{Ending, Exit, Failure};
 use self::session::Session;
@@ -60,10 +61,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
-    let console = Console::new(Settings::detect(common.json, common.quiet, common.verbose, common.no_color));
+    let mut settings = Settings::detect(common.json, common.quiet, common.verbose, common.no_color);
+    settings.log_json = common.log_format == Some(LogFormat::Json);
+    settings.bars &= !settings.log_json;
+    let console = Console::new(settings);
     let console = console.choosing(render::text::visible(&common.chosen()));
     logs::start(common.verbose, common.log_format, console.settings());
     let session = Session::new(common, console);
+    observing::start(&session, &verb);
     let ending = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(THREAD_STACK)
@@ -90,6 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             failure.exit
         }
     };
+    observing::finish(&session, exit);
     match session.console.trouble() {
         Some(error) => {
             let lost = Diagnostic::error(codes::OUTPUT_LOST, format!("standard output could not be written: {error}"));

@@ -54,6 +54,8 @@ pub struct Settings {
     pub store_path: Option<PathBuf>,
     /// What is done about failures of calls, and how much is asked for at once, as far as it is written for all.
     pub resilience: resilience::Settings,
+    /// The file that metrics are written to after each run, for node-exporter. Relative to the stack.
+    pub metrics_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             keep: Duration::from_secs(30 * 24 * 60 * 60),
             store_path: None,
             resilience: Default::default(),
+            metrics_file: None,
         }
     }
 }

@@ -1,14 +1,20 @@
-//! What happens in runs, as lines of the log. Words of errors come without secrets already.
+//! What happens in runs, as lines of the log and for whoever counts it. Words of errors come without secrets already.
 
+use std::time::Duration;
+
+use tracing::field::display;
 use tracing::{debug, info};
 
 use crate::engine::{RunEvent, RunEventKind, StepRef};
+use crate::saga::StepFailure;
+use crate::telemetry::{self, StepEnd, StepFacts, Telemetry};
 
 /// A line about a step: `$level!` with what names the step, and further fields.
 macro_rules! step {
     ($run:expr, $step:expr, [$($field:tt)*], $words:literal) => {{
         let StepRef { address, action, step, attempt, idempotency_key } = $step;
-        info!(run_id = %$run, %address, %action, %step, %attempt, %idempotency_key, $($field)* $words)
+        let idempotency_key = Some(display(idempotency_key)).filter(|_| !idempotency_key.is_empty());
+        info!(run_id = %$run, %address, %action, %step, attempt, idempotency_key, $($field)* $words)
     }};
 }
 
@@ -80,6 +86,62 @@ impl RunEvent {
             ),
         }
     }
+
+    /// Tells it to whoever counts.
+    pub fn count(&self) {
+        let Some(telemetry) = telemetry::get() else { return };
+        let run = self.run.as_str();
+        match &self.kind {
+            RunEventKind::RunStarted { kind, .. } => telemetry.run_began(run, kind.word()),
+            RunEventKind::StepStarted(step) => named(run, step, false, |step| telemetry.step_began(step)),
+            RunEventKind::UndoStarted(step) => named(run, step, true, |step| telemetry.step_began(step)),
+            RunEventKind::StepRetrying { step, error, after } => {
+                let category = error.category.to_string();
+                named(run, step, false, |step| telemetry.step_event(step, "retry", Some(&category), *after));
+            }
+            RunEventKind::StepHeld { step, after, .. } => {
+                named(run, step, false, |step| telemetry.step_event(step, "held", None, *after));
+            }
+            RunEventKind::StepFinished { step, duration, outcome, .. } => {
+                ends(telemetry, run, step, outcome, None, Some(*duration));
+            }
+            RunEventKind::StepFailed { step, duration, outcome, error } => {
+                ends(telemetry, run, step, outcome, Some(error), Some(*duration));
+            }
+            RunEventKind::StepInDoubt { step, duration, error } => {
+                ends(telemetry, run, step, "unknown", Some(error), Some(*duration));
+            }
+            RunEventKind::StepResolved { outcome, .. } => telemetry.doubt_settled(outcome),
+            RunEventKind::UndoFinished { step, duration, .. } => {
+                ends(telemetry, run, step, "undone", None, Some(*duration));
+            }
+            RunEventKind::UndoStuck { step, error } => ends(telemetry, run, step, "stuck", Some(error), None),
+            RunEventKind::RunFinished { state, counts } => telemetry.run_ended(run, state.word(), counts.skipped),
+            RunEventKind::StepSkipped { .. }
+            | RunEventKind::Verified { .. }
+            | RunEventKind::Drift { .. }
+            | RunEventKind::Notice(_) => {}
+        }
+    }
+}
+
+fn named(run: &str, step: &StepRef, undo: bool, tell: impl FnOnce(&StepFacts<'_>)) {
+    let StepRef { address, action, step, attempt, idempotency_key } = step;
+    let address = address.to_string();
+    tell(&StepFacts { run, step, address: &address, action, undo, attempt: *attempt, idempotency_key });
+}
+
+fn ends(
+    telemetry: &Telemetry,
+    run: &str,
+    step: &StepRef,
+    outcome: &'static str,
+    error: Option<&StepFailure>,
+    took: Option<Duration>,
+) {
+    let category = error.map(|error| error.category.to_string());
+    let end = StepEnd { outcome, category: category.as_deref(), took };
+    named(run, step, matches!(outcome, "undone" | "stuck"), |step| telemetry.step_ended(step, &end));
 }
 
 fn milliseconds(duration: std::time::Duration) -> u64 {

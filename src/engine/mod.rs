@@ -39,7 +39,8 @@ pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
 pub use session::{Applied, Kept, Session, find_run};
 pub use workspace::{
-    DEFAULT_ENVIRONMENT, Workspace, checked_workspace, install, load, schemas, store_directory, validate, workspace,
+    DEFAULT_ENVIRONMENT, METRICS_FILE, Workspace, checked_workspace, install, load, metrics_file, schemas,
+    store_directory, validate, workspace,
 };
 
 /// Closes whatever is ephemeral and still open, however a command ended.

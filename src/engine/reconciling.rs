@@ -47,7 +47,17 @@ pub async fn reconcile(
     let basis = Basis { only: Some(&recorded), ..basis };
     let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
     planned.providers.close().await;
-    Ok((Report::new(&planned.plan, planned.in_true), planned))
+    let report = Report::new(&planned.plan, planned.in_true);
+    if let Some(telemetry) = crate::telemetry::get() {
+        telemetry.drift(&[
+            ("in_true", report.in_true),
+            ("drifted", report.count(DriftStatus::Drifted)),
+            ("changed_outside", report.count(DriftStatus::ChangedOutside)),
+            ("missing", report.count(DriftStatus::Missing)),
+            ("unreadable", report.count(DriftStatus::Unreadable)),
+        ]);
+    }
+    Ok((report, planned))
 }
 
 impl Session {

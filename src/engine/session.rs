@@ -19,7 +19,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
 use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, recent_runs, until_cancelled};
-use crate::engine::workspace::{Workspace, holder, key_source, store_directory, store_failure};
+use crate::engine::workspace::{Workspace, describe_unread, holder, key_source, store_directory, store_failure};
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Options, PlanOptions};
 use crate::plan::file::rest_ephemeral;
 use crate::plan::{Asked, InDoubt, Plan, PlanKind, Step};
@@ -59,6 +59,9 @@ pub struct Applied {
 impl Session {
     /// Takes the lock and opens the store, making it where there is none.
     pub async fn open(options: &Options, what: &str, stack: Option<&Stack>) -> Result<Session, Failure> {
+        if stack.is_none() {
+            describe_unread(options);
+        }
         let directory = store_directory(options, stack)?;
         let key = key_source(options)?;
         let mut opening = store::Options::new(key, what, jiff::Timestamp::now());

@@ -17,6 +17,7 @@ use crate::span::Span;
 use crate::store::{Holder, KeySource, StoreError};
 use crate::survey::calls::within;
 use crate::survey::told;
+use crate::telemetry;
 
 /// The environment that is meant where none is chosen.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
@@ -34,8 +35,33 @@ pub struct Workspace {
 /// Loads the stack of a directory.
 pub fn load(options: &Options) -> Result<Stack, Failure> {
     check_environment(options)?;
-    config::load(&options.directory).map_err(|failed| Failure::many(failed.diagnostics, failed.sources))
+    let stack = config::load(&options.directory).map_err(|failed| Failure::many(failed.diagnostics, failed.sources))?;
+    describe(options, &stack);
+    Ok(stack)
 }
+
+/// Says whose numbers are counted from now on, and where they go.
+fn describe(options: &Options, stack: &Stack) {
+    let file = stack.settings.metrics_file.as_ref().map(|path| stack.directory.join(path));
+    telemetry::describe(&stack.name, &options.environment, file);
+}
+
+/// The same of a stack that cannot be read, for what needs only its record. It is called as its directory is.
+pub(super) fn describe_unread(options: &Options) {
+    let root = options.root();
+    let name = root.file_name().unwrap_or_default().to_string_lossy();
+    telemetry::describe(&name, &options.environment, None);
+}
+
+/// Where the numbers of a stack go, and whether whoever started the process said so: the variable, or the stack.
+pub fn metrics_file(options: &Options, stack: &Stack) -> Option<PathBuf> {
+    let said = options.process_environment.get(OsStr::new(METRICS_FILE)).filter(|path| !path.is_empty());
+    let written = stack.settings.metrics_file.as_ref();
+    said.map(PathBuf::from).or_else(|| written.map(|path| stack.directory.join(path)))
+}
+
+/// The variable that says where the numbers of runs go.
+pub const METRICS_FILE: &str = "RETRUE_METRICS_FILE";
 
 /// Loads the stack and gives its variables their values. Where something is wrong, all that can be known
 /// without the world is reported with it: a person wants all mistakes at once.
@@ -52,7 +78,10 @@ pub async fn checked_workspace(options: &Options) -> Result<Workspace, Failure> 
 async fn checked(options: &Options) -> Result<Stack, Failure> {
     check_environment(options)?;
     let failed = match config::load(&options.directory) {
-        Ok(stack) => return Ok(stack),
+        Ok(stack) => {
+            describe(options, &stack);
+            return Ok(stack);
+        }
         Err(failed) => failed,
     };
     let found = match &failed.stack {

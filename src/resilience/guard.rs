@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use globset::GlobMatcher;
@@ -17,6 +18,7 @@ use super::breaker::{Answer, Breaker, Standing};
 use super::budget::Purse;
 use super::limit::{Concurrency, Pace, Slot};
 use super::policy::{BreakerRules, Budget, Limits, Policy, pattern};
+use crate::telemetry::{self, BreakerState, Queued, Telemetry};
 
 /// What is shared by all provider instances of a run.
 #[derive(Debug)]
@@ -86,6 +88,16 @@ pub enum Kind {
     Read,
     /// It changes something.
     Write,
+}
+
+impl Kind {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Read => "read",
+            Kind::Write => "write",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -209,10 +221,14 @@ impl Guard {
         mut tell: impl FnMut(&Held),
     ) -> Result<(), Held> {
         let mut told = false;
+        let mut queued = None;
         let stop = locked(&self.run.stop).clone();
         loop {
             let changed = self.changed.notified();
-            let Some(held) = self.held(type_name, kinds) else { return Ok(()) };
+            let Some(held) = self.held(type_name, kinds) else {
+                drop(queued);
+                return Ok(());
+            };
             let now = Instant::now();
             let ends = *patience.ends.get_or_insert_with(|| now.checked_add(self.policy.breaker.hold).unwrap_or(now));
             let stopped = cancellation.is_cancelled() || stop.is_cancelled();
@@ -222,6 +238,7 @@ impl Guard {
             if !told {
                 tell(&held);
                 told = true;
+                queued = self.queued("breakers");
             }
             tokio::select! {
                 () = changed => {}
@@ -245,6 +262,19 @@ impl Guard {
             if wait {
                 self.admit((type_name, &[kind]), patience, cancellation, |_| {}).await?;
             }
+            let slots = self.turn(type_name).await;
+            // It may have waited for its turn: what it heard before may be old.
+            match self.ask(&service) {
+                Ok(tries) => return Ok(Entered { guard: self, service, slots, tries, told: false }),
+                Err(held) if !wait => return Err(held),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits until the limits let one more call through.
+    async fn turn(&self, type_name: &str) -> Vec<Slot> {
+        let mut turn = std::pin::pin!(async {
             let mut slots = Vec::new();
             let lanes = self.types.iter().filter(|(pattern, _)| pattern.is_match(type_name)).map(|(_, lane)| lane);
             for lane in lanes.chain([&self.all]) {
@@ -253,13 +283,23 @@ impl Guard {
                     pace.enter().await;
                 }
             }
-            // It may have waited for its turn: what it heard before may be old.
-            match self.ask(&service) {
-                Ok(tries) => return Ok(Entered { guard: self, service, slots, tries, told: false }),
-                Err(held) if !wait => return Err(held),
-                Err(_) => {}
+            slots
+        });
+        if telemetry::get().is_none() {
+            return turn.await;
+        }
+        // Only what has to wait stands in a queue.
+        match futures::poll!(turn.as_mut()) {
+            Poll::Ready(slots) => slots,
+            Poll::Pending => {
+                let _queued = self.queued("limits");
+                turn.await
             }
         }
+    }
+
+    fn queued(&self, queue: &'static str) -> Option<Queued> {
+        Some(telemetry::get()?.queued(&self.name, queue))
     }
 
     fn ask(&self, service: &(String, Kind)) -> Result<(bool, bool), Held> {
@@ -288,6 +328,9 @@ impl Guard {
         }
         own.spend();
         all.spend();
+        if let Some(telemetry) = telemetry::get() {
+            telemetry.retried(&self.name, &failed.category.to_string());
+        }
         Some(wait)
     }
 
@@ -330,10 +373,18 @@ impl Entered<'_> {
             let before = breakers.parent.standing();
             breakers.parent.ended(worked, self.tries.1, now);
             let mut closed = before != Standing::Closed && breakers.parent.standing() == Standing::Closed;
+            let telemetry = telemetry::get();
+            if let Some(telemetry) = telemetry {
+                tell(telemetry, &guard.name, None, (before, breakers.parent.standing()));
+            }
             if let Some(breaker) = breakers.services.get_mut(&self.service) {
                 let before = breaker.standing();
                 breaker.ended(worked, self.tries.0, now);
                 closed |= before != Standing::Closed && breaker.standing() == Standing::Closed;
+                if let Some(telemetry) = telemetry {
+                    let (service, kind) = &self.service;
+                    tell(telemetry, &guard.name, Some((service, kind.word())), (before, breaker.standing()));
+                }
             }
             closed
         };
@@ -343,6 +394,21 @@ impl Entered<'_> {
         }
         guard.changed.notify_waiters();
     }
+}
+
+/// Tells whoever counts how a breaker stood, and stands.
+fn tell(
+    telemetry: &Telemetry,
+    provider: &str,
+    service: Option<(&str, &'static str)>,
+    (before, now): (Standing, Standing),
+) {
+    let state = match now {
+        Standing::Closed => BreakerState::Closed,
+        Standing::HalfOpen => BreakerState::HalfOpen,
+        Standing::Open => BreakerState::Open,
+    };
+    telemetry.breaker(provider, service, state, before != now && now == Standing::Open);
 }
 
 impl Drop for Entered<'_> {

@@ -125,6 +125,7 @@ fn context(run: &str) -> Context {
         cancellation: CancellationToken::new(),
         blobs: Arc::new(Nothing),
         children: Arc::new(Nothing),
+        trace_parent: None,
     }
 }
 

@@ -49,6 +49,7 @@ impl Calls {
             cancellation: self.cancellation.clone(),
             blobs: Arc::clone(&self.blobs),
             children: Arc::clone(&self.children),
+            trace_parent: None,
         }
     }
 }

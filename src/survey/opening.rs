@@ -31,6 +31,7 @@ use crate::survey::scope::{BlockScope, Known};
 type Started = (Arc<dyn Provider>, Arc<ProviderSchema>);
 
 pub(super) async fn open(
+    instance: &str,
     name: &str,
     origin: Option<&ProviderOrigin>,
     directory: &FilePath,
@@ -38,7 +39,7 @@ pub(super) async fn open(
     span: Option<Span>,
 ) -> Result<Started, Diagnostic> {
     let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
-    let provider = Traced::wrap(name, provider);
+    let provider = Traced::wrap(instance, provider);
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
     let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
     Ok((provider, schema))
@@ -94,7 +95,7 @@ async fn open_one(
         None => None,
     };
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
-    let opened = open(&type_name, origin.as_ref(), &stack.directory, environment, span).await;
+    let opened = open(name, &type_name, origin.as_ref(), &stack.directory, environment, span).await;
     let (provider, schema) = opened.map_err(|problem| match declared {
         true => vec![problem],
         false => vec![problem.hint(format!(

@@ -172,7 +172,7 @@ impl Providers {
         if self.get(&name).is_some() {
             return Ok(());
         }
-        let opened = open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let opened = open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
         let problem = refused(&name, "its configuration is not known yet", None);
         let types_only = self.guarded(&name, opened, instance);
         self.insert_unready(name, types_only, problem);
@@ -242,7 +242,7 @@ impl Providers {
             return Ok(());
         }
         let (provider, schema) =
-            open(&instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+            open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
         let (config, _) = instance.config.value.clone().unmark_deep();
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         within(OPENING_WITHIN, "configure", provider.configure(request))

@@ -1,6 +1,7 @@
 //! What the layers cost that stand between us and a provider: `cargo bench --bench layers`.
 //!
-//! A provider that answers at once is read as it is, and behind its guard, with and without limits.
+//! A provider that answers at once is read as it is, and behind its guard, with and without limits. Nobody listens: what
+//! tells of calls is there, and tells nobody.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
-use retrue::resilience::{Guard, Layered, Limits, Policy, Rate, Resilience};
+use retrue::resilience::{Guard, Layered, Limits, Policy, Rate, Resilience, Traced};
 use retrue_provider_api::testing;
 use retrue_provider_api::{
     Capability, Change, ConfigureRequest, Context, FindRequest, Found, Observed, Outcome, PlanRequest, PlanResponse,
@@ -69,7 +70,7 @@ fn layers(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let guarded = |policy| {
         let guard = Guard::new("acme".into(), "acme", policy, Arc::new(Resilience::new(Some(1))));
-        Layered::wrap(Arc::new(guard), Arc::new(Instantly))
+        Layered::wrap(Arc::new(guard), Traced::wrap("acme", Arc::new(Instantly)))
     };
     let limits = Limits { concurrency: NonZeroU32::new(8), rate: Rate::parse("100000000/s") };
     let types = [("acme_*".to_owned(), limits.clone())].into();

@@ -3,6 +3,8 @@
 
 pub(crate) mod peers;
 pub(crate) mod proxy;
+#[cfg(feature = "otlp")]
+pub(crate) mod receiver;
 pub(crate) mod tally;
 pub(crate) mod terraform;
 pub(crate) mod tree;

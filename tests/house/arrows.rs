@@ -24,11 +24,24 @@ const ARROWS: &[(&str, &[&str])] = &[
             "resilience",
             "saga",
             "store",
+            "telemetry",
         ],
     ),
     (
         "engine",
-        &["apply", "config", "expression", "migrate", "plan", "reconcile", "registry", "saga", "store", "survey"],
+        &[
+            "apply",
+            "config",
+            "expression",
+            "migrate",
+            "plan",
+            "reconcile",
+            "registry",
+            "saga",
+            "store",
+            "survey",
+            "telemetry",
+        ],
     ),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
     ("apply", &["engine", "expression", "plan", "resilience", "saga", "store", "survey"]),
@@ -44,10 +57,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graph", &["config", "expression"]),
     ("expression", &[]),
     // Wraps any provider, whoever calls it.
-    ("resilience", &[]),
+    ("resilience", &["telemetry"]),
     ("store", &[]),
     // Plans and journals say which program a provider is.
-    ("registry", &["config", "plan"]),
+    ("registry", &["config", "plan", "telemetry"]),
+    // Is told by everybody, and knows nobody.
+    ("telemetry", &[]),
     ("codes", &[]),
     ("main", &[]),
 ];

@@ -16,7 +16,9 @@ const MANY_LINES: usize = 600;
 /// library for it is under the LGPL, and rests on a C library or on ciphers that it calls experimental.
 ///
 /// Benchmarks are measured by criterion, which brings fourteen and is in no program.
-const MOST_CRATES: usize = 555;
+///
+/// Telemetry is OpenTelemetry's own library, over the HTTP client that is there, and that of Prometheus: eleven.
+const MOST_CRATES: usize = 565;
 
 #[test]
 fn files_are_short_enough_to_read() {

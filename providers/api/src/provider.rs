@@ -201,6 +201,8 @@ pub struct Context {
     pub blobs: Arc<dyn Blobs>,
     /// Who must know of processes that are started.
     pub children: Arc<dyn Children>,
+    /// Where the trace is, for what the call starts or asks: `traceparent` of W3C's Trace Context.
+    pub trace_parent: Option<String>,
 }
 
 impl Context {

@@ -81,5 +81,6 @@ pub fn context_with(blobs: Arc<dyn Blobs>, children: Arc<dyn Children>) -> Conte
         cancellation: CancellationToken::new(),
         blobs,
         children,
+        trace_parent: None,
     }
 }

@@ -118,6 +118,9 @@ impl Runner<'_> {
             ("RETRUE_ID", self.id.to_owned()),
             ("RETRUE_INPUTS", as_variable(action, "inputs", &self.spec.inputs)?),
         ];
+        if let Some(trace) = &context.trace_parent {
+            variables.push(("TRACEPARENT", trace.clone()));
+        }
         if let Some(old) = self.old_inputs {
             variables.push(("RETRUE_OLD_INPUTS", as_variable(action, "inputs", old)?));
         }

@@ -153,17 +153,20 @@ pub(crate) fn statistics(present: &Statistics, before: &Statistics, detail: Deta
         let seconds = |duration: Option<std::time::Duration>| {
             duration.map_or_else(|| "-".to_owned(), |duration| format!("{:.2} s", duration.as_secs_f64()))
         };
-        let rows = present.durations.iter().map(|((provider, action), durations)| {
+        let rows = present.durations.iter().map(|(key, durations)| {
+            let (provider, action) = key;
+            let then = before.durations.get(key).and_then(|durations| percentile(durations, 95));
             vec![
                 visible(provider),
                 (*action).to_owned(),
                 durations.len().to_string(),
                 seconds(percentile(durations, 50)),
                 seconds(percentile(durations, 95)),
+                seconds(then),
             ]
         });
         let rows: Vec<Vec<String>> = rows.collect();
-        for line in table(&["PROVIDER", "ACTION", "STEPS", "P50", "P95"], &rows, screen.width()).lines() {
+        for line in table(&["PROVIDER", "ACTION", "STEPS", "P50", "P95", "P95 BEFORE"], &rows, screen.width()).lines() {
             screen.line(line);
         }
     }

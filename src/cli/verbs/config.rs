@@ -32,6 +32,7 @@ struct Document {
     parallelism: usize,
     deletes: &'static str,
     keep: String,
+    metrics: Option<String>,
     variables: BTreeMap<String, WireVariable>,
     providers: BTreeMap<String, WireProvider>,
 }
@@ -125,6 +126,7 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
         ("parallelism", &parallelism),
         ("deletes", document.deletes),
         ("keep", &document.keep),
+        ("metrics", document.metrics.as_deref().unwrap_or("not written")),
     ];
     for (name, value) in facts {
         screen.words(&dim(&format!("{name:<12} ")), &visible(value));
@@ -214,6 +216,7 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
             DeleteOrder::Graph => "graph",
         },
         keep: people(stack.settings.keep),
+        metrics: engine::metrics_file(&options, stack).map(|path| path.display().to_string()),
         variables: variables.collect(),
         providers: stack
             .providers

@@ -64,6 +64,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         if let Err(failure) = once(session, &arguments).await {
             super::super::report(&session.console, &failure);
         }
+        crate::cli::observing::round(session);
         tokio::select! {
             () = session.cancellation.soft.cancelled() => return Ok(Exit::Cancelled),
             () = tokio::time::sleep(pause) => {}

@@ -241,7 +241,7 @@ async fn pruned(session: &Session, prune: &Prune) -> Ending {
 }
 
 /// The runs whose journals are there, newest first.
-fn histories(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
+pub(crate) fn histories(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
     let mut found = Vec::new();
     for record in look.state.runs.values().rev() {
         if let Some(history) = look.journal(&record.run)? {

@@ -28,6 +28,8 @@ pub(super) struct Stack {
     store: Option<Store>,
     /// What is done about failures of calls to all providers, and how much is asked for at once.
     resilience: Option<Resilience>,
+    /// Where numbers about runs go.
+    metrics: Option<Metrics>,
 }
 
 #[derive(JsonSchema)]
@@ -42,6 +44,15 @@ enum Deletes {
 struct Store {
     /// A directory, relative to the stack, in place of `.retrue`.
     path: Option<String>,
+}
+
+/// Where numbers about runs go.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Metrics {
+    /// A file for node-exporter's textfile collector, relative to the stack; its name ends in `.prom`. The variable
+    /// `RETRUE_METRICS_FILE` wins over it.
+    textfile: Option<String>,
 }
 
 /// An input of the stack.

@@ -7,8 +7,9 @@ use crate::config::stack::DeleteOrder;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
-const KEYS: &[&str] = &["schema", "name", "deletes", "keep", "store", "resilience"];
+const KEYS: &[&str] = &["schema", "name", "deletes", "keep", "store", "resilience", "metrics"];
 const STORE_KEYS: &[&str] = &["path"];
+const METRICS_KEYS: &[&str] = &["textfile"];
 
 /// The version of the format that this program reads.
 const SCHEMA: &str = "1";
@@ -52,6 +53,7 @@ impl Loader {
                 }
                 "store" => self.store(reader, key, item),
                 "resilience" => self.stack.settings.resilience = reader.resilience(key, item),
+                "metrics" => self.metrics(reader, key, item),
                 _ => reader.unknown_key(key, "in `[stack]`", KEYS, &[]),
             }
         }
@@ -66,6 +68,19 @@ impl Loader {
             match key.get_ref().as_ref() {
                 "path" => self.stack.settings.store_path = reader.constant(key, item).map(Into::into),
                 _ => reader.unknown_key(key, "in `[stack.store]`", STORE_KEYS, &[]),
+            }
+        }
+    }
+
+    fn metrics(&mut self, reader: &mut Reader<'_>, key: &Key<'_>, item: &Item<'_>) {
+        let Some(table) = reader.table(key, item) else { return };
+        for (key, item) in table {
+            match key.get_ref().as_ref() {
+                "textfile" => match reader.constant(key, item) {
+                    Some("") => reader.wrong_kind(key, item, "the path of a file"),
+                    path => self.stack.settings.metrics_file = path.map(Into::into),
+                },
+                _ => reader.unknown_key(key, "in `[stack.metrics]`", METRICS_KEYS, &[]),
             }
         }
     }

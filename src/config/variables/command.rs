@@ -63,6 +63,7 @@ fn context() -> Context {
         cancellation: CancellationToken::new(),
         blobs: Arc::new(Nothing),
         children: Arc::new(Nothing),
+        trace_parent: None,
     }
 }
 

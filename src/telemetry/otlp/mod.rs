@@ -1,0 +1,198 @@
+//! Spans and numbers by OpenTelemetry's protocol, as its variables say. Nothing is sent unless an endpoint is named.
+
+mod delivery;
+mod instruments;
+mod settings;
+mod tree;
+
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+
+use super::export::{Export, OpenCall, Setting};
+use super::facts::{CallFacts, StepEnd, StepFacts};
+use super::metric::Metric;
+
+use self::delivery::{Delivery, Watched};
+use self::instruments::Instruments;
+use self::settings::{Wanted, wanted};
+use self::tree::Tree;
+
+/// How long the end of a process may wait for what is still to be sent.
+const AT_THE_END: Duration = Duration::from_secs(5);
+const SERVICE: &str = "service.name";
+
+/// Begins to collect what the variables ask for. Also returns what of it cannot be done.
+pub(super) fn start(verb: &str, variable: Setting<'_>) -> (Option<Box<dyn Export>>, Vec<String>) {
+    let Wanted { traces, metrics, mut trouble } = wanted(variable);
+    if !traces && !metrics {
+        return (None, trouble);
+    }
+    let resource = resource();
+    let delivery = Delivery::default();
+    let mut otlp = Otlp { delivery: delivery.clone(), traces: None, metrics: None };
+    if traces {
+        match SpanExporter::builder().with_http().build() {
+            Ok(exporter) => {
+                let processor = BatchSpanProcessor::builder(Watched::new(exporter, delivery.clone())).build();
+                let provider =
+                    SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource.clone()).build();
+                let tree = Tree::new(provider.tracer("retrue"), verb, variable, delivery.clone());
+                otlp.traces = Some((provider, tree));
+            }
+            Err(error) => trouble.push(format!("no traces: {error}")),
+        }
+    }
+    if metrics {
+        match MetricExporter::builder().with_http().build() {
+            Ok(exporter) => {
+                let reader = PeriodicReader::builder(Watched::new(exporter, delivery)).build();
+                let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
+                let instruments = Instruments::new(&provider);
+                otlp.metrics = Some((provider, instruments));
+            }
+            Err(error) => trouble.push(format!("no metrics: {error}")),
+        }
+    }
+    let on = otlp.traces.is_some() || otlp.metrics.is_some();
+    (on.then(|| Box::new(otlp) as Box<dyn Export>), trouble)
+}
+
+/// Who sends, as the variables say, or by our own name.
+fn resource() -> Resource {
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let builder = || Resource::builder().with_attribute(version.clone());
+    let resource = builder().build();
+    let named = resource.get(&SERVICE.into()).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    if named { resource } else { builder().with_service_name("retrue").build() }
+}
+
+struct Otlp {
+    delivery: Delivery,
+    traces: Option<(SdkTracerProvider, Tree)>,
+    metrics: Option<(SdkMeterProvider, Instruments)>,
+}
+
+impl Otlp {
+    fn tree(&self) -> Option<&Tree> {
+        self.traces.as_ref().map(|(_, tree)| tree)
+    }
+
+    fn instruments(&self) -> Option<&Instruments> {
+        self.metrics.as_ref().map(|(_, instruments)| instruments)
+    }
+}
+
+impl Export for Otlp {
+    fn describe(&self, stack: &str, environment: &str) {
+        if let Some(tree) = self.tree() {
+            tree.describe(stack, environment);
+        }
+        if let Some(instruments) = self.instruments() {
+            instruments.describe(stack, environment);
+        }
+    }
+
+    fn trace_parent(&self) -> Option<String> {
+        Some(self.tree()?.trace_parent())
+    }
+
+    fn run_began(&self, run: &str, kind: &'static str) {
+        if let Some(tree) = self.tree() {
+            tree.run_began(run, kind);
+        }
+    }
+
+    fn run_ended(&self, run: &str, state: &'static str) {
+        if let Some(tree) = self.tree() {
+            tree.run_ended(run, state);
+        }
+    }
+
+    fn step_began(&self, step: &StepFacts<'_>) {
+        if let Some(tree) = self.tree() {
+            tree.step_began(step);
+        }
+    }
+
+    fn step_event(&self, step: &StepFacts<'_>, what: &'static str, category: Option<&str>, wait: Duration) {
+        if let Some(tree) = self.tree() {
+            tree.step_event(step, what, category, wait);
+        }
+    }
+
+    fn step_ended(&self, step: &StepFacts<'_>, end: &StepEnd<'_>) {
+        if let Some(tree) = self.tree() {
+            tree.step_ended(step, end);
+        }
+    }
+
+    fn call_began(&self, call: &CallFacts<'_>) -> Option<Box<dyn OpenCall>> {
+        Some(self.tree()?.call_began(call))
+    }
+
+    fn add(&self, metric: &'static Metric, labels: &[(&'static str, &str)], number: u64) {
+        if let Some(instruments) = self.instruments() {
+            instruments.add(metric, labels, number);
+        }
+    }
+
+    fn observe(&self, metric: &'static Metric, labels: &[(&'static str, &str)], seconds: f64) {
+        if let Some(instruments) = self.instruments() {
+            instruments.observe(metric, labels, seconds);
+        }
+    }
+
+    fn set(&self, metric: &'static Metric, labels: &[(&'static str, &str)], value: f64) {
+        if let Some(instruments) = self.instruments() {
+            instruments.set(metric, labels, value);
+        }
+    }
+
+    fn round(&self) {
+        if let Some(tree) = self.tree() {
+            tree.round();
+        }
+    }
+
+    /// Both at once, each on a thread that nobody waits for longer: what hangs there ends with the process.
+    fn finish(&self, failed: bool) -> Vec<String> {
+        if let Some(tree) = self.tree() {
+            tree.finish(failed);
+        }
+        let (done, finished) = std::sync::mpsc::channel();
+        let mut waiting = 0;
+        if let Some((provider, _)) = &self.traces {
+            let (provider, done) = (provider.clone(), done.clone());
+            // Where nobody waits any more there is nobody to tell.
+            let ends = move || {
+                let _ = provider.shutdown_with_timeout(AT_THE_END);
+                let _ = done.send(());
+            };
+            waiting += usize::from(std::thread::Builder::new().name("traces".into()).spawn(ends).is_ok());
+        }
+        if let Some((provider, _)) = &self.metrics {
+            let (provider, done) = (provider.clone(), done.clone());
+            // Where nobody waits any more there is nobody to tell.
+            let ends = move || {
+                let _ = provider.shutdown_with_timeout(AT_THE_END);
+                let _ = done.send(());
+            };
+            waiting += usize::from(std::thread::Builder::new().name("metrics".into()).spawn(ends).is_ok());
+        }
+        drop(done);
+        let began = Instant::now();
+        while waiting > 0 {
+            match finished.recv_timeout(AT_THE_END.saturating_sub(began.elapsed())) {
+                Ok(_) => waiting -= 1,
+                Err(_) => break,
+            }
+        }
+        self.delivery.lost(AT_THE_END)
+    }
+}
