@@ -120,6 +120,7 @@ table! {
     "RT0508" "the journal could not be written"
     "RT0509" "stopped by a person"
     "RT0510" "steps failed"
+    "RT0511" "a health check is unhealthy"
     "RT0601" "a sealed value of the record cannot be opened"
     "RT0602" "a record cannot be read"
     "RT0603" "a journal that cannot be"

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use retrue_provider_api::{Category, Value};
 
-use crate::address::Address;
+use crate::address::{Address, BlockAddress};
 use crate::apply::codes;
 use crate::apply::context::Caller;
 use crate::apply::execute::{Executor, StepResult};
+use crate::apply::health::{check_health, open_gates};
 use crate::apply::held::pivots;
 use crate::apply::late::Late;
 use crate::apply::schedule::{Ended, Schedule};
 use crate::apply::scope::Values;
 use crate::engine::{OnFailure, RunEventKind};
+use crate::health;
 use crate::plan::{ObjectKey, Plan, Step};
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::state::output_key;
@@ -58,6 +61,8 @@ pub struct RunReport {
     pub skipped: Vec<Address>,
     /// The first step that had an effect, cannot be undone in full, and has others resting on it.
     pub passed_pivot: Option<Address>,
+    /// What came of the health checks, in the order of names.
+    pub checks: Vec<health::Report>,
     /// The outputs as they are now; sensitive ones are marked.
     pub outputs: BTreeMap<String, Value>,
 }
@@ -67,6 +72,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     let ApplyRequest { caller, plan, providers, state, .. } = &request;
     let seal = caller.seal;
     providers.heed(&caller.cancellation.soft);
+    open_gates(&request);
     let recorded = recorded_values(state, seal);
     let functions = providers.functions();
     let functions = functions.expecting(plan.base.functions.clone(), caller.keyed_hash());
@@ -87,6 +93,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
         in_doubt: Vec::new(),
         skipped: Vec::new(),
         passed_pivot: None,
+        checks: Vec::new(),
         outputs: BTreeMap::new(),
     };
     let mut failures: BTreeMap<usize, StepFailure> = BTreeMap::new();
@@ -158,6 +165,9 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
         .collect();
     if failures.is_empty() && skipped.is_empty() {
         record_outputs(&request, &values, &mut report).await?;
+    }
+    if failures.is_empty() && skipped.is_empty() && report.failures.is_empty() {
+        check_health(&request, &values, &mut report).await?;
     }
     report.state = final_state(&report, caller.cancellation.soft.is_cancelled());
     let error = report.failures.first().map(|(address, failure)| format!("{address}: {}", failure.message));
@@ -264,11 +274,13 @@ async fn record_outputs(
                     let output = RecordedOutput::new(&value, output.provenance.clone(), seal);
                     writes.push(Write::Put { key: output_key(&name), value: serde_json::to_value(&output)? });
                 }
+                // Checks may look at it.
+                values.put(&BlockAddress::output(Arc::clone(&output.name)).instance(None), value.clone());
                 report.outputs.insert(name, value);
             }
             Err(errors) => {
                 let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                let address = Address { block: crate::address::BlockAddress::managed("output", name), key: None };
+                let address = BlockAddress::output(name).instance(None);
                 let failure = StepFailure {
                     code: codes::EVALUATION.into(),
                     category: Category::Validation,

@@ -278,6 +278,7 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
         }
         // A verb that shows drift shows it whole, with its values.
         RunEventKind::Drift { .. } | RunEventKind::Verified { .. } | RunEventKind::RunFinished { .. } => None,
+        RunEventKind::CheckFinished(report) => Some(super::render::checks::line(report)),
         RunEventKind::Notice(text) => Some(format!("{} {}", yellow("note:"), visible(text))),
         RunEventKind::StepStarted(_) | RunEventKind::UndoStarted(_) => None,
     }

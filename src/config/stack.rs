@@ -11,6 +11,7 @@ use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
+use crate::health::Definition;
 use crate::resilience;
 use crate::span::Span;
 
@@ -35,6 +36,8 @@ pub struct Stack {
     pub blocks: BTreeMap<BlockAddress, ResourceBlock>,
     /// Results by name.
     pub outputs: BTreeMap<Arc<str>, Output>,
+    /// Health checks by name.
+    pub checks: BTreeMap<Arc<str>, Check>,
     /// Renames, in the order in which they are written.
     pub moved: Vec<Moved>,
     /// Adoptions by id, in the order in which they are written.
@@ -351,6 +354,21 @@ pub struct Output {
     pub description: Option<Arc<str>>,
     /// Whether it is hidden.
     pub sensitive: bool,
+}
+
+/// A health check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// What it is.
+    pub definition: Definition,
+    /// The values that it is carried out with, by name.
+    pub values: Vec<(Arc<str>, Expression)>,
+    /// For people.
+    pub description: Option<Arc<str>>,
 }
 
 /// A rename: what was recorded under one address is meant by another.

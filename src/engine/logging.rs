@@ -65,6 +65,16 @@ impl RunEvent {
             RunEventKind::Drift { address, status, attributes } => {
                 debug!(run_id = %run, %address, status, attributes = attributes.join(", "), "drift");
             }
+            RunEventKind::CheckFinished(report) => info!(
+                run_id = %run,
+                check = %report.name,
+                severity = report.severity.word(),
+                duration_ms = milliseconds(report.finding.took),
+                tries = report.finding.tries,
+                outcome = if report.finding.is_healthy() { "healthy" } else { "unhealthy" },
+                problem = report.finding.problem.as_deref().unwrap_or_default(),
+                "check finished"
+            ),
             RunEventKind::Notice(text) => info!(run_id = %run, "{text}"),
             RunEventKind::RunFinished { state, counts } => info!(
                 run_id = %run,

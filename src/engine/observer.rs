@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::health;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// Is told what happens. Calls come from many tasks, in the order in which things happened.
@@ -152,6 +153,8 @@ pub enum RunEventKind {
         /// The attributes that differ.
         attributes: Vec<String>,
     },
+    /// A health check ended.
+    CheckFinished(health::Report),
     /// Something that a person should know.
     Notice(String),
     /// The run ended.

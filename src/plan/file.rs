@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::{Address, BlockAddress};
+use crate::health::Definition;
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Asked, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange,
-    Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin,
-    Step, StepId,
+    Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral, PlannedValue, ProviderInstance,
+    ProviderOrigin, Step, StepId,
 };
 use crate::resilience::Policy;
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
@@ -66,6 +67,8 @@ struct PlanV1 {
     steps: Vec<StepV1>,
     groups: Vec<Vec<usize>>,
     outputs: Vec<OutputV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<CheckV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     shared: BTreeMap<String, PendingV1>,
@@ -184,6 +187,14 @@ struct OutputV1 {
     reseal: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     provenance: BTreeMap<Path, (Address, Path)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckV1 {
+    check: Definition,
+    values: PlannedV1,
+    place: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -397,6 +408,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 provenance: output.provenance.clone(),
             })
             .collect(),
+        checks: plan.checks.iter().map(|check| rest_check(check, seal)).collect(),
         providers: plan
             .providers
             .iter()
@@ -434,6 +446,14 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
         pivot: plan.pivot.clone(),
         warnings: plan.warnings.clone(),
     }
+}
+
+fn rest_check(check: &PlannedCheck, seal: &dyn Seal) -> CheckV1 {
+    CheckV1 { check: check.definition.clone(), values: rest_planned(&check.values, seal), place: check.place.clone() }
+}
+
+fn wake_check(check: CheckV1, seal: &dyn Seal) -> Result<PlannedCheck, UnsealError> {
+    Ok(PlannedCheck { definition: check.check, values: wake_planned(check.values, seal)?, place: check.place })
 }
 
 fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
@@ -520,6 +540,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                 })
             })
             .collect::<Result<_, UnsealError>>()?,
+        checks: plan.checks.into_iter().map(|check| wake_check(check, seal)).collect::<Result<_, UnsealError>>()?,
         providers: plan
             .providers
             .into_iter()

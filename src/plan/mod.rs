@@ -16,8 +16,8 @@ mod steps;
 
 pub use model::{
     Action, Asked, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt,
-    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral,
-    PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
+    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
+    PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
 };
 
 #[cfg(test)]

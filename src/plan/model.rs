@@ -9,6 +9,7 @@ use retrue_provider_api::{Path, Private, Reversibility, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
+use crate::health::Definition;
 use crate::resilience::Policy;
 use crate::rest::RestingValue;
 
@@ -32,6 +33,8 @@ pub struct Plan {
     pub groups: Vec<Vec<usize>>,
     /// What will be recorded as outputs.
     pub outputs: Vec<OutputChange>,
+    /// What is looked at once all steps are done, in the order of names.
+    pub checks: Vec<PlannedCheck>,
     /// What the configured provider instances are.
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
     /// What several pending expressions refer to and is not known yet, each once: locals by their names
@@ -494,6 +497,17 @@ pub struct OutputChange {
     pub reseal: bool,
     /// Where its parts come from, where they are plain references.
     pub provenance: Provenance,
+}
+
+/// A health check.
+#[derive(Clone, Debug)]
+pub struct PlannedCheck {
+    /// What it is.
+    pub definition: Definition,
+    /// The values that it is carried out with, an object.
+    pub values: PlannedValue,
+    /// Where it stands: `retrue.toml:12:5`.
+    pub place: String,
 }
 
 /// The program of a provider that is not built in.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use globset::GlobMatcher;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,6 +26,18 @@ pub struct Resilience {
     chance: Mutex<fastrand::Rng>,
     /// Ends whatever waits for the other side to work again.
     stop: Mutex<CancellationToken>,
+    /// The checks that a recovery waits for, by name.
+    gates: Mutex<BTreeMap<Arc<str>, Arc<dyn Gate>>>,
+}
+
+/// What must be well before more is sent at once, after a breaker has closed.
+#[async_trait]
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Whether it is; without an end where `stop` is cancelled.
+    async fn is_healthy(&self, stop: &CancellationToken) -> bool;
+
+    /// The time between two looks.
+    fn interval(&self) -> Duration;
 }
 
 impl Default for Resilience {
@@ -39,7 +52,17 @@ impl Resilience {
         let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         // It is as wide as the instances make it.
         let nothing = Budget { retries: 0, most: 0, per_success: 0.0 };
-        Resilience { budget: Mutex::new(Purse::new(&nothing)), chance: Mutex::new(chance), stop: Mutex::default() }
+        Resilience {
+            budget: Mutex::new(Purse::new(&nothing)),
+            chance: Mutex::new(chance),
+            stop: Mutex::default(),
+            gates: Mutex::default(),
+        }
+    }
+
+    /// What a recovery waits for, by the name of its check.
+    pub fn gate(&self, name: Arc<str>, gate: Arc<dyn Gate>) {
+        locked(&self.gates).insert(name, gate);
     }
 
     /// Nothing waits for the other side to work again once this is cancelled.
@@ -296,6 +319,40 @@ impl Guard {
         failed.is_outage() && failed.retryable && self.is_worth_waiting() && self.held(type_name, kinds).is_some()
     }
 
+    /// Begins again with one call at a time. Where a check is to be healthy first, more is sent step by step, each
+    /// time that it is.
+    fn recover(&self) {
+        let concurrency = &self.all.concurrency;
+        let name = self.policy.breaker.recovery_check.as_ref();
+        let gate = name.and_then(|name| locked(&self.run.gates).get(name).cloned());
+        let (Some(gate), Ok(runtime)) = (gate, tokio::runtime::Handle::try_current()) else {
+            return concurrency.begin_again();
+        };
+        let time = concurrency.begin_below();
+        let concurrency = Arc::downgrade(concurrency);
+        let stop = locked(&self.run.stop).clone();
+        let (provider, check) = (Arc::clone(&self.name), name.cloned().unwrap_or_default());
+        runtime.spawn(async move {
+            loop {
+                let healthy = gate.is_healthy(&stop).await;
+                // It ends with the run, or when the breaker opened and closed again in the meantime.
+                let Some(concurrency) = concurrency.upgrade() else { return };
+                if stop.is_cancelled() || !concurrency.is_time(time) {
+                    return;
+                }
+                tracing::info!(%provider, %check, healthy, "recovery");
+                if healthy && !concurrency.raise(time) {
+                    return;
+                }
+                drop(concurrency);
+                tokio::select! {
+                    () = tokio::time::sleep(gate.interval()) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        });
+    }
+
     /// How all breakers stand, by what they are for: the provider as a whole, or one of its services.
     pub fn standing(&self) -> Vec<(Option<(String, Kind)>, Standing)> {
         let breakers = locked(&self.breakers);
@@ -339,7 +396,7 @@ impl Entered<'_> {
         };
         if closed {
             // Whoever comes back to life is not run over.
-            guard.all.concurrency.begin_again();
+            guard.recover();
         }
         guard.changed.notify_waiters();
     }

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
 
 /// What holds for one provider instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,11 +113,20 @@ pub struct BreakerRules {
     pub probes: u32,
     /// How long a step is held back before it fails.
     pub hold: Duration,
+    /// The health check that must be healthy before more is sent at once, after it has closed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_check: Option<Arc<str>>,
 }
 
 impl Default for BreakerRules {
     fn default() -> Self {
-        BreakerRules { failures: 5, open_for: Duration::from_secs(10), probes: 1, hold: Duration::from_secs(300) }
+        BreakerRules {
+            failures: 5,
+            open_for: Duration::from_secs(10),
+            probes: 1,
+            hold: Duration::from_secs(300),
+            recovery_check: None,
+        }
     }
 }
 
@@ -224,6 +236,8 @@ pub struct Settings {
     pub probes: Option<u32>,
     /// See [`BreakerRules::hold`].
     pub hold: Option<Duration>,
+    /// See [`BreakerRules::recovery_check`]; with its place.
+    pub recovery_check: Option<(Arc<str>, Span)>,
     /// See [`Policy::limits`].
     pub limits: Limits,
     /// See [`Policy::types`].
@@ -257,6 +271,9 @@ impl Policy {
         set(&mut self.breaker.open_for, &settings.open_for);
         set(&mut self.breaker.probes, &settings.probes);
         set(&mut self.breaker.hold, &settings.hold);
+        if let Some((check, _)) = &settings.recovery_check {
+            self.breaker.recovery_check = Some(Arc::clone(check));
+        }
         limit(&mut self.limits, &settings.limits);
         for (pattern, written) in &settings.types {
             limit(self.types.entry(pattern.clone()).or_default(), written);

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use super::value::Shown;
 use crate::address::Address;
-use crate::plan::{Action, Base, Change, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, Summary};
+use crate::plan::{
+    Action, Base, Change, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, PlannedCheck, Summary,
+};
 
 /// The name and version of the format.
 pub(crate) const FORMAT: &str = "retrue.plan/1";
@@ -25,10 +27,23 @@ pub(crate) struct WirePlan<'a> {
     summary: Summary,
     changes: Vec<WireChange<'a>>,
     outputs: BTreeMap<&'a str, WireOutput>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<WireCheck<'a>>,
     drift: Vec<WireDrift<'a>>,
     in_doubt: &'a [InDoubt],
     pivot: Option<WirePivot<'a>>,
     warnings: &'a [String],
+}
+
+/// What is looked at afterwards.
+#[derive(Debug, Serialize)]
+struct WireCheck<'a> {
+    check: &'a str,
+    probe: &'static str,
+    severity: &'static str,
+    values: Json,
+    unknown: BTreeSet<Path>,
+    sensitive: BTreeSet<Path>,
 }
 
 /// What the plan rests on, as far as a program may want to know it.
@@ -117,6 +132,7 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
             .filter(|output| output.changes())
             .map(|change| (change.name.as_ref(), output(change)))
             .collect(),
+        checks: plan.checks.iter().filter(|_| plan.kind == PlanKind::Apply).map(check).collect(),
         drift: plan.drift.iter().filter(|drift| drift.status != DriftStatus::InTrue).map(drift).collect(),
         in_doubt: &plan.in_doubt,
         pivot: plan.pivot.as_ref().map(|pivot| WirePivot {
@@ -168,6 +184,19 @@ fn change(change: &Change) -> WireChange<'_> {
         create_before_destroy: change.create_before_destroy,
         warnings: &change.warnings,
         import: change.import.as_deref().map(|id| WireImport { id }),
+    }
+}
+
+fn check(check: &PlannedCheck) -> WireCheck<'_> {
+    let mut shown = Shown::default();
+    let values = shown.json(&check.values.value);
+    WireCheck {
+        check: &check.definition.name,
+        probe: check.definition.probe.word(),
+        severity: check.definition.severity.word(),
+        values,
+        unknown: shown.unknown,
+        sensitive: shown.sensitive,
     }
 }
 

@@ -177,7 +177,7 @@ async fn replay_with(session: &Session, store: &engine::Session, arguments: &Rep
         yes: arguments.yes,
         replays: Some(&run.run),
     };
-    carry_out(session, store, &progress, &planned, &doubtful, &wanted).await
+    carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 
 /// What is to be written into a run's journal.

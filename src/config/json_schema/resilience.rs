@@ -77,6 +77,8 @@ struct Breaker {
     probes: Option<u32>,
     /// How long a step is held back before it fails.
     hold: Option<String>,
+    /// The name of the health check that must be healthy before more is sent at once, after it has closed.
+    recovery_check: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -20,6 +20,7 @@ pub(super) fn plan() -> Plan {
         steps: Vec::new(),
         groups: Vec::new(),
         outputs: Vec::new(),
+        checks: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),

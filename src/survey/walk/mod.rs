@@ -1,6 +1,7 @@
 //! Walks the stack and has every instance decided.
 
 mod base;
+mod checks;
 mod data;
 mod doubt;
 mod ended;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
-use crate::config::{Origin, Repetition, ResourceBlock, Stack};
+use crate::config::{Origin, Repetition, ResourceBlock, Stack, blocks_of};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
@@ -63,6 +64,8 @@ pub struct Request<'a> {
     pub replace: &'a [String],
     /// Only these instances, and nothing that they depend on.
     pub only: Option<&'a BTreeSet<Address>>,
+    /// Whether health checks are part of it.
+    pub checks: bool,
     /// Whether the world is read.
     pub refresh: bool,
     /// How many calls may run at once.
@@ -96,7 +99,12 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let known = Known::new(stack, request.variables, request.process_environment)
         .with_blocks(recorded_instances(stack, &records));
     let targets = match request.only {
-        Some(only) => Targets::only(only, &graph, &records),
+        Some(only) => {
+            // Checks look at data that nothing else may need.
+            let checks = stack.checks.values().filter(|_| request.checks);
+            let looked_at = checks.flat_map(|check| blocks_of(check, stack)).collect();
+            Targets::only(only, &looked_at, &graph, &records)
+        }
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
@@ -253,7 +261,8 @@ fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
     });
     let others = (stack.locals.values().map(|local| &local.value))
         .chain(stack.outputs.values().map(|output| &output.value))
-        .chain(stack.providers.values().map(|provider| &provider.body));
+        .chain(stack.providers.values().map(|provider| &provider.body))
+        .chain(stack.checks.values().flat_map(|check| check.values.iter().map(|(_, value)| value)));
     for expression in of_blocks.chain(others) {
         for reference in expression.references() {
             uses(reference.root.block(), &reference.path);

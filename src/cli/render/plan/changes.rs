@@ -6,7 +6,8 @@ use super::{MANY, Screen, paint, sign};
 use crate::cli::render::difference::{Difference, differences, shown_at};
 use crate::cli::render::text::{bold, count, dim, visible, yellow};
 use crate::cli::render::value::{inline, named, veil};
-use crate::plan::{Action, Change, OutputChange, Plan};
+use crate::health::Severity;
+use crate::plan::{Action, Change, OutputChange, Plan, PlanKind};
 
 /// The order of the sections: what takes away comes first.
 const ORDER: &[Action] = &[
@@ -187,4 +188,17 @@ pub(super) fn outputs(screen: &mut Screen, plan: &Plan) {
             screen.line(&format!("  {line}"));
         }
     }
+}
+
+/// Shows what is looked at afterwards.
+pub(super) fn checks(screen: &mut Screen, plan: &Plan) {
+    if plan.checks.is_empty() || plan.is_empty() || plan.kind != PlanKind::Apply {
+        return;
+    }
+    let names = plan.checks.iter().map(|check| {
+        let warning = if check.definition.severity == Severity::Warning { ", only a warning" } else { "" };
+        format!("{} ({}{warning})", visible(&check.definition.name), check.definition.probe.word())
+    });
+    screen.blank();
+    screen.words(&bold("Checks afterwards: "), &names.collect::<Vec<_>>().join(", "));
 }

@@ -22,6 +22,7 @@ fn empty() -> Plan {
         steps: Vec::new(),
         groups: Vec::new(),
         outputs: Vec::new(),
+        checks: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
