@@ -20,6 +20,7 @@ mod scenarios {
     mod elsewhere;
     mod ephemeral;
     mod functions;
+    mod health;
     mod imports;
     mod input;
     mod killed;

@@ -265,13 +265,16 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
 /// What failed without an event of its own, such as an output that has no value.
 fn untold(applied: &Applied, told: &BTreeSet<Address>) -> String {
     let mut text = String::new();
+    let mut hints: BTreeSet<&str> = BTreeSet::new();
     for (address, failure) in applied.report.failures.iter().filter(|(address, _)| !told.contains(address)) {
         let head = format!("error[{}]: {}: {}", failure.code, address, failure.message);
         text.push_str(&format!("{}\n", red(&visible(&head))));
-        let hint = match failure.code.as_str() {
+        hints.insert(match failure.code.as_str() {
             UNHEALTHY => "`retrue check` looks again",
             _ => "what was done stays; mend it and run `retrue apply` again",
-        };
+        });
+    }
+    for hint in hints {
         text.push_str(&format!("{} {hint}\n", bold("hint:")));
     }
     text

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use retrue_provider_api::process::{self, Ended};
 use retrue_provider_api::{BlobId, Blobs, ChildProcess, Children, Context, Value};
 
-use super::{Around, holds};
+use super::{Around, holds, is_secret};
 
 /// So much of its standard output is looked at.
 const MOST_BYTES: usize = 1 << 20;
@@ -34,7 +34,10 @@ pub(super) async fn probe(exit_code: i32, values: &Value, around: &Around<'_>) -
     };
     let finished = process::run(&context, &command).await;
     let finished = finished.map_err(|error| error.into_provider_error("check").message)?;
-    let said = match finished.stderr.lines().next_back().map(str::trim).filter(|line| !line.is_empty()) {
+    // What is secret in its arguments may show in what it says.
+    let secret = is_secret(values, "run");
+    let last = finished.stderr.lines().next_back().map(str::trim).filter(|line| !line.is_empty());
+    let said = match last.filter(|_| !secret) {
         Some(last) => format!(": {last}"),
         None => String::new(),
     };

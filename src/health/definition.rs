@@ -141,7 +141,9 @@ impl Probe {
         match (self, name, text) {
             (Probe::Http(_), "matches", Some(text)) | (Probe::Command { .. }, "stdout", Some(text)) => {
                 let error = regex::Regex::new(text).err()?;
-                Some(format!("this is no regular expression: {}", error.to_string().replace('\n', " ")))
+                let error = error.to_string();
+                let last = error.lines().next_back().unwrap_or_default();
+                Some(format!("this is no regular expression: {}", last.trim_start_matches("error: ")))
             }
             (Probe::Http(http), "url", Some(text)) => match reqwest::Url::parse(text) {
                 Ok(url) if !matches!(url.scheme(), "http" | "https") => {
