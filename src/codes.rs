@@ -45,6 +45,7 @@ table! {
     "RT0138" "an ephemeral value where it would be kept"
     "RT0140" "a `moved` that cannot hold"
     "RT0141" "an `import` that cannot hold"
+    "RT0142" "it rests on something optional"
     "RT0150" "a type that no provider offers"
     "RT0151" "an attribute that the type does not have"
     "RT0152" "a required attribute is missing"

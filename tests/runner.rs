@@ -16,6 +16,7 @@ mod scenarios {
     mod crash_cloud;
     #[cfg(feature = "crash-points")]
     mod crash_twice;
+    mod degraded;
     mod durable;
     mod elsewhere;
     mod ephemeral;

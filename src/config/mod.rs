@@ -22,6 +22,7 @@ mod imports;
 mod json_schema;
 mod load;
 mod moved;
+mod optional;
 mod parse;
 mod provider;
 mod references;
@@ -41,9 +42,9 @@ pub use json_schema::json_schema;
 pub use load::{Failed, duration, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
-    Check, Condition, DeleteOrder, DependsOn, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy, OnExisting,
-    Output, ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack, ValueSource,
-    Variable,
+    Check, Condition, DeleteOrder, DependsOn, Fallback, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy,
+    OnExisting, Output, ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack,
+    ValueSource, Variable,
 };
 pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables, value_of};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::{PathStep, Value};
 
 use super::codes;
-use super::stack::{Import, Repetition, ResourceBlock, Stack};
+use super::stack::{Fallback, Import, Repetition, ResourceBlock, Stack};
 use crate::address::{BlockAddress, InstanceKey, Mode};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Reference, Root, TargetKey, nearest};
@@ -85,6 +85,8 @@ impl<'c> Checker<'c> {
         let after = Place { itself: true, ..inside };
         block.repetition.expression().into_iter().for_each(|expression| self.expression(expression, around));
         self.expression(&block.body, inside);
+        let fallbacks = block.fallback.iter().filter_map(Fallback::expression);
+        fallbacks.for_each(|fallback| self.expression(fallback, inside));
         let lifecycle = &block.lifecycle;
         let whole = Place { whole: true, ..around };
         lifecycle.enabled.iter().for_each(|enabled| self.expression(enabled, whole));

@@ -213,8 +213,29 @@ pub struct ResourceBlock {
     pub provider: Option<(Arc<str>, Span)>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
+    /// What stands in place of data that cannot be read, in the order in which it is tried.
+    pub fallback: Vec<Fallback>,
     /// What is desired, a table: everything that is the provider's.
     pub body: Expression,
+}
+
+/// What stands in place of data that cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fallback {
+    /// What the last run read of it.
+    LastKnown,
+    /// This: a table of attributes.
+    Value(Expression),
+}
+
+impl Fallback {
+    /// What is written of it.
+    pub fn expression(&self) -> Option<&Expression> {
+        match self {
+            Fallback::LastKnown => None,
+            Fallback::Value(expression) => Some(expression),
+        }
+    }
 }
 
 /// How many instances a block has.
@@ -282,6 +303,10 @@ pub struct Lifecycle {
     pub postconditions: Vec<Condition>,
     /// The deadline of its steps, in place of the type's.
     pub timeout: Option<Duration>,
+    /// Whether it may fail without failing the run.
+    pub optional: bool,
+    /// When and how often its steps are tried again, in place of what holds for its provider.
+    pub retry: Option<resilience::Settings>,
 }
 
 /// Attributes whose difference means nothing.

@@ -65,6 +65,9 @@ impl RunEvent {
             RunEventKind::Drift { address, status, attributes } => {
                 debug!(run_id = %run, %address, status, attributes = attributes.join(", "), "drift");
             }
+            RunEventKind::Degraded(degraded) => {
+                info!(run_id = %run, address = %degraded.address, reason = degraded.reason, "degraded");
+            }
             RunEventKind::CheckFinished(report) => info!(
                 run_id = %run,
                 check = %report.name,

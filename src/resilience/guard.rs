@@ -17,7 +17,7 @@ use super::backoff::{Failed, Waits};
 use super::breaker::{Answer, Breaker, Standing};
 use super::budget::Purse;
 use super::limit::{Concurrency, Pace, Slot};
-use super::policy::{BreakerRules, Budget, Limits, Policy, pattern};
+use super::policy::{BreakerRules, Budget, Limits, Policy, Retry, pattern};
 
 /// What is shared by all provider instances of a run.
 #[derive(Debug)]
@@ -304,7 +304,19 @@ impl Guard {
     /// How long to wait before another try; `None` when there is none: the rules, the other side or the budgets
     /// say so.
     pub fn again(&self, waits: &mut Waits, failed: Failed, attempt: u32, elapsed: Duration) -> Option<Duration> {
-        let wait = waits.next(&self.policy.retry, failed, attempt, elapsed, self.run.chance())?;
+        self.again_by(&self.policy.retry, waits, failed, attempt, elapsed)
+    }
+
+    /// The same by other rules than those of the instance, within the same budgets.
+    pub fn again_by(
+        &self,
+        retry: &Retry,
+        waits: &mut Waits,
+        failed: Failed,
+        attempt: u32,
+        elapsed: Duration,
+    ) -> Option<Duration> {
+        let wait = waits.next(retry, failed, attempt, elapsed, self.run.chance())?;
         let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
         if !own.has() || !all.has() {
             return None;

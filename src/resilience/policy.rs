@@ -32,7 +32,7 @@ pub struct Policy {
 }
 
 /// When and how often a failed call is made again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// How many tries there are, the first included; at least 1.
@@ -246,24 +246,34 @@ pub struct Settings {
     pub time_outs: TimeOuts,
 }
 
+fn set<T: Clone>(value: &mut T, written: &Option<T>) {
+    if let Some(written) = written {
+        *value = written.clone();
+    }
+}
+
+impl Retry {
+    /// The same with what somebody wrote of it in place of what it says.
+    #[must_use]
+    pub fn with(mut self, settings: &Settings) -> Retry {
+        set(&mut self.attempts, &settings.attempts);
+        set(&mut self.first_wait, &settings.first_wait);
+        set(&mut self.longest_wait, &settings.longest_wait);
+        set(&mut self.within, &settings.within);
+        set(&mut self.jitter, &settings.jitter);
+        self
+    }
+}
+
 impl Policy {
     /// The policy with what somebody wrote in place of what it says.
     #[must_use]
     pub fn with(mut self, settings: &Settings) -> Policy {
-        fn set<T: Clone>(value: &mut T, written: &Option<T>) {
-            if let Some(written) = written {
-                *value = written.clone();
-            }
-        }
         fn limit(limits: &mut Limits, written: &Limits) {
             limits.concurrency = written.concurrency.or(limits.concurrency);
             limits.rate = written.rate.or(limits.rate);
         }
-        set(&mut self.retry.attempts, &settings.attempts);
-        set(&mut self.retry.first_wait, &settings.first_wait);
-        set(&mut self.retry.longest_wait, &settings.longest_wait);
-        set(&mut self.retry.within, &settings.within);
-        set(&mut self.retry.jitter, &settings.jitter);
+        self.retry = self.retry.with(settings);
         set(&mut self.budget.retries, &settings.retries);
         set(&mut self.budget.most, &settings.most);
         set(&mut self.budget.per_success, &settings.per_success);

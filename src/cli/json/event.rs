@@ -172,6 +172,11 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             attributes: Some(attributes),
             ..line("drift")
         },
+        RunEventKind::Degraded(degraded) => WireEvent {
+            address: Some(degraded.address.to_string()),
+            message: Some(&degraded.reason),
+            ..line("degraded")
+        },
         RunEventKind::CheckFinished(report) => {
             WireEvent { check: Some(check::report(report)), ..line("check_finished") }.took(&report.finding.took)
         }

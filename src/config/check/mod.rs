@@ -18,7 +18,7 @@ use super::conditions::{check_conditions, decided, truth};
 use super::ephemeral::{kept, refuse_ephemeral};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Check, Condition, IgnoreChanges, Repetition, ResourceBlock, Stack};
+use super::stack::{Check, Condition, Fallback, IgnoreChanges, Repetition, ResourceBlock, Stack};
 use super::variables::default_value;
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, sort};
@@ -228,6 +228,9 @@ impl<'s> Checker<'s, '_> {
                 None => {
                     self.expression(&block.body, &inside);
                 }
+            }
+            for fallback in block.fallback.iter().filter_map(Fallback::expression) {
+                self.expression(fallback, &inside);
             }
             self.conditions(&block.lifecycle.preconditions, &inside);
             let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };

@@ -31,7 +31,7 @@ pub(super) struct Resilience {
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct Retry {
+pub(super) struct Retry {
     /// How many tries there are, the first included.
     #[schemars(range(min = 1))]
     attempts: Option<u32>,

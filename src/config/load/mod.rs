@@ -3,6 +3,7 @@
 mod blocks;
 mod checks;
 mod duration;
+mod fallback;
 mod imports;
 mod lifecycle;
 mod reader;
@@ -26,7 +27,7 @@ use super::files::{absolute_directory, read_stack};
 use super::imports::check as check_imports;
 use super::parse::{Parsed, parse};
 use super::stack::Stack;
-use super::{checks as health_checks, moved, references};
+use super::{checks as health_checks, moved, optional, references};
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, Sources, sort};
 use crate::expression::with_deep_stack;
@@ -185,6 +186,7 @@ impl Loader {
             references::check(&self.stack, &mut self.diagnostics);
             moved::check(&self.stack, &mut self.diagnostics);
             check_imports(&self.stack, &mut self.diagnostics);
+            optional::check(&self.stack, &mut self.diagnostics);
             health_checks::check(&self.stack, &mut self.diagnostics);
         }
         if self.stack.name.is_empty() {

@@ -32,7 +32,7 @@ impl Reader<'_> {
         settings
     }
 
-    fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+    pub(super) fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
         for (key, item) in self.table(key, item).into_iter().flatten() {
             match key.get_ref().as_ref() {
                 "attempts" => settings.attempts = self.whole(key, item, 1),

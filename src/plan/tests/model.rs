@@ -21,6 +21,8 @@ pub(super) fn plan() -> Plan {
         groups: Vec::new(),
         outputs: Vec::new(),
         checks: Vec::new(),
+        remembered: Default::default(),
+        degraded: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),

@@ -156,6 +156,8 @@ impl<'a> Walk<'a> {
             steps: assembled.steps,
             groups: assembled.groups,
             outputs,
+            remembered: if self.looking { BTreeMap::new() } else { self.remembered() },
+            degraded: self.degraded.clone(),
             checks,
             providers: self
                 .providers

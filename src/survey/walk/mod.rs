@@ -5,6 +5,7 @@ mod checks;
 mod data;
 mod doubt;
 mod ended;
+mod fallback;
 mod finish;
 mod levels;
 mod managed;
@@ -21,7 +22,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
+use crate::plan::{DataRead, Degraded, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
@@ -143,6 +144,8 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         decisions: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         data_read: BTreeMap::new(),
+        data_values: BTreeMap::new(),
+        degraded: Vec::new(),
         ephemerals,
         claims: Vec::new(),
         imported: BTreeMap::new(),
@@ -182,6 +185,10 @@ pub(super) struct Walk<'a> {
     /// By block, the blocks that it depends on, looking through data sources.
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
     pub(super) data_read: BTreeMap<Address, DataRead>,
+    /// What was read of data that is to be remembered.
+    pub(super) data_values: BTreeMap<Address, Value>,
+    /// What is not as it should be, and goes on all the same.
+    pub(super) degraded: Vec<Degraded>,
     /// What is ephemeral, and how to open it again.
     pub(super) ephemerals: Vec<PlannedEphemeral>,
     pub(super) claims: Vec<Claim>,
@@ -209,10 +216,26 @@ pub(super) struct Candidate<'a> {
     pub(super) import: Option<Wanted>,
 }
 
+/// What came of reading data.
+pub(super) enum DataFound {
+    /// This.
+    Read(Value),
+    /// It can be read only while applying.
+    Later,
+}
+
+/// Data that could not be read.
+pub(super) struct Unread {
+    /// Why, at its place.
+    pub(super) problem: Diagnostic,
+    /// Whether something else may stand in its place: nobody made a mistake.
+    pub(super) excusable: bool,
+}
+
 /// What came of asking about a candidate.
 pub(super) enum Consulted {
     Managed(Box<Answer>),
-    Data(Result<Option<Value>, Diagnostic>),
+    Data(Result<DataFound, Unread>),
 }
 
 /// Providers that cannot be configured yet, and whose recorded objects this plan is about: those can neither

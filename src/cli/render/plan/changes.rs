@@ -26,6 +26,7 @@ const ORDER: &[Action] = &[
 pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     let changing = plan.changes.iter().filter(|change| change.action != Action::NoOp).count();
     let short = changing > MANY && !screen.detail.all;
+    let optional = plan.optional();
     let mut left_out = 0;
     for action in ORDER {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
@@ -38,7 +39,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
             if position == 0 || !brief {
                 screen.blank();
             }
-            title(screen, change);
+            title(screen, change, optional.contains(&change.address));
             if brief {
                 left_out += 1;
             } else {
@@ -55,7 +56,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     }
 }
 
-fn title(screen: &mut Screen, change: &Change) {
+fn title(screen: &mut Screen, change: &Change, optional: bool) {
     let word = match change.action {
         Action::Replace if change.create_before_destroy => "replace, the new one first",
         Action::NoOp => "move",
@@ -63,7 +64,9 @@ fn title(screen: &mut Screen, change: &Change) {
     };
     let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
     let address = visible(&change.address.to_string());
-    screen.line(&format!("{} {}  {}", paint(change.action, sign), bold(&address), paint(change.action, word)));
+    let word = paint(change.action, word);
+    let optional = if optional { dim(", optional: the run goes on if it fails") } else { String::new() };
+    screen.line(&format!("{} {}  {word}{optional}", paint(change.action, sign), bold(&address)));
     if let Some(from) = &change.moved_from {
         screen.words("    ", &format!("moved from {from}"));
     }

@@ -23,6 +23,8 @@ fn empty() -> Plan {
         groups: Vec::new(),
         outputs: Vec::new(),
         checks: Vec::new(),
+        remembered: Default::default(),
+        degraded: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
