@@ -165,6 +165,28 @@ fn an_optional_one_does_not_unwind_a_run_and_in_doubt_it_needs_a_person() {
     fails(&server, Method::Post, "instances", 403);
     place.run(&["apply", "--yes", "--on-failure", "compensate"]).ends(0);
     assert_eq!(place.recorded(), ["local_file.main"]);
+    // It was made, and nobody can tell: that is never passed over.
+    server.cloud().clear_faults();
+    server.cloud().add_fault(Fault::at(Method::Post, "instances", Action::LoseAnswer));
+    fails(&server, Method::Get, "instances", 503);
+    place.run(&["apply", "--yes"]).ends(4);
+}
+
+#[test]
+fn a_plan_made_with_a_fallback_is_refused_where_the_data_is_another() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "{}[data.testcloud_image.i]\nname = \"debian-12\"\nfallback = [{{ value = {{ id = \"none\" }} }}]\n\n\
+         [output.image]\nvalue = \"${{data.testcloud_image.i.id}}\"\n",
+        provider(&server)
+    ));
+    fails(&server, Method::Get, "images", 503);
+    place.run(&["plan", "-o", "plan"]).ends(0);
+    place.run(&["apply", "plan", "--yes"]).ends(0);
+    place.run(&["destroy", "--yes"]).ends(0);
+    place.run(&["plan", "-o", "plan"]).ends(0);
+    server.cloud().clear_faults();
+    place.run(&["apply", "plan", "--yes"]).ends(1).tells("RT0417", &["data.testcloud_image.i"]);
 }
 
 #[test]
