@@ -171,8 +171,11 @@ impl Probe {
     }
 }
 
-/// The values of each kind of check, with their types, and whether they must be there.
-pub fn kinds(probe: &Probe) -> &'static [(&'static str, fn() -> Type, bool)] {
+/// A value of a check: its name, its type, and whether it must be there.
+pub type Kind = (&'static str, fn() -> Type, bool);
+
+/// The values that each kind of check takes.
+pub fn kinds(probe: &Probe) -> &'static [Kind] {
     fn texts() -> Type {
         Type::list(Type::String)
     }

@@ -10,7 +10,7 @@ mod http;
 mod judge;
 mod tcp;
 
-pub use definition::{Definition, Http, Probe, Rules, Severity, kinds};
+pub use definition::{Definition, Http, Kind, Probe, Rules, Severity, kinds};
 
 use std::path::Path;
 use std::sync::Arc;
