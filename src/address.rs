@@ -81,6 +81,14 @@ impl BlockAddress {
         Self::new(Mode::Managed, type_name, name)
     }
 
+    /// What an output is among blocks, where it stands beside them: in the expressions of health checks, in reports.
+    pub fn output(name: impl Into<Arc<str>>) -> Self {
+        Self::managed(Self::OUTPUT, name)
+    }
+
+    /// The type that outputs have among blocks: no provider has one of that name.
+    pub const OUTPUT: &str = "output";
+
     /// The address of one of its instances.
     pub fn instance(&self, key: Option<InstanceKey>) -> Address {
         Address { block: self.clone(), key }

@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod expression;
 pub mod graph;
+pub mod health;
 pub mod migrate;
 pub mod plan;
 pub mod reconcile;

@@ -16,10 +16,12 @@ mod scenarios {
     mod crash_cloud;
     #[cfg(feature = "crash-points")]
     mod crash_twice;
+    mod degraded;
     mod durable;
     mod elsewhere;
     mod ephemeral;
     mod functions;
+    mod health;
     mod imports;
     mod input;
     mod killed;

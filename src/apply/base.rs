@@ -140,6 +140,8 @@ impl Looker<'_> {
         match configured.provider.read_data(&context, request).await {
             Ok(state) => (fingerprint(&data.observed_of, &state, self.seal) != data.observed)
                 .then(|| format!("`{address}` has become another since")),
+            // The plan was made without it.
+            Err(_) if data.degraded => None,
             Err(error) => unreadable(&format!("{error:#}")),
         }
     }

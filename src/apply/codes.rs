@@ -20,3 +20,5 @@ pub const JOURNAL: &str = "RT0508";
 pub const CANCELLED: &str = "RT0509";
 /// Steps failed.
 pub const FAILED: &str = "RT0510";
+/// A health check is unhealthy.
+pub const UNHEALTHY: &str = "RT0511";

@@ -4,6 +4,7 @@ pub mod base;
 pub mod codes;
 pub mod context;
 mod execute;
+mod health;
 mod held;
 pub mod late;
 mod order;

@@ -19,6 +19,8 @@ use crate::survey::{FileHost, Functions, first_error};
 /// The values of all instances, as they are now.
 pub(super) struct Values {
     values: Mutex<BTreeMap<Address, Value>>,
+    /// Data in whose place something else stands.
+    instead: Mutex<BTreeSet<Address>>,
     /// What will be gone when the run is over: it is no part of its block any more.
     leaving: BTreeSet<Address>,
     /// What several pending expressions refer to, by name: see [`Plan::shared`].
@@ -55,6 +57,7 @@ impl Values {
         let host = FileHost::new(directory, false).with_functions(functions);
         Values {
             values: Mutex::new(values),
+            instead: Mutex::default(),
             leaving,
             shared: plan.shared.clone(),
             evaluated: Mutex::default(),
@@ -68,6 +71,7 @@ impl Values {
         let host = FileHost::new(directory, false).with_functions(functions);
         Values {
             values: Mutex::new(recorded),
+            instead: Mutex::default(),
             leaving: BTreeSet::new(),
             shared: BTreeMap::new(),
             evaluated: Mutex::default(),
@@ -84,6 +88,20 @@ impl Values {
         } else {
             values.insert(address.clone(), value);
         }
+    }
+
+    /// What data read while applying is; `None` where something else stands in its place.
+    pub(super) fn read(&self, address: &Address) -> Option<Value> {
+        if self.instead.lock().unwrap_or_else(PoisonError::into_inner).contains(address) {
+            return None;
+        }
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+
+    /// Remembers what stands in place of data.
+    pub(super) fn put_instead(&self, address: &Address, value: Value) {
+        self.instead.lock().unwrap_or_else(PoisonError::into_inner).insert(address.clone());
+        self.put(address, value);
     }
 
     /// What a block stands for, or one of its instances.

@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use crate::address::Address;
 
 use super::verbs::{
-    apply, compensate, completions, config, destroy, eval, explain, graph, import, init, migrate, output, plan,
+    apply, check, compensate, completions, config, destroy, eval, explain, graph, import, init, migrate, output, plan,
     providers, reconcile, resolve, runs, schema, show, state, validate,
 };
 
@@ -30,6 +30,7 @@ pub(crate) enum Verb {
     Apply(apply::Arguments),
     Destroy(destroy::Arguments),
     Reconcile(reconcile::Arguments),
+    Check(check::Arguments),
     Compensate(compensate::Arguments),
     Resolve(resolve::Arguments),
     Show(show::Arguments),
@@ -146,7 +147,7 @@ const STYLES: Styles = Styles::styled()
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["init", "validate"]),
     ("Change", &["plan", "apply", "destroy"]),
-    ("Keep true", &["reconcile", "compensate", "resolve"]),
+    ("Keep true", &["reconcile", "check", "compensate", "resolve"]),
     ("Look", &["show", "output", "graph", "eval", "runs", "explain"]),
     ("State", &["state", "import", "migrate"]),
     ("Tools", &["providers", "schema", "config", "completions"]),

@@ -7,19 +7,21 @@ use retrue_provider_api::Value;
 
 use super::codes;
 use super::exit::{Ending, Exit, Failure};
-use super::json::event;
+use super::json::{self, event};
 use super::progress::Progress;
 use super::question::agree;
 use super::render;
 use super::render::text::{bold, red, visible};
 use super::render::value::named;
-use super::report::{self, Report};
+use super::report;
 use super::session::Session;
 use crate::address::Address;
+use crate::apply::codes::UNHEALTHY;
 use crate::config::VARIABLE_PREFIX;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Applied, Compensated, Kept, OnFailure, PlanOptions, Planned, Workspace};
-use crate::plan::{InDoubt, Plan};
+use crate::health::Report;
+use crate::plan::{InDoubt, Plan, PlanKind};
 use crate::saga::{RunRecord, RunState};
 
 /// What is to be done.
@@ -83,7 +85,7 @@ async fn with_store(
     let kept = request.plan_file.map(|path| engine::read_plan(path, store.seal())).transpose()?;
     kept.iter().try_for_each(|plan| only_the_plan(session, plan))?;
     let doubtful = store.settle(&progress, &session.cancellation).await?;
-    let planned = match (kept, workspace) {
+    let mut planned = match (kept, workspace) {
         (None, Some(workspace)) => {
             store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
         }
@@ -98,7 +100,7 @@ async fn with_store(
         _ => "Apply this?",
     };
     let wanted = Wanted { question, on_failure: request.on_failure, yes: request.yes, replays: None };
-    carry_out(session, store, &progress, &planned, &doubtful, &wanted).await
+    carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 
 /// How a plan is to be carried out.
@@ -129,14 +131,23 @@ pub(crate) async fn carry_out(
     session: &Session,
     store: &engine::Session,
     progress: &Progress,
-    planned: &Planned,
+    planned: &mut Planned,
     doubtful: &[InDoubt],
     wanted: &Wanted<'_>,
 ) -> Ending {
     session.warn(&planned.warnings, &planned.sources);
     let Wanted { question, on_failure, yes, replays } = *wanted;
+    let checked = match planned.plan.kind {
+        PlanKind::Apply if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() => {
+            let checked = checked(session, planned).await?;
+            // They were looked at, whatever else is brought up to date.
+            planned.plan.checks.clear();
+            checked
+        }
+        _ => Vec::new(),
+    };
     if !approve(session, planned, yes, question).await? {
-        let standing = if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson };
+        let standing = after_nothing(session, &checked, doubtful);
         if !planned.plan.has_upkeep() {
             return Ok(standing);
         }
@@ -150,6 +161,40 @@ pub(crate) async fn carry_out(
     }
     let applied = store.apply(planned, replays, on_failure, progress, &session.cancellation).await?;
     Ok(conclude(session, progress, &applied, doubtful))
+}
+
+/// Looks at the health of what is there already: to apply is to end with all that is declared, and that includes it.
+async fn checked(session: &Session, planned: &Planned) -> Result<Vec<Report>, Failure> {
+    let json = session.console.settings().json;
+    let tell = |report: &Report| {
+        if json {
+            // A line that cannot be written is noticed at the end.
+            let _ = session.document(&json::check::event(&session.now(), report));
+        }
+    };
+    let reports = engine::check(&session.options(), planned, &session.cancellation, tell).await;
+    if reports.iter().any(|report| report.finding.cancelled) {
+        return Err(engine::Failure::cancelled().into());
+    }
+    Ok(reports)
+}
+
+/// How it ends where there was nothing to do.
+fn after_nothing(session: &Session, checked: &[Report], doubtful: &[InDoubt]) -> Exit {
+    let console = &session.console;
+    if !console.settings().json {
+        checked.iter().for_each(|report| console.line(&render::checks::line(report)));
+    }
+    let problem = engine::unhealthy(checked);
+    if let Some(problem) = &problem {
+        let problem = std::slice::from_ref(problem);
+        console.tell(&render::diagnostics(problem, &Default::default(), console.settings().width_err));
+    }
+    match problem {
+        _ if !doubtful.is_empty() => Exit::NeedsPerson,
+        Some(_) => Exit::Failed,
+        None => Exit::Done,
+    }
 }
 
 /// Shows a plan and asks; `false` when there is nothing to do.
@@ -184,7 +229,7 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
     let seen = progress.finish();
     let told: BTreeSet<Address> =
         seen.failed.iter().chain(&seen.doubtful).map(|(address, ..)| address.clone()).collect();
-    let Report { errors, summary, mut advice } = report::report(&seen);
+    let report::Report { errors, summary, mut advice } = report::report(&seen);
     let console = &session.console;
     console.tell(&errors);
     console.tell(&untold(applied, &told));
@@ -220,10 +265,17 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
 /// What failed without an event of its own, such as an output that has no value.
 fn untold(applied: &Applied, told: &BTreeSet<Address>) -> String {
     let mut text = String::new();
+    let mut hints: BTreeSet<&str> = BTreeSet::new();
     for (address, failure) in applied.report.failures.iter().filter(|(address, _)| !told.contains(address)) {
         let head = format!("error[{}]: {}: {}", failure.code, address, failure.message);
         text.push_str(&format!("{}\n", red(&visible(&head))));
-        text.push_str(&format!("{} what was done stays; mend it and run `retrue apply` again\n", bold("hint:")));
+        hints.insert(match failure.code.as_str() {
+            UNHEALTHY => "`retrue check` looks again",
+            _ => "what was done stays; mend it and run `retrue apply` again",
+        });
+    }
+    for hint in hints {
+        text.push_str(&format!("{} {hint}\n", bold("hint:")));
     }
     text
 }

@@ -114,6 +114,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Ending {
         Verb::Apply(arguments) => verbs::apply::run(session, arguments).await,
         Verb::Destroy(arguments) => verbs::destroy::run(session, arguments).await,
         Verb::Reconcile(arguments) => verbs::reconcile::run(session, arguments).await,
+        Verb::Check(arguments) => verbs::check::run(session, arguments).await,
         Verb::Compensate(arguments) => verbs::compensate::run(session, arguments).await,
         Verb::Resolve(arguments) => verbs::resolve::run(session, arguments).await,
         Verb::Show(arguments) => verbs::show::run(session, arguments).await,

@@ -1,6 +1,6 @@
 //! What is shown while a run goes on: bars on a terminal, lines elsewhere, JSON for programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) stuck: Vec<(Address, &'static str, StepFailure)>,
     /// What did not come back although its step is undone.
     pub(crate) lost: Vec<(Address, String)>,
+    /// What is not as it should be, and was allowed to be so.
+    pub(crate) degraded: BTreeSet<Address>,
     /// What was read and did not agree.
     pub(crate) differing: Vec<(Address, Vec<String>)>,
     bars: Bars,
@@ -132,6 +134,11 @@ impl Seen {
         match &event.kind {
             RunEventKind::StepFailed { step, error, .. } => {
                 self.failed.push((step.address.clone(), step.action, error.clone()));
+            }
+            // It was allowed to fail: that is told once, and is no error.
+            RunEventKind::Degraded(degraded) => {
+                self.failed.retain(|(address, ..)| *address != degraded.address);
+                self.degraded.insert(degraded.address.clone());
             }
             RunEventKind::StepInDoubt { step, error, .. } => {
                 self.doubtful.push((step.address.clone(), step.action, error.clone()));
@@ -278,6 +285,12 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
         }
         // A verb that shows drift shows it whole, with its values.
         RunEventKind::Drift { .. } | RunEventKind::Verified { .. } | RunEventKind::RunFinished { .. } => None,
+        RunEventKind::Degraded(degraded) => named(
+            yellow("!"),
+            &degraded.address,
+            format!("{} {}", yellow("degraded:"), visible(&degraded.reason.replace('\n', " "))),
+        ),
+        RunEventKind::CheckFinished(report) => Some(super::render::checks::line(report)),
         RunEventKind::Notice(text) => Some(format!("{} {}", yellow("note:"), visible(text))),
         RunEventKind::StepStarted(_) | RunEventKind::UndoStarted(_) => None,
     }

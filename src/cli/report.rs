@@ -28,6 +28,11 @@ pub(crate) fn report(seen: &Seen) -> Report {
         }
     }
     let summary: String = seen.runs.iter().filter_map(summary).collect();
+    let mut summary = summary;
+    if !seen.degraded.is_empty() {
+        let names: Vec<String> = seen.degraded.iter().map(|address| visible(&address.to_string())).collect();
+        summary.push_str(&format!("{} {}.\n", yellow("Degraded:"), names.join(", ")));
+    }
     let mut advice = String::new();
     for (address, lost) in &seen.lost {
         advice.push_str(&format!("{} {address}: did not come back: {}\n", yellow("note:"), visible(lost)));

@@ -75,6 +75,8 @@ codes! {
     BAD_MOVE = "RT0140";
     /// An `[[import]]` that cannot hold: its target is not declared, or imported twice.
     BAD_IMPORT = "RT0141";
+    /// What must not fail depends on something that may.
+    RESTS_ON_OPTIONAL = "RT0142";
     /// A type that no provider offers.
     UNKNOWN_TYPE = "RT0150";
     /// An attribute that the type does not have.

@@ -13,6 +13,7 @@
 
 mod body;
 mod check;
+mod checks;
 pub mod codes;
 mod conditions;
 mod ephemeral;
@@ -21,6 +22,7 @@ mod imports;
 mod json_schema;
 mod load;
 mod moved;
+mod optional;
 mod parse;
 mod provider;
 mod references;
@@ -32,6 +34,7 @@ mod variables;
 
 pub use body::evaluate_body;
 pub use check::{CheckedBody, Schemas, check, check_bodies, types};
+pub use checks::blocks_of;
 pub use conditions::{check_conditions, decided, truth};
 pub use ephemeral::{kept, refuse_ephemeral};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory, stack_files};
@@ -39,8 +42,9 @@ pub use json_schema::json_schema;
 pub use load::{Failed, duration, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
-    Condition, DeleteOrder, DependsOn, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy, OnExisting, Output,
-    ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack, ValueSource, Variable,
+    Check, Condition, DeleteOrder, DependsOn, Fallback, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy,
+    OnExisting, Output, ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack,
+    ValueSource, Variable,
 };
 pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables, value_of};
 

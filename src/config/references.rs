@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::{PathStep, Value};
 
 use super::codes;
-use super::stack::{Import, Repetition, ResourceBlock, Stack};
+use super::stack::{Fallback, Import, Repetition, ResourceBlock, Stack};
 use crate::address::{BlockAddress, InstanceKey, Mode};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Reference, Root, TargetKey, nearest};
@@ -27,6 +27,8 @@ struct Place<'s> {
     whole: bool,
     /// Whether `self` is known.
     itself: bool,
+    /// Whether outputs are known, as `output.NAME`.
+    outputs: bool,
     /// Whether it may refer to nothing but variables, or to nothing at all; the word says what it is.
     only: Option<Only>,
 }
@@ -59,6 +61,9 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Vec<Diagnostic>) {
     for import in &stack.imports {
         checker.import(import);
     }
+    let outside = Place { outputs: true, ..anywhere };
+    let values = stack.checks.values().flat_map(|check| &check.values);
+    values.for_each(|(_, value)| checker.expression(value, outside));
 }
 
 /// The names of blocks by mode and type.
@@ -80,6 +85,8 @@ impl<'c> Checker<'c> {
         let after = Place { itself: true, ..inside };
         block.repetition.expression().into_iter().for_each(|expression| self.expression(expression, around));
         self.expression(&block.body, inside);
+        let fallbacks = block.fallback.iter().filter_map(Fallback::expression);
+        fallbacks.for_each(|fallback| self.expression(fallback, inside));
         let lifecycle = &block.lifecycle;
         let whole = Place { whole: true, ..around };
         lifecycle.enabled.iter().for_each(|enabled| self.expression(enabled, whole));
@@ -186,6 +193,13 @@ impl<'c> Checker<'c> {
                     let known = self.stack.locals.keys().map(AsRef::as_ref);
                     let near = self.advice(name, known, "local.");
                     self.missing(codes::UNKNOWN_LOCAL, format!("there is no local value `{name}`"), span, near);
+                }
+            }
+            Root::Resource { type_name, name } if place.outputs && type_name.as_ref() == BlockAddress::OUTPUT => {
+                if !self.stack.outputs.contains_key(name) {
+                    let known = self.stack.outputs.keys().map(AsRef::as_ref);
+                    let near = self.advice(name, known, "output.");
+                    self.missing(codes::UNKNOWN_LOCAL, format!("there is no output `{name}`"), span, near);
                 }
             }
             Root::Resource { .. } | Root::Data { .. } | Root::Ephemeral { .. } => self.block_reference(reference),

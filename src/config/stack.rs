@@ -11,6 +11,7 @@ use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
+use crate::health::Definition;
 use crate::resilience;
 use crate::span::Span;
 
@@ -35,6 +36,8 @@ pub struct Stack {
     pub blocks: BTreeMap<BlockAddress, ResourceBlock>,
     /// Results by name.
     pub outputs: BTreeMap<Arc<str>, Output>,
+    /// Health checks by name.
+    pub checks: BTreeMap<Arc<str>, Check>,
     /// Renames, in the order in which they are written.
     pub moved: Vec<Moved>,
     /// Adoptions by id, in the order in which they are written.
@@ -213,8 +216,29 @@ pub struct ResourceBlock {
     pub provider: Option<(Arc<str>, Span)>,
     /// How it is treated.
     pub lifecycle: Lifecycle,
+    /// What stands in place of data that cannot be read, in the order in which it is tried.
+    pub fallback: Vec<Fallback>,
     /// What is desired, a table: everything that is the provider's.
     pub body: Expression,
+}
+
+/// What stands in place of data that cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fallback {
+    /// What the last run read of it.
+    LastKnown,
+    /// This: a table of attributes.
+    Value(Expression),
+}
+
+impl Fallback {
+    /// What is written of it.
+    pub fn expression(&self) -> Option<&Expression> {
+        match self {
+            Fallback::LastKnown => None,
+            Fallback::Value(expression) => Some(expression),
+        }
+    }
 }
 
 /// How many instances a block has.
@@ -282,6 +306,10 @@ pub struct Lifecycle {
     pub postconditions: Vec<Condition>,
     /// The deadline of its steps, in place of the type's.
     pub timeout: Option<Duration>,
+    /// Whether it may fail without failing the run.
+    pub optional: bool,
+    /// When and how often its steps are tried again, in place of what holds for its provider.
+    pub retry: Option<resilience::Settings>,
 }
 
 /// Attributes whose difference means nothing.
@@ -354,6 +382,21 @@ pub struct Output {
     pub description: Option<Arc<str>>,
     /// Whether it is hidden.
     pub sensitive: bool,
+}
+
+/// A health check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The place of its name.
+    pub span: Span,
+    /// What it is.
+    pub definition: Definition,
+    /// The values that it is carried out with, by name.
+    pub values: Vec<(Arc<str>, Expression)>,
+    /// For people.
+    pub description: Option<Arc<str>>,
 }
 
 /// A rename: what was recorded under one address is meant by another.

@@ -142,7 +142,12 @@ pub fn statistics<'h>(
             continue;
         }
         found.runs += 1;
-        found.succeeded += usize::from(matches!(record.state, RunState::Succeeded | RunState::Compensated));
+        // How it ended by itself: that it was unwound later is no success of its own, and no failure.
+        let ended = history.events.iter().rev().find_map(|event| match &event.event {
+            Event::RunFinished(finished) => Some(finished.state),
+            _ => None,
+        });
+        found.succeeded += usize::from(ended == Some(RunState::Succeeded));
         for step in history.steps.iter().filter(|step| step.begin.is_some()) {
             found.steps += 1;
             found.done += usize::from(step.status.is_done());

@@ -71,6 +71,19 @@ impl RunEvent {
             RunEventKind::Drift { address, status, attributes } => {
                 debug!(run_id = %run, %address, status, attributes = attributes.join(", "), "drift");
             }
+            RunEventKind::Degraded(degraded) => {
+                info!(run_id = %run, address = %degraded.address, reason = degraded.reason, "degraded");
+            }
+            RunEventKind::CheckFinished(report) => info!(
+                run_id = %run,
+                check = %report.name,
+                severity = report.severity.word(),
+                duration_ms = milliseconds(report.finding.took),
+                tries = report.finding.tries,
+                outcome = if report.finding.is_healthy() { "healthy" } else { "unhealthy" },
+                problem = report.finding.problem.as_deref().unwrap_or_default(),
+                "check finished"
+            ),
             RunEventKind::Notice(text) => info!(run_id = %run, "{text}"),
             RunEventKind::RunFinished { state, counts } => info!(
                 run_id = %run,
@@ -120,6 +133,8 @@ impl RunEvent {
             RunEventKind::StepSkipped { .. }
             | RunEventKind::Verified { .. }
             | RunEventKind::Drift { .. }
+            | RunEventKind::Degraded(_)
+            | RunEventKind::CheckFinished(_)
             | RunEventKind::Notice(_) => {}
         }
     }

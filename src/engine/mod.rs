@@ -4,6 +4,7 @@
 //! returned; what is wrong is a [`Failure`].
 
 mod advice;
+mod checking;
 pub mod codes;
 mod compensation;
 mod exporting;
@@ -25,6 +26,7 @@ mod session;
 mod surgery;
 mod workspace;
 
+pub use checking::{check, inspect, unhealthy};
 pub use compensation::{CompensateOptions, Compensated, Compensation};
 pub use exporting::{HandedOver, hand_over};
 pub use failure::{Failure, FailureKind};

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::health;
+use crate::plan::Degraded;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// Is told what happens. Calls come from many tasks, in the order in which things happened.
@@ -152,6 +154,10 @@ pub enum RunEventKind {
         /// The attributes that differ.
         attributes: Vec<String>,
     },
+    /// Something is not as it should be, and goes on all the same.
+    Degraded(Degraded),
+    /// A health check ended.
+    CheckFinished(health::Report),
     /// Something that a person should know.
     Notice(String),
     /// The run ended.

@@ -67,6 +67,8 @@ pub(super) struct Basis<'a> {
     pub calls: Calls,
     /// Only these instances, and nothing that they depend on.
     pub only: Option<&'a std::collections::BTreeSet<crate::address::Address>>,
+    /// Whether health checks are part of it.
+    pub checks: bool,
 }
 
 /// Makes a plan.
@@ -90,6 +92,7 @@ pub(super) async fn make(
         targets: &planning.targets,
         replace: &planning.replace,
         only: basis.only,
+        checks: basis.checks,
         refresh: planning.refresh,
         parallelism: options.parallelism,
         in_doubt: basis.in_doubt,
@@ -186,6 +189,7 @@ pub async fn plan(
         in_doubt,
         calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now())),
         only: None,
+        checks: true,
     };
     let planned = make(options, planning, kind_of(planning), basis).await?;
     let bytes = keep.then(|| plan::file::write(&planned.plan, seal));

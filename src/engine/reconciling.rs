@@ -41,6 +41,7 @@ pub async fn reconcile(
         in_doubt,
         calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now())),
         only: None,
+        checks: true,
     };
     // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
     let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();

@@ -219,6 +219,7 @@ impl Session {
             in_doubt,
             calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now())),
             only,
+            checks: only.is_none(),
         };
         make(&self.options, planning, kind, basis).await
     }

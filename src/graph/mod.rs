@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::BlockAddress;
-use crate::config::{Condition, ResourceBlock, Stack};
+use crate::config::{Condition, Fallback, ResourceBlock, Stack};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::{Expression, Reference, Root};
 use crate::span::Span;
@@ -261,6 +261,7 @@ impl Found<'_> {
     fn block(&mut self, stack: &Stack, block: &ResourceBlock) {
         block.repetition.expression().into_iter().for_each(|expression| self.expression(expression));
         self.expression(&block.body);
+        block.fallback.iter().filter_map(Fallback::expression).for_each(|fallback| self.expression(fallback));
         for (target, span) in &block.depends_on {
             self.edge(&Node::Block(target.block().clone()), *span);
         }

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::address::{Address, BlockAddress};
+use crate::health::Definition;
 use crate::plan::codes;
 use crate::plan::model::{
-    Action, Asked, Base, Change, Dependency, Drift, DriftStatus, ExistingObject, InDoubt, Lifecycle, OutputChange,
-    Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin,
-    Step, StepId,
+    Action, Asked, Base, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt,
+    Instead, Lifecycle, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral,
+    PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
 };
 use crate::resilience::Policy;
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
@@ -66,6 +67,12 @@ struct PlanV1 {
     steps: Vec<StepV1>,
     groups: Vec<Vec<usize>>,
     outputs: Vec<OutputV1>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    remembered: BTreeMap<Address, Option<RestingValue>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<Degraded>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<CheckV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     shared: BTreeMap<String, PendingV1>,
@@ -172,6 +179,22 @@ struct StepV1 {
     import: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     late: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback: Option<FallbackV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FallbackV1 {
+    instead: Vec<InsteadV1>,
+    remember: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InsteadV1 {
+    value: RestingValue,
+    what: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -184,6 +207,14 @@ struct OutputV1 {
     reseal: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     provenance: BTreeMap<Path, (Address, Path)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckV1 {
+    check: Definition,
+    values: PlannedV1,
+    place: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -397,6 +428,13 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 provenance: output.provenance.clone(),
             })
             .collect(),
+        remembered: plan
+            .remembered
+            .iter()
+            .map(|(address, value)| (address.clone(), value.as_ref().map(rest)))
+            .collect(),
+        degraded: plan.degraded.clone(),
+        checks: plan.checks.iter().map(|check| rest_check(check, seal)).collect(),
         providers: plan
             .providers
             .iter()
@@ -436,6 +474,14 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
     }
 }
 
+fn rest_check(check: &PlannedCheck, seal: &dyn Seal) -> CheckV1 {
+    CheckV1 { check: check.definition.clone(), values: rest_planned(&check.values, seal), place: check.place.clone() }
+}
+
+fn wake_check(check: CheckV1, seal: &dyn Seal) -> Result<PlannedCheck, UnsealError> {
+    Ok(PlannedCheck { definition: check.check, values: wake_planned(check.values, seal)?, place: check.place })
+}
+
 fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
     let rest = |value| RestingValue::new(value, seal);
     StepV1 {
@@ -466,6 +512,14 @@ fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {
         restores: step.restores,
         import: step.import.clone(),
         late: step.late,
+        fallback: step.fallback.as_ref().map(|fallback| FallbackV1 {
+            instead: fallback
+                .instead
+                .iter()
+                .map(|instead| InsteadV1 { value: rest(&instead.value), what: instead.what.clone() })
+                .collect(),
+            remember: fallback.remember,
+        }),
     }
 }
 
@@ -520,6 +574,13 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                 })
             })
             .collect::<Result<_, UnsealError>>()?,
+        remembered: plan
+            .remembered
+            .into_iter()
+            .map(|(address, value)| Ok((address, value.map(|value| value.wake(seal)).transpose()?)))
+            .collect::<Result<_, UnsealError>>()?,
+        degraded: plan.degraded,
+        checks: plan.checks.into_iter().map(|check| wake_check(check, seal)).collect::<Result<_, UnsealError>>()?,
         providers: plan
             .providers
             .into_iter()
@@ -599,5 +660,12 @@ fn wake_step(step: StepV1, seal: &dyn Seal) -> Result<Step, UnsealError> {
         restores: step.restores,
         import: step.import,
         late: step.late,
+        fallback: step.fallback.map(|fallback| wake_fallback(fallback, seal)).transpose()?,
     })
+}
+
+fn wake_fallback(fallback: FallbackV1, seal: &dyn Seal) -> Result<FallbackOfData, UnsealError> {
+    let instead = fallback.instead.into_iter();
+    let instead = instead.map(|instead| Ok(Instead { value: instead.value.wake(seal)?, what: instead.what }));
+    Ok(FallbackOfData { instead: instead.collect::<Result<_, UnsealError>>()?, remember: fallback.remember })
 }

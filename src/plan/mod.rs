@@ -15,9 +15,10 @@ pub mod model;
 mod steps;
 
 pub use model::{
-    Action, Asked, Base, BaseEntry, Change, DataRead, Dependency, Drift, DriftStatus, ExistingObject, InDoubt,
-    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedEphemeral,
-    PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
+    Action, Asked, Base, BaseEntry, Change, DataRead, Degraded, Dependency, Drift, DriftStatus, ExistingObject,
+    FallbackOfData, InDoubt, Instead, Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot,
+    Plan, PlanKind, PlannedCheck, PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step,
+    StepEffect, StepId, Summary,
 };
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use retrue_provider_api::{Path, Private, Reversibility, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
-use crate::resilience::Policy;
+use crate::health::Definition;
+use crate::resilience::{Policy, Retry};
 use crate::rest::RestingValue;
 
 /// A whole plan.
@@ -32,6 +33,13 @@ pub struct Plan {
     pub groups: Vec<Vec<usize>>,
     /// What will be recorded as outputs.
     pub outputs: Vec<OutputChange>,
+    /// What was read of data and is to be remembered, for when it cannot be read; what is to be forgotten has no
+    /// value.
+    pub remembered: BTreeMap<Address, Option<Value>>,
+    /// What is not as it should be, and goes on all the same.
+    pub degraded: Vec<Degraded>,
+    /// What is looked at once all steps are done, in the order of names.
+    pub checks: Vec<PlannedCheck>,
     /// What the configured provider instances are.
     pub providers: BTreeMap<Arc<str>, ProviderInstance>,
     /// What several pending expressions refer to and is not known yet, each once: locals by their names
@@ -131,6 +139,9 @@ pub struct DataRead {
     pub config: RestingValue,
     /// The fingerprint of what was read.
     pub observed: String,
+    /// It could not be read: something stands in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub degraded: bool,
     /// The attributes that the fingerprint is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observed_of: Vec<Arc<str>>,
@@ -420,6 +431,8 @@ pub struct Step {
     pub restores: bool,
     /// The id that an adoption was found by.
     pub import: Option<Arc<str>>,
+    /// For a read: what is done where it fails.
+    pub fallback: Option<FallbackOfData>,
     /// Its provider is configured while applying, so it was not asked what the object will look like: it is
     /// planned again then.
     pub late: bool,
@@ -467,6 +480,12 @@ pub struct Lifecycle {
     /// The deadline of its steps, in place of the type's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
+    /// It may fail without failing the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// When and how often its steps are tried again, in place of what holds for its provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 /// What a destroy does.
@@ -494,6 +513,45 @@ pub struct OutputChange {
     pub reseal: bool,
     /// Where its parts come from, where they are plain references.
     pub provenance: Provenance,
+}
+
+/// Something that is not as it should be, and that was allowed to be so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Degraded {
+    /// The instance.
+    pub address: Address,
+    /// What is wrong, and what is done about it.
+    pub reason: String,
+}
+
+/// What stands in place of data that cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instead {
+    /// Its value, in the form of the type.
+    pub value: Value,
+    /// What it is, in words.
+    pub what: String,
+}
+
+/// What is done about data that is read while applying.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FallbackOfData {
+    /// What stands in its place when it cannot be read, in the order in which it is tried.
+    pub instead: Vec<Instead>,
+    /// Whether what is read is remembered.
+    pub remember: bool,
+}
+
+/// A health check.
+#[derive(Clone, Debug)]
+pub struct PlannedCheck {
+    /// What it is.
+    pub definition: Definition,
+    /// The values that it is carried out with, an object.
+    pub values: PlannedValue,
+    /// Where it stands: `retrue.toml:12:5`.
+    pub place: String,
 }
 
 /// The program of a provider that is not built in.
@@ -681,6 +739,11 @@ impl Plan {
         ephemeral.filter_map(|(name, _)| name.strip_prefix("var.")).collect()
     }
 
+    /// The instances whose steps may fail without failing the run.
+    pub fn optional(&self) -> BTreeSet<&Address> {
+        self.steps.iter().filter(|step| step.is_optional()).map(|step| &step.id.address).collect()
+    }
+
     /// Whether it has steps that nobody needs to agree to.
     pub fn has_upkeep(&self) -> bool {
         self.steps.iter().any(Step::is_upkeep)
@@ -688,6 +751,11 @@ impl Plan {
 }
 
 impl Step {
+    /// Whether it may fail without failing the run. What is to go and stays is nothing to be passed over.
+    pub fn is_optional(&self) -> bool {
+        self.lifecycle.optional && self.id.effect != StepEffect::Delete
+    }
+
     /// Whether it only brings the record up to date, or checks a condition: no change for a person.
     pub fn is_upkeep(&self) -> bool {
         self.id.effect == StepEffect::Record && self.moved_from.is_none()

@@ -48,6 +48,7 @@ pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
         adopts: false,
         restores: false,
         import: None,
+        fallback: None,
         late: false,
     }
 }

@@ -147,7 +147,13 @@ mod tests {
     use super::*;
 
     fn rules() -> BreakerRules {
-        BreakerRules { failures: 3, open_for: Duration::from_secs(10), probes: 2, hold: Duration::from_secs(60) }
+        BreakerRules {
+            failures: 3,
+            open_for: Duration::from_secs(10),
+            probes: 2,
+            hold: Duration::from_secs(60),
+            recovery_check: None,
+        }
     }
 
     #[test]

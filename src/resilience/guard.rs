@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use globset::GlobMatcher;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use super::backoff::{Failed, Waits};
 use super::breaker::{Answer, Breaker, Standing};
 use super::budget::Purse;
 use super::limit::{Concurrency, Pace, Slot};
-use super::policy::{BreakerRules, Budget, Limits, Policy, pattern};
+use super::policy::{BreakerRules, Budget, Limits, Policy, Retry, pattern};
 use crate::telemetry::{self, BreakerState, Queued, Telemetry};
 
 /// What is shared by all provider instances of a run.
@@ -27,6 +28,18 @@ pub struct Resilience {
     chance: Mutex<fastrand::Rng>,
     /// Ends whatever waits for the other side to work again.
     stop: Mutex<CancellationToken>,
+    /// The checks that a recovery waits for, by name.
+    gates: Mutex<BTreeMap<Arc<str>, Arc<dyn Gate>>>,
+}
+
+/// What must be well before more is sent at once, after a breaker has closed.
+#[async_trait]
+pub trait Gate: Send + Sync + fmt::Debug {
+    /// Whether it is; without an end where `stop` is cancelled.
+    async fn is_healthy(&self, stop: &CancellationToken) -> bool;
+
+    /// The time between two looks.
+    fn interval(&self) -> Duration;
 }
 
 impl Default for Resilience {
@@ -41,7 +54,17 @@ impl Resilience {
         let chance = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         // It is as wide as the instances make it.
         let nothing = Budget { retries: 0, most: 0, per_success: 0.0 };
-        Resilience { budget: Mutex::new(Purse::new(&nothing)), chance: Mutex::new(chance), stop: Mutex::default() }
+        Resilience {
+            budget: Mutex::new(Purse::new(&nothing)),
+            chance: Mutex::new(chance),
+            stop: Mutex::default(),
+            gates: Mutex::default(),
+        }
+    }
+
+    /// What a recovery waits for, by the name of its check.
+    pub fn gate(&self, name: Arc<str>, gate: Arc<dyn Gate>) {
+        locked(&self.gates).insert(name, gate);
     }
 
     /// Nothing waits for the other side to work again once this is cancelled.
@@ -321,7 +344,19 @@ impl Guard {
     /// How long to wait before another try; `None` when there is none: the rules, the other side or the budgets
     /// say so.
     pub fn again(&self, waits: &mut Waits, failed: Failed, attempt: u32, elapsed: Duration) -> Option<Duration> {
-        let wait = waits.next(&self.policy.retry, failed, attempt, elapsed, self.run.chance())?;
+        self.again_by(&self.policy.retry, waits, failed, attempt, elapsed)
+    }
+
+    /// The same by other rules than those of the instance, within the same budgets.
+    pub fn again_by(
+        &self,
+        retry: &Retry,
+        waits: &mut Waits,
+        failed: Failed,
+        attempt: u32,
+        elapsed: Duration,
+    ) -> Option<Duration> {
+        let wait = waits.next(retry, failed, attempt, elapsed, self.run.chance())?;
         let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
         if !own.has() || !all.has() {
             return None;
@@ -337,6 +372,40 @@ impl Guard {
     /// Whether a failure need not count, because what failed is held back until it works again.
     pub fn waits_instead(&self, (type_name, kinds): (&str, &[Kind]), failed: Failed) -> bool {
         failed.is_outage() && failed.retryable && self.is_worth_waiting() && self.held(type_name, kinds).is_some()
+    }
+
+    /// Begins again with one call at a time. Where a check is to be healthy first, more is sent step by step, each
+    /// time that it is.
+    fn recover(&self) {
+        let concurrency = &self.all.concurrency;
+        let name = self.policy.breaker.recovery_check.as_ref();
+        let gate = name.and_then(|name| locked(&self.run.gates).get(name).cloned());
+        let (Some(gate), Ok(runtime)) = (gate, tokio::runtime::Handle::try_current()) else {
+            return concurrency.begin_again();
+        };
+        let time = concurrency.begin_below();
+        let concurrency = Arc::downgrade(concurrency);
+        let stop = locked(&self.run.stop).clone();
+        let (provider, check) = (Arc::clone(&self.name), name.cloned().unwrap_or_default());
+        runtime.spawn(async move {
+            loop {
+                let healthy = gate.is_healthy(&stop).await;
+                // It ends with the run, or when the breaker opened and closed again in the meantime.
+                let Some(concurrency) = concurrency.upgrade() else { return };
+                if stop.is_cancelled() || !concurrency.is_time(time) {
+                    return;
+                }
+                tracing::info!(%provider, %check, healthy, "recovery");
+                if healthy && !concurrency.raise(time) {
+                    return;
+                }
+                drop(concurrency);
+                tokio::select! {
+                    () = tokio::time::sleep(gate.interval()) => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+        });
     }
 
     /// How all breakers stand, by what they are for: the provider as a whole, or one of its services.
@@ -390,7 +459,7 @@ impl Entered<'_> {
         };
         if closed {
             // Whoever comes back to life is not run over.
-            guard.all.concurrency.begin_again();
+            guard.recover();
         }
         guard.changed.notify_waiters();
     }

@@ -15,6 +15,9 @@ use tokio::time::Instant;
 
 use super::policy::{Limits, Rate};
 
+/// So many at once are as good as any number.
+const HIGHEST: f64 = 1024.0;
+
 /// Calls that may run at once.
 #[derive(Debug)]
 pub(super) struct Concurrency {
@@ -30,6 +33,10 @@ struct Running {
     running: u32,
     /// When it was last made less: what began before that says nothing new.
     lessened: Option<Instant>,
+    /// No more than this, whatever succeeds, until somebody raises it.
+    ceiling: f64,
+    /// How often it began again: who raises the ceiling of an earlier time comes too late.
+    time: u64,
 }
 
 /// One call that runs.
@@ -43,7 +50,7 @@ impl Concurrency {
     /// As many as a limit says, or as somebody asks for.
     pub(super) fn new(limits: &Limits) -> Arc<Concurrency> {
         let most = limits.concurrency.map_or(f64::from(u16::MAX), |most| f64::from(most.get()));
-        let state = Running { allowed: most, running: 0, lessened: None };
+        let state = Running { allowed: most, running: 0, lessened: None, ceiling: f64::INFINITY, time: 0 };
         Arc::new(Concurrency { most, state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -64,7 +71,36 @@ impl Concurrency {
 
     /// Begins again with one at a time.
     pub(super) fn begin_again(&self) {
-        self.lock().allowed = 1.0;
+        let mut state = self.lock();
+        (state.allowed, state.ceiling) = (1.0, f64::INFINITY);
+        state.time += 1;
+    }
+
+    /// The same, and it stays at one until somebody raises that, naming the time that is returned.
+    pub(super) fn begin_below(&self) -> u64 {
+        let mut state = self.lock();
+        (state.allowed, state.ceiling) = (1.0, 1.0);
+        state.time += 1;
+        state.time
+    }
+
+    /// Lets twice as many run, should they succeed. Returns whether there is more to be raised.
+    pub(super) fn raise(&self, time: u64) -> bool {
+        let mut state = self.lock();
+        if state.time != time {
+            return false;
+        }
+        state.ceiling *= 2.0;
+        if state.ceiling < self.most.min(HIGHEST) {
+            return true;
+        }
+        state.ceiling = f64::INFINITY;
+        false
+    }
+
+    /// Whether nobody began again since.
+    pub(super) fn is_time(&self, time: u64) -> bool {
+        self.lock().time == time
     }
 
     /// How many may run.
@@ -82,7 +118,7 @@ impl Slot {
     /// It succeeded: a little more may run.
     pub(super) fn succeeded(&self) {
         let mut state = self.of.lock();
-        state.allowed = (state.allowed + 1.0 / state.allowed.max(1.0)).min(self.of.most);
+        state.allowed = (state.allowed + 1.0 / state.allowed.max(1.0)).min(self.of.most).min(state.ceiling);
     }
 
     /// It was too much: half as much may run.

@@ -18,7 +18,7 @@ mod tests;
 
 pub use self::backoff::{Failed, Waits};
 pub use self::breaker::Standing;
-pub use self::guard::{Guard, Held, Kind, Patience, Resilience};
+pub use self::guard::{Gate, Guard, Held, Kind, Patience, Resilience};
 pub use self::layer::Layered;
 pub use self::policy::{BreakerRules, Budget, Jitter, Limits, Policy, Rate, Retry, Settings, TimeOuts, pattern};
 pub use self::trace::Traced;

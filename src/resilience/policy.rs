@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
 
 /// What holds for one provider instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub struct Policy {
 }
 
 /// When and how often a failed call is made again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// How many tries there are, the first included; at least 1.
@@ -110,11 +113,20 @@ pub struct BreakerRules {
     pub probes: u32,
     /// How long a step is held back before it fails.
     pub hold: Duration,
+    /// The health check that must be healthy before more is sent at once, after it has closed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_check: Option<Arc<str>>,
 }
 
 impl Default for BreakerRules {
     fn default() -> Self {
-        BreakerRules { failures: 5, open_for: Duration::from_secs(10), probes: 1, hold: Duration::from_secs(300) }
+        BreakerRules {
+            failures: 5,
+            open_for: Duration::from_secs(10),
+            probes: 1,
+            hold: Duration::from_secs(300),
+            recovery_check: None,
+        }
     }
 }
 
@@ -224,6 +236,8 @@ pub struct Settings {
     pub probes: Option<u32>,
     /// See [`BreakerRules::hold`].
     pub hold: Option<Duration>,
+    /// See [`BreakerRules::recovery_check`]; with its place.
+    pub recovery_check: Option<(Arc<str>, Span)>,
     /// See [`Policy::limits`].
     pub limits: Limits,
     /// See [`Policy::types`].
@@ -232,24 +246,34 @@ pub struct Settings {
     pub time_outs: TimeOuts,
 }
 
+fn set<T: Clone>(value: &mut T, written: &Option<T>) {
+    if let Some(written) = written {
+        *value = written.clone();
+    }
+}
+
+impl Retry {
+    /// The same with what somebody wrote of it in place of what it says.
+    #[must_use]
+    pub fn with(mut self, settings: &Settings) -> Retry {
+        set(&mut self.attempts, &settings.attempts);
+        set(&mut self.first_wait, &settings.first_wait);
+        set(&mut self.longest_wait, &settings.longest_wait);
+        set(&mut self.within, &settings.within);
+        set(&mut self.jitter, &settings.jitter);
+        self
+    }
+}
+
 impl Policy {
     /// The policy with what somebody wrote in place of what it says.
     #[must_use]
     pub fn with(mut self, settings: &Settings) -> Policy {
-        fn set<T: Clone>(value: &mut T, written: &Option<T>) {
-            if let Some(written) = written {
-                *value = written.clone();
-            }
-        }
         fn limit(limits: &mut Limits, written: &Limits) {
             limits.concurrency = written.concurrency.or(limits.concurrency);
             limits.rate = written.rate.or(limits.rate);
         }
-        set(&mut self.retry.attempts, &settings.attempts);
-        set(&mut self.retry.first_wait, &settings.first_wait);
-        set(&mut self.retry.longest_wait, &settings.longest_wait);
-        set(&mut self.retry.within, &settings.within);
-        set(&mut self.retry.jitter, &settings.jitter);
+        self.retry = self.retry.with(settings);
         set(&mut self.budget.retries, &settings.retries);
         set(&mut self.budget.most, &settings.most);
         set(&mut self.budget.per_success, &settings.per_success);
@@ -257,6 +281,9 @@ impl Policy {
         set(&mut self.breaker.open_for, &settings.open_for);
         set(&mut self.breaker.probes, &settings.probes);
         set(&mut self.breaker.hold, &settings.hold);
+        if let Some((check, _)) = &settings.recovery_check {
+            self.breaker.recovery_check = Some(Arc::clone(check));
+        }
         limit(&mut self.limits, &settings.limits);
         for (pattern, written) in &settings.types {
             limit(self.types.entry(pattern.clone()).or_default(), written);

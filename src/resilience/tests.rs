@@ -451,3 +451,75 @@ fn every_verb_is_passed_on() {
     let here = include_str!("layer.rs");
     assert_eq!(verbs(contract, "pub trait Provider:"), verbs(here, "impl Provider for Layered"));
 }
+
+/// Healthy from some time on; how often somebody looked.
+#[derive(Debug)]
+struct HealthyFrom {
+    began: Instant,
+    healthy: Duration,
+    looked: Mutex<usize>,
+}
+
+#[async_trait]
+impl Gate for HealthyFrom {
+    async fn is_healthy(&self, _stop: &CancellationToken) -> bool {
+        *self.looked.lock().unwrap() += 1;
+        self.began.elapsed() >= self.healthy
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_more_is_sent_at_once_only_when_a_check_is_healthy() {
+    let out = |at: Duration| (Duration::from_secs(1)..Duration::from_secs(20)).contains(&at);
+    let breaker = BreakerRules { recovery_check: Some("it".into()), ..BreakerRules::default() };
+    let policy = Policy { breaker, ..Policy::default() };
+    let stage = stage(policy, move |_, at, _| out(at).then(|| error(Category::Network)));
+    let gate =
+        Arc::new(HealthyFrom { began: Instant::now(), healthy: Duration::from_secs(30), looked: Mutex::default() });
+    stage.run.gate("it".into(), Arc::clone(&gate) as Arc<dyn Gate>);
+    stage.read("x_a", "run").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let reads = (0..2500).map(|_| stage.read("x_a", "run"));
+    for answer in futures::future::join_all(reads).await {
+        answer.unwrap();
+    }
+    // How many began together, by when.
+    let mut together: BTreeMap<Duration, usize> = BTreeMap::new();
+    for (_, at) in stage.calls().iter().filter(|(_, at)| !out(*at) && at.as_secs() >= 20) {
+        *together.entry(*at).or_default() += 1;
+    }
+    let most = |from: u64, to: u64| {
+        let range = Duration::from_secs(from)..Duration::from_secs(to);
+        together.range(range).map(|(_, many)| *many).max().unwrap_or(0)
+    };
+    assert_eq!(most(22, 30), 1, "it is not healthy yet, and the run goes on");
+    assert!(most(30, 32) <= 2 && most(30, 34) > 1, "{} and {}", most(30, 32), most(30, 34));
+    assert!(most(34, 36) <= 8 && most(36, 100) > 8, "{} and {}", most(34, 36), most(36, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_looks_at_a_check_once_the_run_is_stopped() {
+    let out = |at: Duration| (Duration::from_secs(1)..Duration::from_secs(20)).contains(&at);
+    let breaker = BreakerRules { recovery_check: Some("it".into()), ..BreakerRules::default() };
+    let stage =
+        stage(Policy { breaker, ..Policy::default() }, move |_, at, _| out(at).then(|| error(Category::Network)));
+    let gate = Arc::new(HealthyFrom { began: Instant::now(), healthy: Duration::MAX, looked: Mutex::default() });
+    stage.run.gate("it".into(), Arc::clone(&gate) as Arc<dyn Gate>);
+    let stop = CancellationToken::new();
+    stage.run.heed(stop.clone());
+    stage.read("x_a", "run").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for answer in futures::future::join_all((0..20).map(|_| stage.read("x_a", "run"))).await {
+        answer.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    assert!(*gate.looked.lock().unwrap() >= 3);
+    stop.cancel();
+    let looked = *gate.looked.lock().unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(*gate.looked.lock().unwrap(), looked);
+}

@@ -164,6 +164,18 @@ pub enum Event {
         /// By name; `None` when nothing was recorded.
         before: BTreeMap<String, Option<RecordedOutput>>,
     },
+    /// A health check ended.
+    Checked {
+        /// Its name.
+        name: String,
+        /// Whether it is healthy.
+        healthy: bool,
+        /// How many tries there were.
+        tries: u32,
+        /// Why it is not healthy, without secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// A person's remark.
     Note {
         /// Who.
@@ -205,6 +217,7 @@ impl Event {
             Event::UndoSkipped { .. } => "undo_skipped",
             Event::Recorded { .. } => "recorded",
             Event::Outputs { .. } => "outputs",
+            Event::Checked { .. } => "checked",
             Event::Note { .. } => "note",
             Event::Review { .. } => "review",
         }

@@ -260,6 +260,7 @@ impl Machine {
             Event::UndoStuck(stuck) if self.settles(step, &stuck.of) => self.undo_event(step, &stuck.of, event),
             _ if state.is_final() => Err(illegal(format!("in a run that is {}", state.word()))),
             Event::Child(_) | Event::Configured { .. } | Event::Recorded { .. } | Event::Outputs { .. } => Ok(()),
+            Event::Checked { .. } => Ok(()),
             Event::UndoBegin(begin) if kind == RunKind::Compensate => self.undo_event(step, &begin.of, event),
             Event::Undone(end) if kind == RunKind::Compensate => self.undo_event(step, &end.of, event),
             Event::UndoStuck(stuck) if kind == RunKind::Compensate => self.undo_event(step, &stuck.of, event),

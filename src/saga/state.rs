@@ -97,6 +97,16 @@ impl RecordedOutput {
     }
 }
 
+/// What was last read of data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordedData {
+    /// What it was.
+    pub value: RestingValue,
+    /// The run that read it.
+    pub run: String,
+}
+
 /// Everything that is recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -104,6 +114,8 @@ pub struct State {
     pub addresses: BTreeMap<Address, AddressState>,
     /// Outputs by name.
     pub outputs: BTreeMap<String, RecordedOutput>,
+    /// What was last read of data that may be needed when it cannot be read.
+    pub data: BTreeMap<Address, RecordedData>,
     /// Runs by id, which is the order in which they started.
     pub runs: BTreeMap<String, RunRecord>,
 }
@@ -139,6 +151,11 @@ pub fn effects_key(address: &Address) -> String {
 /// The key of an output.
 pub fn output_key(name: &str) -> String {
     format!("output/{name}")
+}
+
+/// The key of what was last read of data.
+pub fn data_key(address: &Address) -> String {
+    format!("data/{address}")
 }
 
 /// The key of a run.
@@ -178,6 +195,9 @@ impl State {
         } else if let Some(name) = key.strip_prefix("output/") {
             let value = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.outputs.insert(name.to_owned(), value);
+        } else if let Some(rest) = key.strip_prefix("data/") {
+            let data = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
+            self.data.insert(address(rest)?, data);
         } else if let Some(run) = key.strip_prefix("run/") {
             let record = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
             self.runs.insert(run.to_owned(), record);

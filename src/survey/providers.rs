@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
 use crate::registry;
-use crate::resilience::{Guard, Layered, Resilience};
+use crate::resilience::{Gate, Guard, Layered, Resilience};
 use crate::rest::redacted;
 use crate::saga::ProviderRef;
 use crate::span::Span;
@@ -104,6 +104,11 @@ impl Providers {
     /// Nothing waits for a provider that does not work once this is cancelled.
     pub fn heed(&self, stop: &CancellationToken) {
         self.resilience.heed(stop.clone());
+    }
+
+    /// What the recovery of breakers waits for, by the name of its check.
+    pub fn gate(&self, name: Arc<str>, gate: Arc<dyn Gate>) {
+        self.resilience.gate(name, gate);
     }
 
     /// One instance.

@@ -82,8 +82,13 @@ impl Targets {
         Ok(meant)
     }
 
-    /// Just these instances, and the data that they are made of.
-    pub(super) fn only(addresses: &BTreeSet<Address>, graph: &Graph, records: &Records) -> Self {
+    /// Just these instances, and the data that they are made of, or that is looked at besides.
+    pub(super) fn only(
+        addresses: &BTreeSet<Address>,
+        looked_at: &BTreeSet<BlockAddress>,
+        graph: &Graph,
+        records: &Records,
+    ) -> Self {
         let moved = records
             .0
             .iter()
@@ -91,7 +96,7 @@ impl Targets {
         let mut meant = Targets { partial: true, addresses: addresses.clone(), ..Targets::default() };
         meant.addresses.extend(moved.map(|(address, _)| address.clone()));
         meant.of_addresses = meant.addresses.iter().map(|address| address.block.clone()).collect();
-        let needed = graph.with_dependencies(&meant.of_addresses);
+        let needed = graph.with_dependencies(meant.of_addresses.iter().chain(looked_at));
         meant.blocks.extend(needed.into_iter().filter(|block| block.mode != Mode::Managed));
         meant
     }

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "engine",
             "graph",
+            "health",
             "migrate",
             "plan",
             "reconcile",
@@ -33,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "apply",
             "config",
             "expression",
+            "health",
             "migrate",
             "plan",
             "reconcile",
@@ -44,18 +46,20 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
-    ("apply", &["engine", "expression", "plan", "resilience", "saga", "store", "survey"]),
-    ("survey", &["config", "expression", "graph", "plan", "registry", "resilience", "saga"]),
+    ("apply", &["engine", "expression", "health", "plan", "resilience", "saga", "store", "survey"]),
+    ("survey", &["config", "expression", "graph", "health", "plan", "registry", "resilience", "saga"]),
     ("reconcile", &["plan"]),
-    // Plan reads what is recorded, the saga writes down what steps are called.
-    ("plan", &["resilience", "saga"]),
+    // Plan reads what is recorded and carries health checks, the saga writes down what steps are called.
+    ("plan", &["health", "resilience", "saga"]),
     ("saga", &["plan", "resilience", "store"]),
     // What functions there are, and what a stack's files are called.
     ("migrate", &["config", "expression"]),
     // `validate` looks for circles, the graph is built from a stack.
-    ("config", &["expression", "graph", "resilience"]),
+    ("config", &["expression", "graph", "health", "resilience"]),
     ("graph", &["config", "expression"]),
     ("expression", &[]),
+    // It is given what to look at, and what to say of it goes to whoever asks.
+    ("health", &[]),
     // Wraps any provider, whoever calls it.
     ("resilience", &["telemetry"]),
     ("store", &[]),

@@ -46,6 +46,8 @@ const EXERCISED: &[(&str, &str, &str)] = &[
     ("reconcile", "--accept", "accept_takes_what_was_found"),
     ("reconcile", "--accept-all", "accept_all_takes_everything"),
     ("reconcile", "--every", "every_looks_again_and_again_until_it_is_told_to_stop"),
+    ("check", "", "they_run_alone_over_what_is_recorded"),
+    ("check", "NAME", "they_run_alone_over_what_is_recorded"),
     ("runs replay", "RUN", "a_failed_run_is_replayed_with_the_same_input"),
     ("runs replay", "--yes", "a_failed_run_is_replayed_with_the_same_input"),
     ("runs replay", "--replan", "a_replay_is_refused_when_the_world_has_moved"),

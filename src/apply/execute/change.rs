@@ -1,5 +1,6 @@
 //! Steps that change something outside, and data that is read.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use retrue_provider_api::{
@@ -13,7 +14,7 @@ use crate::apply::settle::{Verdict, examine, write_verdict};
 use crate::apply::writes::{drop_object, put_effects, put_generation, put_object};
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::marks::mark_planned;
-use crate::plan::{ObjectKey, Step, StepEffect};
+use crate::plan::{Degraded, ObjectKey, Step, StepEffect};
 use crate::rest::redacted;
 use crate::saga::history::StepHistory;
 use crate::saga::journal::Entry;
@@ -36,16 +37,30 @@ impl Executor<'_> {
             type_name: step.type_name.to_string(),
             config: ready.config.clone().unmark_deep().0,
         };
-        let state = ready
-            .configured
-            .provider
-            .read_data(&context, request)
-            .await
-            .map_err(|error| stop_provider(&error, &ready.secrets()))?;
-        let state = mark_planned(&ready.schema.block, state, Some(&ready.config));
-        self.values.put(&step.id.address, state.clone());
+        let mut warnings = Vec::new();
+        let state = match ready.configured.provider.read_data(&context, request).await {
+            Ok(state) => {
+                let state = mark_planned(&ready.schema.block, state, Some(&ready.config));
+                self.values.put(&step.id.address, state.clone());
+                state
+            }
+            Err(error) => {
+                let chain = step.fallback.iter().flat_map(|fallback| &fallback.instead);
+                let Some(instead) = chain.into_iter().next().filter(|_| error.category != Category::Validation) else {
+                    return Err(stop_provider(&error, &ready.secrets()));
+                };
+                let why = redacted(&format!("{error:#}"), &ready.secrets());
+                let reason = format!("it could not be read ({why}): {} stands in its place", instead.what);
+                let degraded = Degraded { address: step.id.address.clone(), reason };
+                self.degraded.lock().unwrap_or_else(PoisonError::into_inner).push(degraded);
+                warnings.push(format!("{} stands in its place", instead.what));
+                let state = mark_planned(&ready.schema.block, instead.value.clone(), Some(&ready.config));
+                self.values.put_instead(&step.id.address, state.clone());
+                state
+            }
+        };
         let result = match self.check_conditions(&step.postconditions, Some(&state), &step.id.address.to_string()) {
-            Ok(()) => StepResult::Applied(Vec::new()),
+            Ok(()) => StepResult::Applied(warnings),
             Err(Stop::Step(failure, _)) => StepResult::Partial(failure),
             Err(other) => return Err(other),
         };

@@ -7,6 +7,7 @@ mod prepare;
 mod record;
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use retrue_provider_api::{Capability, Category, Private, ProviderError, TypeSchema, Value};
@@ -19,7 +20,7 @@ use crate::apply::late::Late;
 use crate::apply::scope::Values;
 use crate::apply::waiting::Turn;
 use crate::engine::{RunEventKind, StepRef};
-use crate::plan::{ObjectKey, Plan, Step, StepEffect, StepId};
+use crate::plan::{Degraded, ObjectKey, Plan, Step, StepEffect, StepId};
 use crate::resilience::{Held, Kind, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
@@ -52,6 +53,8 @@ pub(super) struct Executor<'a> {
     pub values: &'a Values,
     /// Makes ready what is ready only now.
     pub late: &'a Late<'a>,
+    /// What was not as it should be, and went on all the same.
+    pub degraded: &'a Mutex<Vec<Degraded>>,
 }
 
 /// What is known of a step just before it begins.
@@ -180,7 +183,8 @@ impl Executor<'_> {
                     last = Some(failure.clone());
                     continue;
                 }
-                if let Some(wait) = guard.again(&mut waits, failed, attempt, first.elapsed()) {
+                let retry = step.lifecycle.retry.as_ref().unwrap_or(&guard.policy().retry);
+                if let Some(wait) = guard.again_by(retry, &mut waits, failed, attempt, first.elapsed()) {
                     let error = failure.clone();
                     self.caller.tell(RunEventKind::StepRetrying { step: reference, error, after: wait });
                     tokio::select! {

@@ -6,8 +6,10 @@ use retrue_provider_api::{Path, Type, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::check::{WireCounts, counts};
 use super::value::Shown;
 use crate::address::Address;
+use crate::health;
 use crate::plan::{Drift, DriftStatus, InDoubt};
 use crate::reconcile::Report;
 
@@ -39,6 +41,8 @@ pub(crate) struct WireFinished<'a> {
     missing: usize,
     unreadable: usize,
     changed_outside: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<WireCounts>,
     in_doubt: &'a [InDoubt],
 }
 
@@ -85,6 +89,7 @@ pub(crate) fn finished<'a>(
     now: &'a str,
     run: Option<&'a str>,
     report: &Report,
+    checked: &[health::Report],
     in_doubt: &'a [InDoubt],
 ) -> WireFinished<'a> {
     WireFinished {
@@ -96,6 +101,7 @@ pub(crate) fn finished<'a>(
         missing: report.count(DriftStatus::Missing),
         unreadable: report.count(DriftStatus::Unreadable),
         changed_outside: report.count(DriftStatus::ChangedOutside),
+        checks: (!checked.is_empty()).then(|| counts(checked)),
         in_doubt,
     }
 }

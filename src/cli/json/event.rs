@@ -6,6 +6,7 @@ use std::time::Duration;
 use retrue_provider_api::Severity;
 use serde::Serialize;
 
+use super::check::{self, WireReport};
 use crate::engine::{RunEvent, RunEventKind, StepRef};
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
@@ -52,6 +53,8 @@ pub(crate) struct WireEvent<'a> {
     of: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    check: Option<WireReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<RunState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +188,14 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             attributes: Some(attributes),
             ..line("drift")
         },
+        RunEventKind::Degraded(degraded) => WireEvent {
+            address: Some(degraded.address.to_string()),
+            message: Some(&degraded.reason),
+            ..line("degraded")
+        },
+        RunEventKind::CheckFinished(report) => {
+            WireEvent { check: Some(check::report(report)), ..line("check_finished") }.took(&report.finding.took)
+        }
         RunEventKind::Notice(message) => WireEvent { message: Some(message), ..line("notice") },
         RunEventKind::RunFinished { state, counts } => WireEvent {
             state: Some(*state),

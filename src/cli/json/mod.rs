@@ -1,5 +1,6 @@
 //! Documents for programs: wire forms of their own, beside what they show.
 
+pub(crate) mod check;
 pub(crate) mod diagnostics;
 pub(crate) mod drift;
 pub(crate) mod event;

@@ -8,7 +8,9 @@ use serde_json::Value as Json;
 
 use super::value::Shown;
 use crate::address::Address;
-use crate::plan::{Action, Base, Change, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, Summary};
+use crate::plan::{
+    Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, PlannedCheck, Summary,
+};
 
 /// The name and version of the format.
 pub(crate) const FORMAT: &str = "retrue.plan/1";
@@ -25,10 +27,25 @@ pub(crate) struct WirePlan<'a> {
     summary: Summary,
     changes: Vec<WireChange<'a>>,
     outputs: BTreeMap<&'a str, WireOutput>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<WireCheck<'a>>,
+    #[serde(skip_serializing_if = "<[Degraded]>::is_empty")]
+    degraded: &'a [Degraded],
     drift: Vec<WireDrift<'a>>,
     in_doubt: &'a [InDoubt],
     pivot: Option<WirePivot<'a>>,
     warnings: &'a [String],
+}
+
+/// What is looked at afterwards.
+#[derive(Debug, Serialize)]
+struct WireCheck<'a> {
+    check: &'a str,
+    probe: &'static str,
+    severity: &'static str,
+    values: Json,
+    unknown: BTreeSet<Path>,
+    sensitive: BTreeSet<Path>,
 }
 
 /// What the plan rests on, as far as a program may want to know it.
@@ -68,6 +85,8 @@ struct WireChange<'a> {
     warnings: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     import: Option<WireImport<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,6 +121,7 @@ struct WirePivot<'a> {
 /// The wire form of a plan.
 pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
     let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp || change.moved_from.is_some());
+    let optional = plan.optional();
     WirePlan {
         format: FORMAT,
         stack: &plan.stack,
@@ -110,13 +130,15 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
         base: base(&plan.base),
         digest: &plan.digest,
         summary: plan.summary(),
-        changes: changes.map(change).collect(),
+        changes: changes.map(|of| change(of, optional.contains(&of.address))).collect(),
         outputs: plan
             .outputs
             .iter()
             .filter(|output| output.changes())
             .map(|change| (change.name.as_ref(), output(change)))
             .collect(),
+        checks: plan.checks.iter().filter(|_| plan.kind == PlanKind::Apply).map(check).collect(),
+        degraded: &plan.degraded,
         drift: plan.drift.iter().filter(|drift| drift.status != DriftStatus::InTrue).map(drift).collect(),
         in_doubt: &plan.in_doubt,
         pivot: plan.pivot.as_ref().map(|pivot| WirePivot {
@@ -143,7 +165,7 @@ fn veiled(value: &Value, secret: &BTreeSet<Path>) -> Value {
     value.clone().with_marked_paths(there.map(|path| (path, Marks::SENSITIVE)))
 }
 
-fn change(change: &Change) -> WireChange<'_> {
+fn change(change: &Change, optional: bool) -> WireChange<'_> {
     let mut secret = Shown::default();
     for value in [Some(&change.before), Some(&change.after), change.recorded.as_ref()].into_iter().flatten() {
         secret.json(value);
@@ -168,6 +190,20 @@ fn change(change: &Change) -> WireChange<'_> {
         create_before_destroy: change.create_before_destroy,
         warnings: &change.warnings,
         import: change.import.as_deref().map(|id| WireImport { id }),
+        optional,
+    }
+}
+
+fn check(check: &PlannedCheck) -> WireCheck<'_> {
+    let mut shown = Shown::default();
+    let values = shown.json(&check.values.value);
+    WireCheck {
+        check: &check.definition.name,
+        probe: check.definition.probe.word(),
+        severity: check.definition.severity.word(),
+        values,
+        unknown: shown.unknown,
+        sensitive: shown.sensitive,
     }
 }
 

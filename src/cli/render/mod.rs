@@ -3,6 +3,7 @@
 //! Everything here returns text with colours, laid out for a width; the console takes the colours
 //! away where they cannot be shown. Nothing depends on colour alone.
 
+pub(crate) mod checks;
 mod diagnostics;
 pub(crate) mod difference;
 pub(crate) mod drift;

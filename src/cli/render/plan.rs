@@ -25,6 +25,7 @@ pub fn plan(plan: &Plan, detail: Detail) -> String {
     risks::show(&mut screen, plan);
     changes::show(&mut screen, plan);
     changes::outputs(&mut screen, plan);
+    changes::checks(&mut screen, plan);
     if screen.lines > 30 && !plan.is_empty() {
         screen.blank();
         screen.line(&headline(plan));

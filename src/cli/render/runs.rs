@@ -248,6 +248,8 @@ fn about(event: &Event) -> String {
         Event::UndoSkipped { reason, .. } => reason.clone(),
         Event::Undone(end) => end.lost.join("; "),
         Event::Recorded { what, .. } => what.clone(),
+        Event::Checked { name, healthy: true, .. } => format!("{name}: healthy"),
+        Event::Checked { name, problem, .. } => format!("{name}: {}", problem.as_deref().unwrap_or("unhealthy")),
         Event::Note { actor, text } => format!("{actor}: {text}"),
         Event::Review { actor, decision } => format!("{actor}: {decision}"),
         Event::Image(_) | Event::StepVerified | Event::Deposed(_) | Event::UndoBegin(_) | Event::Outputs { .. } => {

@@ -15,7 +15,7 @@ use crate::cli::render::value::named;
 use crate::cli::session::Session;
 use crate::config::DeleteOrder;
 use crate::engine::{self, Workspace};
-use crate::resilience::{Limits, Policy};
+use crate::resilience::{BreakerRules, Limits, Policy};
 use crate::store::KeySource;
 
 /// Show what is in force: variables, providers, settings
@@ -85,20 +85,26 @@ fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
             }),
         ),
         ("budget", json!({"retries": budget.retries, "most": budget.most, "per_success": budget.per_success})),
-        (
-            "breaker",
-            json!({
-                "failures": breaker.failures,
-                "open_for": time(breaker.open_for),
-                "probes": breaker.probes,
-                "hold": time(breaker.hold),
-            }),
-        ),
+        ("breaker", rules_of(breaker)),
         ("time_outs", Json::Object(times.collect())),
         ("types", types.iter().map(|(pattern, of)| (pattern.clone(), Json::Object(limits(of)))).collect()),
     ]);
     for (name, value) in limits(all) {
         shown.insert(if name == "rate" { "rate" } else { "concurrency" }, value);
+    }
+    shown
+}
+
+fn rules_of(breaker: &BreakerRules) -> Json {
+    let BreakerRules { failures, open_for, probes, hold, recovery_check } = breaker;
+    let mut shown = json!({
+        "failures": failures,
+        "open_for": people(*open_for),
+        "probes": probes,
+        "hold": people(*hold),
+    });
+    if let (Some(check), Json::Object(entries)) = (recovery_check, &mut shown) {
+        entries.insert("recovery_check".to_owned(), json!(check));
     }
     shown
 }

@@ -1,6 +1,7 @@
 //! One file for each verb.
 
 pub(crate) mod apply;
+pub(crate) mod check;
 pub(crate) mod compensate;
 pub(crate) mod completions;
 pub(crate) mod config;

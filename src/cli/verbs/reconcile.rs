@@ -15,13 +15,14 @@ use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Options, Planned, Workspace};
+use crate::health;
 use crate::plan::{Drift, InDoubt};
 use crate::reconcile::Report;
 
 /// Compare the world with what is recorded and desired
 ///
 /// Ends with 0 when all is in true, with 2 when something has drifted or is gone, with 1 when all that
-/// is wrong is that something could not be read. It needs no lock, unless it is to change something.
+/// is wrong is that something could not be read, or that a health check is unhealthy. It needs no lock, unless it is to change something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Bring what is drifted or missing back
@@ -83,14 +84,16 @@ async fn once(session: &Session, arguments: &Arguments) -> Ending {
     let (report, planned) = engine::reconcile(&options, &workspace, &session.cancellation).await?;
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
-    end(session, None, &report, &planned)?;
-    Ok(standing(&report, &planned.plan.in_doubt))
+    let checked = end(session, None, &report, &planned).await?;
+    Ok(standing(&report, &checked, &planned.plan.in_doubt))
 }
 
 /// What the exit status says about what was found.
-fn standing(report: &Report, in_doubt: &[InDoubt]) -> Exit {
+fn standing(report: &Report, checked: &[health::Report], in_doubt: &[InDoubt]) -> Exit {
     match report.is_true() {
         _ if !in_doubt.is_empty() => Exit::NeedsPerson,
+        // Nothing has drifted, so nothing can be mended: what does not work is the matter of a person.
+        true if checked.iter().any(health::Report::is_failure) => Exit::Failed,
         true => Exit::Done,
         // Something cannot even be read: whether it has drifted nobody knows.
         false if report.to_mend().is_empty() => Exit::Failed,
@@ -114,17 +117,40 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
 }
 
 /// The last line for programs: how the world stands now. `run` is what changed something, if anything did.
-fn end(session: &Session, run: Option<&str>, report: &Report, planned: &Planned) -> Result<(), Failure> {
-    if session.console.settings().json {
-        session.document(&json::drift::finished(&session.now(), run, report, &planned.plan.in_doubt))?;
+///
+/// Health checks are looked at last, of what is there by then.
+async fn end(
+    session: &Session,
+    run: Option<&str>,
+    report: &Report,
+    planned: &Planned,
+) -> Result<Vec<health::Report>, Failure> {
+    let console = &session.console;
+    let json = console.settings().json;
+    let tell = |report: &health::Report| {
+        if json {
+            // A line that cannot be written is noticed at the end.
+            let _ = session.document(&json::check::event(&session.now(), report));
+        } else {
+            console.line(&render::checks::line(report));
+        }
+    };
+    let checked = engine::check(&session.options(), planned, &session.cancellation, tell).await;
+    if json {
+        session.document(&json::drift::finished(&session.now(), run, report, &checked, &planned.plan.in_doubt))?;
     }
-    Ok(())
+    Ok(checked)
 }
 
 /// What came of something; where it failed, the last line says how the world stands all the same.
-fn told<T>(session: &Session, report: &Report, planned: &Planned, came: Result<T, Failure>) -> Result<T, Failure> {
+async fn told<T>(
+    session: &Session,
+    report: &Report,
+    planned: &Planned,
+    came: Result<T, Failure>,
+) -> Result<T, Failure> {
     if came.is_err() {
-        end(session, None, report, planned)?;
+        end(session, None, report, planned).await?;
     }
     came
 }
@@ -143,15 +169,17 @@ async fn changing(
     show(session, &report, &planned)?;
     if !arguments.fix {
         let run =
-            told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)?;
+            told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)
+                .await?;
         let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
-        end(session, run.as_deref(), &after, &planned)?;
-        return Ok(standing(&after, &doubtful));
+        let checked = end(session, run.as_deref(), &after, &planned).await?;
+        return Ok(standing(&after, &checked, &doubtful));
     }
     if report.to_mend().is_empty() {
-        end(session, None, &report, &planned)?;
+        let checked = end(session, None, &report, &planned).await?;
         return Ok(match report.is_true() {
             _ if !doubtful.is_empty() => Exit::NeedsPerson,
+            true if checked.iter().any(health::Report::is_failure) => Exit::Failed,
             true => Exit::Done,
             // Something cannot even be read.
             false => Exit::Failed,
@@ -163,7 +191,7 @@ async fn changing(
     }
     let mut run = None;
     let mut exit = Exit::Done;
-    if told(session, &report, &planned, approve(session, &fix, arguments.yes, "Fix this?").await)? {
+    if told(session, &report, &planned, approve(session, &fix, arguments.yes, "Fix this?").await).await? {
         let applied = store.fix(&fix, &progress, &session.cancellation).await?;
         exit = conclude(session, &progress, &applied, &doubtful);
         run = Some(applied.report.run);
@@ -172,12 +200,12 @@ async fn changing(
         return Ok(exit);
     }
     let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
-    end(session, run.as_deref(), &after, &planned)?;
+    let checked = end(session, run.as_deref(), &after, &planned).await?;
     if exit != Exit::Done {
         return Ok(exit);
     }
     if after.is_true() {
-        return Ok(if doubtful.is_empty() { Exit::Done } else { Exit::NeedsPerson });
+        return Ok(standing(&after, &checked, &doubtful));
     }
     session.console.tell(&crate::cli::console::plain(&render::drift::report(&after, &[], session.detail())));
     Ok(Exit::Failed)

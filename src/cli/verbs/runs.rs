@@ -162,7 +162,7 @@ async fn replay_with(session: &Session, store: &engine::Session, arguments: &Rep
     let Some(replay) = replay else { return done_already(session, &run, "all of it was done", &doubtful) };
     let options = store.replay_options(&replay, session.options())?;
     let workspace = engine::checked_workspace(&options).await?;
-    let planned = store.plan_replay(&replay, &workspace, doubtful.clone(), &session.cancellation).await?;
+    let mut planned = store.plan_replay(&replay, &workspace, doubtful.clone(), &session.cancellation).await?;
     let reasons = replay.moved(&planned.plan);
     if !reasons.is_empty() && !arguments.replan {
         planned.providers.close().await;
@@ -177,7 +177,7 @@ async fn replay_with(session: &Session, store: &engine::Session, arguments: &Rep
         yes: arguments.yes,
         replays: Some(&run.run),
     };
-    carry_out(session, store, &progress, &planned, &doubtful, &wanted).await
+    carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 
 /// What is to be written into a run's journal.

@@ -10,7 +10,7 @@ mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use retrue_provider_api::{Block, Path, PathStep, Type, Value};
+use retrue_provider_api::{Block, Path, PathStep, Type, Value, convert};
 
 use super::body::evaluate_body;
 use super::codes;
@@ -18,12 +18,13 @@ use super::conditions::{check_conditions, decided, truth};
 use super::ephemeral::{kept, refuse_ephemeral};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Condition, IgnoreChanges, Repetition, ResourceBlock, Stack};
+use super::stack::{Check, Condition, Fallback, IgnoreChanges, Repetition, ResourceBlock, Stack};
 use super::variables::default_value;
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::{Expression, evaluate, nearest, with_deep_stack};
 use crate::graph::{Graph, Node};
+use crate::health::kinds;
 use crate::span::Span;
 use scope::{CheckScope, Inside};
 pub use types::{Schemas, types};
@@ -100,9 +101,31 @@ impl<'s> Checker<'s, '_> {
                 self.found.push(kept(&format!("the output `{}`", output.name), output.value.span()));
             }
         }
+        for check in self.stack.checks.values() {
+            self.health_check(check);
+        }
         for import in &self.stack.imports {
             for instance in self.instances(&import.repetition) {
                 self.expression(&import.id, &Inside { instance, itself: None });
+            }
+        }
+    }
+
+    fn health_check(&mut self, check: &Check) {
+        let probe = &check.definition.probe;
+        for (name, expression) in &check.values {
+            let kind = kinds(probe).iter().find(|(known, ..)| *known == name.as_ref()).map(|(_, kind, _)| kind());
+            // What is written out was looked at when the stack was loaded.
+            let (Some(kind), None) = (kind, expression.as_literal()) else { continue };
+            let Some(value) = self.expression(expression, &Inside::default()) else { continue };
+            if value.marks_deep().ephemeral {
+                self.found.push(kept(&format!("a value of the check `{}`", check.name), expression.span()));
+            } else if convert(&value, &kind).is_err() {
+                let found = value.kind().friendly_name();
+                let problem = format!("`{name}` takes {}, and this is {found}", kind.friendly_name());
+                let hint = "docs/guides/health-checks.md tells what a check takes";
+                let diagnostic = Diagnostic::error(codes::TYPE_MISMATCH, problem).at(expression.span());
+                self.found.push(diagnostic.hint(hint));
             }
         }
     }
@@ -205,6 +228,9 @@ impl<'s> Checker<'s, '_> {
                 None => {
                     self.expression(&block.body, &inside);
                 }
+            }
+            for fallback in block.fallback.iter().filter_map(Fallback::expression) {
+                self.expression(fallback, &inside);
             }
             self.conditions(&block.lifecycle.preconditions, &inside);
             let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::resilience::Resilience;
+use super::resilience::{Resilience, Retry};
 
 /// `[stack]`
 #[derive(JsonSchema)]
@@ -159,6 +159,18 @@ pub(super) struct Data {
     provider: Option<String>,
     /// How it is treated.
     lifecycle: Option<DataLifecycle>,
+    /// What stands in its place when it cannot be read, in the order in which it is tried.
+    fallback: Option<Vec<Fallback>>,
+}
+
+/// One step of a fallback.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Fallback {
+    /// What the last run read of it.
+    last_known: Option<bool>,
+    /// These attributes.
+    value: Option<BTreeMap<String, Anything>>,
 }
 
 #[derive(JsonSchema)]
@@ -184,6 +196,10 @@ struct Lifecycle {
     postcondition: Option<Conditions>,
     /// The deadline of its steps: "10m".
     timeout: Option<String>,
+    /// Whether it may fail without failing the run.
+    optional: Option<bool>,
+    /// When and how often its steps are tried again, in place of what holds for its provider.
+    retry: Option<Retry>,
 }
 
 #[derive(JsonSchema)]
@@ -197,6 +213,8 @@ struct DataLifecycle {
     postcondition: Option<Conditions>,
     /// The deadline of reading it: "1m".
     timeout: Option<String>,
+    /// Whether it may be unreadable without failing the run.
+    optional: Option<bool>,
 }
 
 #[derive(JsonSchema)]

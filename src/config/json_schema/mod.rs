@@ -1,5 +1,6 @@
 //! The JSON Schema of the format, for editors: the fixed part and every type of every provider.
 
+mod checks;
 mod format;
 mod resilience;
 mod tables;
@@ -30,6 +31,7 @@ pub fn json_schema(schemas: &Schemas) -> Json {
         "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator), &mut shared),
         "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator), &mut shared),
         "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator), &mut shared),
+        "check": named(checks::check()),
         "output": named(reference::<format::Output>(&mut generator)),
         "moved": { "type": "array", "items": reference::<format::Moved>(&mut generator) },
         "import": { "type": "array", "items": reference::<format::Import>(&mut generator) },

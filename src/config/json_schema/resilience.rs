@@ -31,7 +31,7 @@ pub(super) struct Resilience {
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct Retry {
+pub(super) struct Retry {
     /// How many tries there are, the first included.
     #[schemars(range(min = 1))]
     attempts: Option<u32>,
@@ -77,6 +77,8 @@ struct Breaker {
     probes: Option<u32>,
     /// How long a step is held back before it fails.
     hold: Option<String>,
+    /// The name of the health check that must be healthy before more is sent at once, after it has closed.
+    recovery_check: Option<String>,
 }
 
 #[derive(JsonSchema)]

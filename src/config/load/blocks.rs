@@ -34,6 +34,7 @@ impl Loader {
         let mut depends_on = Vec::new();
         let mut provider = None;
         let mut lifecycle = Lifecycle::default();
+        let mut fallback = Vec::new();
         let mut body = Vec::with_capacity(table.len());
         for (key, item) in table {
             match key.get_ref().as_ref() {
@@ -42,6 +43,7 @@ impl Loader {
                     provider = reader.constant(key, item).map(|name| (Arc::from(name), reader.item_span(item)));
                 }
                 "lifecycle" => lifecycle = reader.lifecycle(key, item, address.mode),
+                "fallback" if address.mode == Mode::Data => fallback = reader.fallbacks(key, item),
                 word @ ("count" | "for_each") => {
                     let expression = reader.expression(item);
                     let span = reader.key_span(key);
@@ -61,7 +63,16 @@ impl Loader {
         }
         let body = Expression::table(body, span);
         let repetition = repetition.map(|(repetition, _)| repetition).unwrap_or_default();
-        let block = ResourceBlock { address: address.clone(), span, repetition, depends_on, provider, lifecycle, body };
+        let block = ResourceBlock {
+            address: address.clone(),
+            span,
+            repetition,
+            depends_on,
+            provider,
+            lifecycle,
+            fallback,
+            body,
+        };
         insert(&mut self.stack.blocks, address, block, |block| block.span, "the block", reader);
     }
 

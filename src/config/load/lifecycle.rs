@@ -9,6 +9,7 @@ use crate::config::codes;
 use crate::config::stack::{IgnoreChanges, Lifecycle, OnDestroy, OnExisting};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Reference};
+use crate::resilience::Settings;
 
 const KEYS: &[&str] = &[
     "prevent_destroy",
@@ -21,10 +22,12 @@ const KEYS: &[&str] = &[
     "precondition",
     "postcondition",
     "timeout",
+    "optional",
+    "retry",
 ];
 /// What means something for data, which is only read, and for what is ephemeral.
-const DATA_KEYS: &[&str] = &["enabled", "precondition", "postcondition", "timeout"];
-const LATER: &[&str] = &["optional", "phase", "retry"];
+const DATA_KEYS: &[&str] = &["enabled", "precondition", "postcondition", "timeout", "optional"];
+const LATER: &[&str] = &["phase"];
 
 impl Reader<'_> {
     pub(super) fn lifecycle(&mut self, key: &Key<'_>, item: &Item<'_>, mode: Mode) -> Lifecycle {
@@ -59,6 +62,17 @@ impl Reader<'_> {
                 "precondition" => lifecycle.preconditions = self.conditions(key, item),
                 "postcondition" => lifecycle.postconditions = self.conditions(key, item),
                 "timeout" => lifecycle.timeout = self.duration(key, item),
+                "optional" if mode == Mode::Ephemeral => {
+                    let span = self.key_span(key);
+                    let message = "`optional` means nothing for what is ephemeral: what needs it cannot do without";
+                    self.report(Diagnostic::error(codes::UNKNOWN_KEY, message).at(span).hint("leave it out"));
+                }
+                "optional" => lifecycle.optional = self.bool(key, item).unwrap_or_default(),
+                "retry" => {
+                    let mut settings = Settings::default();
+                    self.retry(key, item, &mut settings);
+                    lifecycle.retry = Some(settings);
+                }
                 _ => self.unknown_key(key, "in `lifecycle`", KEYS, LATER),
             }
         }

@@ -1,7 +1,9 @@
 //! From the files of a stack to a [`Stack`].
 
 mod blocks;
+mod checks;
 mod duration;
+mod fallback;
 mod imports;
 mod lifecycle;
 mod reader;
@@ -25,7 +27,7 @@ use super::files::{absolute_directory, read_stack};
 use super::imports::check as check_imports;
 use super::parse::{Parsed, parse};
 use super::stack::Stack;
-use super::{moved, references};
+use super::{checks as health_checks, moved, optional, references};
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, Sources, sort};
 use crate::expression::with_deep_stack;
@@ -35,10 +37,10 @@ use reader::not_yet;
 
 /// The tables and arrays that a file may hold.
 const TOP_LEVEL: &[&str] =
-    &["stack", "variable", "local", "provider", "resource", "data", "ephemeral", "output", "moved", "import"];
+    &["stack", "variable", "local", "provider", "resource", "data", "ephemeral", "output", "check", "moved", "import"];
 
 /// Those that the format reserves for later versions.
-const LATER: &[&str] = &["module", "check", "phase", "flag", "policy", "environment", "removed"];
+const LATER: &[&str] = &["module", "phase", "flag", "policy", "environment", "removed"];
 
 /// What is wrong with a configuration, with the files to show lines of.
 #[derive(Clone, Debug)]
@@ -159,6 +161,7 @@ impl Loader {
                 "data" => self.blocks(reader, Mode::Data, key, item),
                 "ephemeral" => self.blocks(reader, Mode::Ephemeral, key, item),
                 "output" => reader.named(key, item, |reader, name, key, item| self.output(reader, name, key, item)),
+                "check" => reader.named(key, item, |reader, name, key, item| self.check(reader, name, key, item)),
                 "moved" => self.moved(reader, key, item),
                 "import" => self.imports(reader, key, item),
                 later if LATER.contains(&later) => {
@@ -183,6 +186,8 @@ impl Loader {
             references::check(&self.stack, &mut self.diagnostics);
             moved::check(&self.stack, &mut self.diagnostics);
             check_imports(&self.stack, &mut self.diagnostics);
+            optional::check(&self.stack, &mut self.diagnostics);
+            health_checks::check(&self.stack, &mut self.diagnostics);
         }
         if self.stack.name.is_empty() {
             self.stack.name = directory_name(&self.stack.directory).into();

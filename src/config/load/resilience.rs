@@ -10,7 +10,7 @@ use crate::resilience::{Jitter, Limits, Rate, Settings, pattern};
 const KEYS: &[&str] = &["retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
 const RETRY: &[&str] = &["attempts", "first_wait", "longest_wait", "within", "jitter"];
 const BUDGET: &[&str] = &["retries", "most", "per_success"];
-const BREAKER: &[&str] = &["failures", "open_for", "probes", "hold"];
+const BREAKER: &[&str] = &["failures", "open_for", "probes", "hold", "recovery_check"];
 const TIME_OUTS: &[&str] = &["read", "create", "update", "delete"];
 const LIMITS: &[&str] = &["concurrency", "rate"];
 
@@ -32,7 +32,7 @@ impl Reader<'_> {
         settings
     }
 
-    fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
+    pub(super) fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {
         for (key, item) in self.table(key, item).into_iter().flatten() {
             match key.get_ref().as_ref() {
                 "attempts" => settings.attempts = self.whole(key, item, 1),
@@ -75,6 +75,10 @@ impl Reader<'_> {
                 "open_for" => settings.open_for = self.duration(key, item),
                 "probes" => settings.probes = self.whole(key, item, 1),
                 "hold" => settings.hold = self.duration(key, item),
+                "recovery_check" => {
+                    let name = self.constant(key, item).map(|name| (name.into(), self.item_span(item)));
+                    settings.recovery_check = name;
+                }
                 _ => self.unknown_key(key, "of `breaker`", BREAKER, &[]),
             }
         }
@@ -132,7 +136,7 @@ impl Reader<'_> {
     }
 
     /// A whole number that is not below `least`.
-    fn whole(&mut self, key: &Key<'_>, item: &Item<'_>, least: u32) -> Option<u32> {
+    pub(super) fn whole(&mut self, key: &Key<'_>, item: &Item<'_>, least: u32) -> Option<u32> {
         let number = item.get_ref().as_integer().filter(|integer| integer.radix() == 10);
         let number = number.and_then(|integer| integer.as_str().replace('_', "").parse::<u32>().ok());
         let number = number.filter(|number| *number >= least);

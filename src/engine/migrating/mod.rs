@@ -154,7 +154,8 @@ async fn checked(
 ) -> Result<Planned, Failure> {
     let workspace = with_variables(options, stack)?;
     let calls = Calls::reading(cancellation.soft.clone());
-    let basis = Basis { workspace: &workspace, state, seal, lineage, in_doubt: Vec::new(), calls, only: None };
+    let basis =
+        Basis { workspace: &workspace, state, seal, lineage, in_doubt: Vec::new(), calls, only: None, checks: false };
     let believing = PlanOptions { refresh: false, ..PlanOptions::default() };
     make(options, &believing, PlanKind::Apply, basis).await
 }

@@ -33,6 +33,7 @@ pub(super) fn chain(address: Address, effect: StepEffect, dependencies: &[BlockA
         adopts: false,
         restores: false,
         import: None,
+        fallback: None,
         late: false,
     };
     Chain { steps: vec![step], recorded_dependencies: Vec::new() }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{DataRequest, Path, Type, Value};
+use retrue_provider_api::{Category, DataRequest, Path, Type, Value};
 
-use crate::diagnostic::Diagnostic;
+use crate::config::Fallback;
 use crate::plan::compare::{data_fingerprint_attributes, fingerprint};
 use crate::plan::decide::Decision;
 use crate::plan::marks::mark_planned;
 use crate::plan::{
-    Action, Change, DataRead, ExistingObject, ObjectKey, PendingCondition, Provenance, Step, StepEffect, StepId, codes,
+    Action, Change, DataRead, ExistingObject, FallbackOfData, Instead, ObjectKey, PendingCondition, Provenance, Step,
+    StepEffect, StepId, codes,
 };
 use crate::rest::RestingValue;
 use crate::survey::conditions::check_conditions;
@@ -20,14 +21,14 @@ use crate::survey::scope::BlockScope;
 use super::*;
 
 impl<'a> Walk<'a> {
-    pub(super) async fn read_data(
-        &self,
-        candidate: &Candidate<'a>,
-        config: Value,
-    ) -> Result<Option<Value>, Diagnostic> {
+    pub(super) async fn read_data(&self, candidate: &Candidate<'a>, config: Value) -> Result<DataFound, Unread> {
         let provider = self.request.stack.provider_name(candidate.block);
-        if self.waits(candidate.block) || !config.is_wholly_known() || !self.providers.is_ready(&provider) {
-            return Ok(None);
+        if self.doubt.blocks(&candidate.address)
+            || self.waits(candidate.block)
+            || !config.is_wholly_known()
+            || !self.providers.is_ready(&provider)
+        {
+            return Ok(DataFound::Later);
         }
         let provider = &candidate.configured.provider;
         let type_name = candidate.address.type_name();
@@ -35,7 +36,7 @@ impl<'a> Walk<'a> {
         let limit = candidate.block.lifecycle.timeout.unwrap_or(usual);
         let context = self.request.calls.context(&candidate.address, limit);
         let request = DataRequest { type_name: type_name.to_owned(), config };
-        provider.read_data(&context, request).await.map(Some).map_err(|error| {
+        provider.read_data(&context, request).await.map(DataFound::Read).map_err(|error| {
             let at = error
                 .path
                 .as_ref()
@@ -43,20 +44,37 @@ impl<'a> Walk<'a> {
                 .unwrap_or(candidate.block.span);
             let secrets = [&candidate.config, &candidate.configured.instance.config.value];
             let told = crate::rest::redacted(&format!("{error:#}"), &secrets);
-            Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", candidate.address)).at(at)
+            let problem = Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", candidate.address)).at(at);
+            Unread { problem, excusable: error.category != Category::Validation }
         })
     }
 
-    pub(super) fn decide_data(&mut self, candidate: Candidate<'a>, result: Result<Option<Value>, Diagnostic>) -> Value {
+    pub(super) fn decide_data(&mut self, candidate: Candidate<'a>, result: Result<DataFound, Unread>) -> Value {
         let address = candidate.address.clone();
         let block = candidate.block;
         let unknown = Value::unknown(candidate.schema.block.value_type());
-        let state = match result {
-            Ok(Some(state)) => {
-                self.note_data(&candidate, &state);
-                mark_planned(&candidate.schema.block, state, Some(&candidate.config))
+        let chain = match self.instead(&candidate) {
+            Ok(chain) => chain,
+            Err(mut wrong) => {
+                self.problems.append(&mut wrong);
+                return unknown;
             }
-            Ok(None) => {
+        };
+        let state = match result {
+            Ok(DataFound::Read(state)) => {
+                self.note_data(&candidate, &state, false);
+                let state = mark_planned(&candidate.schema.block, state, Some(&candidate.config));
+                if block.fallback.contains(&Fallback::LastKnown) {
+                    self.data_values.insert(address.clone(), state.clone());
+                }
+                state
+            }
+            Ok(DataFound::Later) if self.doubt.blocks(&address) && self.request.in_doubt.is_empty() => {
+                let reason = "it depends on what is degraded, and is not read".to_owned();
+                self.pass_over(&address, reason);
+                return unknown;
+            }
+            Ok(DataFound::Later) => {
                 self.pending_blocks.insert(block.address.clone());
                 if self.targets.covers(&address) {
                     let conditions = self.all_postconditions(&candidate);
@@ -65,10 +83,24 @@ impl<'a> Walk<'a> {
                 }
                 return unknown;
             }
-            Err(problem) => {
-                self.problems.push(problem);
-                return unknown;
-            }
+            Err(unread) => match chain.into_iter().next().filter(|_| unread.excusable) {
+                Some(Instead { value, what }) => {
+                    self.note_data(&candidate, &value.clone().unmark_deep().0, true);
+                    let why = unread.problem.message.trim_start_matches(&format!("`{address}`: ")).to_owned();
+                    let reason = format!("it could not be read ({why}): {what} stands in its place");
+                    self.degraded.push(Degraded { address: address.clone(), reason });
+                    mark_planned(&candidate.schema.block, value, Some(&candidate.config))
+                }
+                None if unread.excusable && block.lifecycle.optional && !self.looking => {
+                    let why = unread.problem.message.trim_start_matches(&format!("`{address}`: ")).to_owned();
+                    self.pass_over(&address, format!("it could not be read ({why}), and is optional"));
+                    return unknown;
+                }
+                None => {
+                    self.problems.push(unread.problem);
+                    return unknown;
+                }
+            },
         };
         let itself = BlockScope {
             itself: Some(state.clone()),
@@ -86,7 +118,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Remembers how to read it again, and what came of it.
-    fn note_data(&mut self, candidate: &Candidate<'_>, state: &Value) {
+    fn note_data(&mut self, candidate: &Candidate<'_>, state: &Value, degraded: bool) {
         let seal = self.request.seal;
         let block = candidate.block;
         // A condition on itself may look at any part.
@@ -100,9 +132,19 @@ impl<'a> Walk<'a> {
             provider: self.request.stack.provider_name(candidate.block),
             config: RestingValue::new(&candidate.config, seal),
             observed: fingerprint(&observed_of, state, seal),
+            degraded,
             observed_of,
         };
         self.data_read.insert(candidate.address.clone(), read);
+    }
+
+    /// What is done where a read while applying fails.
+    fn fallback_of(&self, candidate: &Candidate<'a>) -> Option<FallbackOfData> {
+        let fallback = &candidate.block.fallback;
+        let remember = fallback.contains(&Fallback::LastKnown);
+        // What is wrong with it was told.
+        let instead = self.instead(candidate).unwrap_or_default();
+        (!fallback.is_empty()).then_some(FallbackOfData { instead, remember })
     }
 
     fn all_postconditions(&self, candidate: &Candidate<'_>) -> Vec<PendingCondition> {
@@ -165,6 +207,7 @@ impl<'a> Walk<'a> {
             restores: false,
             import: None,
             late: false,
+            fallback: self.fallback_of(candidate),
         };
         let change = Change {
             address: candidate.address.clone(),

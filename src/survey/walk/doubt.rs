@@ -45,9 +45,14 @@ impl Doubt {
         doubt
     }
 
-    /// Whether there is any.
+    /// Whether nothing is in doubt, and nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.addresses.is_empty()
+        self.addresses.is_empty() && self.waiting.is_empty() && self.met.is_empty()
+    }
+
+    /// Something that is left as it is may need a block; whether that is new.
+    pub(super) fn hold(&mut self, block: &BlockAddress) -> bool {
+        self.needed.insert(block.clone())
     }
 
     /// Whether just this is in doubt.

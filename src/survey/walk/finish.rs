@@ -96,6 +96,7 @@ impl<'a> Walk<'a> {
 
     pub(super) async fn finish(mut self) -> Result<(Plan, Vec<Diagnostic>, usize), Vec<Diagnostic>> {
         let outputs = self.outputs();
+        let (shared, checks) = self.checks(&outputs);
         if self.looking {
             let told = self.problems.drain(..).map(|problem| Diagnostic { severity: Severity::Warning, ..problem });
             self.warnings.extend(told);
@@ -114,6 +115,7 @@ impl<'a> Walk<'a> {
         let mut in_true = 0usize;
         let mut touched: BTreeSet<Address> = BTreeSet::new();
         let mut read_blocks = self.blocks_of_outputs(&outputs);
+        read_blocks.extend(self.blocks_of_checks());
         for (address, (decision, recorded_dependencies)) in std::mem::take(&mut self.decisions) {
             if !decision.steps.is_empty() {
                 touched.insert(address.clone());
@@ -144,6 +146,7 @@ impl<'a> Walk<'a> {
             warnings.push("only part of the stack is planned, because of --target".into());
         }
         warnings.extend(self.undo_needs(&assembled.steps));
+        warnings.extend(self.checks_to_fail(&checks));
         let mut plan = Plan {
             stack: Arc::clone(&self.request.stack.name),
             environment: self.request.environment.into(),
@@ -153,13 +156,16 @@ impl<'a> Walk<'a> {
             steps: assembled.steps,
             groups: assembled.groups,
             outputs,
+            remembered: if self.looking { BTreeMap::new() } else { self.remembered() },
+            degraded: self.degraded.clone(),
+            checks,
             providers: self
                 .providers
                 .iter()
                 .chain(self.providers.unready())
                 .map(|(name, configured)| (Arc::clone(name), configured.instance.clone()))
                 .collect(),
-            shared: self.known.shared(),
+            shared,
             ephemerals: std::mem::take(&mut self.ephemerals),
             sources: self.ephemeral_sources(),
             asked: self.asked(),

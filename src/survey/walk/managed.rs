@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use retrue_provider_api::{Block, Path, PlanResponse, Subject, Type, ValidateRequest, Value};
 
-use crate::address::{Address, Mode};
+use crate::address::{Address, BlockAddress, Mode};
 use crate::config::{IgnoreChanges, OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
 use crate::plan::ending::end_deposed;
-use crate::plan::{Action, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
+use crate::plan::{Action, Degraded, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
 use crate::span::Span;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
@@ -19,6 +19,7 @@ use crate::survey::identity::Claim;
 use crate::survey::importing::{Wanted, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::{instance_name, told};
+use crate::survey::record::Entry;
 use crate::survey::scope::BlockScope;
 
 use super::*;
@@ -181,6 +182,11 @@ impl<'a> Walk<'a> {
                 Declared::Forget => OnDestroy::Forget,
             }),
             timeout: block.lifecycle.timeout,
+            optional: block.lifecycle.optional,
+            retry: block.lifecycle.retry.as_ref().map(|settings| {
+                let policy = self.request.stack.policy(&self.request.stack.provider_name(block));
+                policy.retry.with(settings)
+            }),
         }
     }
 
@@ -196,6 +202,15 @@ impl<'a> Walk<'a> {
         let recorded = entry.and_then(|entry| entry.current.as_ref());
         if self.doubt.blocks(&address) {
             return self.leave(&candidate);
+        }
+        if let World::Unreadable(reason) = &answer.world
+            && block.lifecycle.optional
+            && !self.looking
+        {
+            let reason = format!("it could not be read ({reason}), is optional, and stays as it is");
+            self.pass_over(&address, reason);
+            let recorded = self.recorded_value(&address);
+            return recorded.unwrap_or_else(|| Value::unknown(schema.block.value_type()));
         }
         let import = candidate
             .import
@@ -346,10 +361,27 @@ impl<'a> Walk<'a> {
     fn leave(&mut self, candidate: &Candidate<'_>) -> Value {
         let address = &candidate.address;
         self.doubt.meet(&address.block);
-        if !self.doubt.about(address) {
+        if self.request.in_doubt.is_empty() {
+            let reason = "it depends on what is degraded, and stays as it is".to_owned();
+            self.degraded.push(Degraded { address: address.clone(), reason });
+        } else if !self.doubt.about(address) {
             self.warn_of_doubt(address, Some(candidate.block.span));
         }
         self.recorded_value(address).unwrap_or_else(|| Value::unknown(candidate.schema.block.value_type()))
+    }
+
+    /// Leaves something optional as it is. What depends on it waits, and what it may need stays.
+    pub(super) fn pass_over(&mut self, address: &Address, reason: String) {
+        let mut open: Vec<BlockAddress> = self.entry(address).map(dependencies_of).unwrap_or_default();
+        while let Some(block) = open.pop() {
+            if self.doubt.hold(&block) {
+                let instances = self.records.0.range(block.instance(None)..);
+                let instances = instances.take_while(|(address, _)| address.block == block);
+                open.extend(instances.flat_map(|(_, entry)| dependencies_of(entry)));
+            }
+        }
+        self.doubt.meet(&address.block);
+        self.degraded.push(Degraded { address: address.clone(), reason });
     }
 
     pub(super) fn warn_of_doubt(&mut self, address: &Address, span: Option<Span>) {
@@ -419,4 +451,9 @@ impl<'a> Walk<'a> {
         let attributes = fingerprint_attributes(block, &observed.state, config, used);
         (fingerprint(&attributes, &observed.state, self.request.seal), attributes)
     }
+}
+
+/// The blocks that what is recorded for an address depends on.
+fn dependencies_of(entry: &Entry) -> Vec<BlockAddress> {
+    entry.objects().flat_map(|object| object.dependencies.iter().cloned()).collect()
 }

@@ -1,9 +1,11 @@
 //! Walks the stack and has every instance decided.
 
 mod base;
+mod checks;
 mod data;
 mod doubt;
 mod ended;
+mod fallback;
 mod finish;
 mod levels;
 mod managed;
@@ -15,12 +17,12 @@ use std::sync::Arc;
 use retrue_provider_api::{Path, PathStep, TypeSchema, Value};
 
 use crate::address::{Address, BlockAddress, InstanceKey};
-use crate::config::{Origin, Repetition, ResourceBlock, Stack};
+use crate::config::{Origin, Repetition, ResourceBlock, Stack, blocks_of};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{DataRead, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
+use crate::plan::{DataRead, Degraded, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
@@ -63,6 +65,8 @@ pub struct Request<'a> {
     pub replace: &'a [String],
     /// Only these instances, and nothing that they depend on.
     pub only: Option<&'a BTreeSet<Address>>,
+    /// Whether health checks are part of it.
+    pub checks: bool,
     /// Whether the world is read.
     pub refresh: bool,
     /// How many calls may run at once.
@@ -96,7 +100,12 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let known = Known::new(stack, request.variables, request.process_environment)
         .with_blocks(recorded_instances(stack, &records));
     let targets = match request.only {
-        Some(only) => Targets::only(only, &graph, &records),
+        Some(only) => {
+            // Checks look at data that nothing else may need.
+            let checks = stack.checks.values().filter(|_| request.checks);
+            let looked_at = checks.flat_map(|check| blocks_of(check, stack)).collect();
+            Targets::only(only, &looked_at, &graph, &records)
+        }
         None => Targets::new(request.targets, request.kind, &graph, &records)?,
     };
     let replace = targets.replaced(request.replace, request.kind, &graph, &records)?;
@@ -135,6 +144,8 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         decisions: BTreeMap::new(),
         dependencies: BTreeMap::new(),
         data_read: BTreeMap::new(),
+        data_values: BTreeMap::new(),
+        degraded: Vec::new(),
         ephemerals,
         claims: Vec::new(),
         imported: BTreeMap::new(),
@@ -174,6 +185,10 @@ pub(super) struct Walk<'a> {
     /// By block, the blocks that it depends on, looking through data sources.
     pub(super) dependencies: BTreeMap<BlockAddress, Vec<BlockAddress>>,
     pub(super) data_read: BTreeMap<Address, DataRead>,
+    /// What was read of data that is to be remembered.
+    pub(super) data_values: BTreeMap<Address, Value>,
+    /// What is not as it should be, and goes on all the same.
+    pub(super) degraded: Vec<Degraded>,
     /// What is ephemeral, and how to open it again.
     pub(super) ephemerals: Vec<PlannedEphemeral>,
     pub(super) claims: Vec<Claim>,
@@ -201,10 +216,26 @@ pub(super) struct Candidate<'a> {
     pub(super) import: Option<Wanted>,
 }
 
+/// What came of reading data.
+pub(super) enum DataFound {
+    /// This.
+    Read(Value),
+    /// It can be read only while applying.
+    Later,
+}
+
+/// Data that could not be read.
+pub(super) struct Unread {
+    /// Why, at its place.
+    pub(super) problem: Diagnostic,
+    /// Whether something else may stand in its place: nobody made a mistake.
+    pub(super) excusable: bool,
+}
+
 /// What came of asking about a candidate.
 pub(super) enum Consulted {
     Managed(Box<Answer>),
-    Data(Result<Option<Value>, Diagnostic>),
+    Data(Result<DataFound, Unread>),
 }
 
 /// Providers that cannot be configured yet, and whose recorded objects this plan is about: those can neither
@@ -253,7 +284,8 @@ fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
     });
     let others = (stack.locals.values().map(|local| &local.value))
         .chain(stack.outputs.values().map(|output| &output.value))
-        .chain(stack.providers.values().map(|provider| &provider.body));
+        .chain(stack.providers.values().map(|provider| &provider.body))
+        .chain(stack.checks.values().flat_map(|check| check.values.iter().map(|(_, value)| value)));
     for expression in of_blocks.chain(others) {
         for reference in expression.references() {
             uses(reference.root.block(), &reference.path);

@@ -6,7 +6,8 @@ use super::{MANY, Screen, paint, sign};
 use crate::cli::render::difference::{Difference, differences, shown_at};
 use crate::cli::render::text::{bold, count, dim, visible, yellow};
 use crate::cli::render::value::{inline, named, veil};
-use crate::plan::{Action, Change, OutputChange, Plan};
+use crate::health::Severity;
+use crate::plan::{Action, Change, OutputChange, Plan, PlanKind};
 
 /// The order of the sections: what takes away comes first.
 const ORDER: &[Action] = &[
@@ -25,6 +26,7 @@ const ORDER: &[Action] = &[
 pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     let changing = plan.changes.iter().filter(|change| change.action != Action::NoOp).count();
     let short = changing > MANY && !screen.detail.all;
+    let optional = plan.optional();
     let mut left_out = 0;
     for action in ORDER {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
@@ -37,7 +39,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
             if position == 0 || !brief {
                 screen.blank();
             }
-            title(screen, change);
+            title(screen, change, optional.contains(&change.address));
             if brief {
                 left_out += 1;
             } else {
@@ -54,7 +56,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     }
 }
 
-fn title(screen: &mut Screen, change: &Change) {
+fn title(screen: &mut Screen, change: &Change, optional: bool) {
     let word = match change.action {
         Action::Replace if change.create_before_destroy => "replace, the new one first",
         Action::NoOp => "move",
@@ -62,7 +64,9 @@ fn title(screen: &mut Screen, change: &Change) {
     };
     let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
     let address = visible(&change.address.to_string());
-    screen.line(&format!("{} {}  {}", paint(change.action, sign), bold(&address), paint(change.action, word)));
+    let word = paint(change.action, word);
+    let optional = if optional { dim(", optional: the run goes on if it fails") } else { String::new() };
+    screen.line(&format!("{} {}  {word}{optional}", paint(change.action, sign), bold(&address)));
     if let Some(from) = &change.moved_from {
         screen.words("    ", &format!("moved from {from}"));
     }
@@ -187,4 +191,17 @@ pub(super) fn outputs(screen: &mut Screen, plan: &Plan) {
             screen.line(&format!("  {line}"));
         }
     }
+}
+
+/// Shows what is looked at afterwards.
+pub(super) fn checks(screen: &mut Screen, plan: &Plan) {
+    if plan.checks.is_empty() || plan.is_empty() || plan.kind != PlanKind::Apply {
+        return;
+    }
+    let names = plan.checks.iter().map(|check| {
+        let warning = if check.definition.severity == Severity::Warning { ", only a warning" } else { "" };
+        format!("{} ({}{warning})", visible(&check.definition.name), check.definition.probe.word())
+    });
+    screen.blank();
+    screen.words(&bold("Checks afterwards: "), &names.collect::<Vec<_>>().join(", "));
 }

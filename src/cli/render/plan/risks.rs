@@ -13,7 +13,21 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     dangers(screen, plan);
     pivot(screen, plan);
     drift(screen, plan);
+    degraded(screen, plan);
     warnings(screen, plan);
+}
+
+/// What is not as it should be, and goes on all the same.
+fn degraded(screen: &mut Screen, plan: &Plan) {
+    if plan.degraded.is_empty() {
+        return;
+    }
+    heading(screen, "Degraded:");
+    for degraded in plan.degraded.iter().take(MOST) {
+        let text = format!("{}: {}", degraded.address, degraded.reason.replace('\n', " "));
+        screen.words(&format!("  {} ", yellow("!")), &visible(&text));
+    }
+    more(screen, plan.degraded.len());
 }
 
 fn heading(screen: &mut Screen, text: &str) {
