@@ -24,3 +24,4 @@ pub mod span;
 pub mod store;
 pub mod survey;
 pub mod telemetry;
+pub mod trace;

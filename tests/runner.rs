@@ -45,6 +45,7 @@ mod scenarios {
     mod promises_secret;
     mod providers;
     mod reconciling;
+    mod recordings;
     mod registries;
     mod reports;
     mod resilience;

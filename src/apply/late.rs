@@ -186,6 +186,7 @@ impl<'a> Late<'a> {
         self.check(&planned.preconditions, None, address)?;
         let config =
             self.values.evaluate_body(&planned.config, &schema.block).map_err(|problems| wrong(in_words(&problems)))?;
+        self.providers.taps().learn(&config);
         let (plain, _) = config.clone().unmark_deep();
         if let Some(path) = plain.unknown_paths().first() {
             return Err(wrong(format!("`{path}` has no value yet")));

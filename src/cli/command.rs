@@ -10,7 +10,7 @@ use crate::address::Address;
 
 use super::verbs::{
     apply, check, compensate, completions, config, destroy, eval, explain, graph, import, init, migrate, output, plan,
-    providers, reconcile, resolve, runs, schema, show, state, validate,
+    providers, reconcile, replay, resolve, runs, schema, show, state, validate,
 };
 
 /// Infrastructure as a transaction: plan, apply, reconcile, compensate.
@@ -48,6 +48,7 @@ pub(crate) enum Verb {
     Schema(schema::Arguments),
     Config(config::Arguments),
     Explain(explain::Arguments),
+    Replay(replay::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -148,7 +149,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["init", "validate"]),
     ("Change", &["plan", "apply", "destroy"]),
     ("Keep true", &["reconcile", "check", "compensate", "resolve"]),
-    ("Look", &["show", "output", "graph", "eval", "runs", "explain"]),
+    ("Look", &["show", "output", "graph", "eval", "runs", "explain", "replay"]),
     ("State", &["state", "import", "migrate"]),
     ("Tools", &["providers", "schema", "config", "completions"]),
 ];

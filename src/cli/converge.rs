@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use retrue_provider_api::Value;
 
@@ -19,10 +20,11 @@ use crate::address::Address;
 use crate::apply::codes::UNHEALTHY;
 use crate::config::VARIABLE_PREFIX;
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, Applied, Compensated, Kept, OnFailure, PlanOptions, Planned, Workspace};
+use crate::engine::{self, Applied, Compensated, Kept, OnFailure, Options, PlanOptions, Planned, Workspace};
 use crate::health::Report;
 use crate::plan::{InDoubt, Plan, PlanKind};
 use crate::saga::{RunRecord, RunState};
+use crate::trace::{End, Recorder, Taps};
 
 /// What is to be done.
 pub(crate) struct Request<'a> {
@@ -36,12 +38,17 @@ pub(crate) struct Request<'a> {
     pub(crate) on_failure: OnFailure,
     /// Agreement was given beforehand.
     pub(crate) yes: bool,
+    /// Where the calls of providers are recorded, if they are.
+    pub(crate) record: Option<&'a Path>,
 }
 
 /// Plans, or takes a plan; shows it, asks, applies it, and reports.
 pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending {
     session.listen();
-    let options = session.options();
+    // A trace that cannot be written is no reason to stop half-way, so it is made first.
+    let recorder = request.record.map(Recorder::create).transpose()?;
+    let taps = recorder.as_ref().map(|recorder| Taps::one(Arc::new(Arc::clone(recorder))));
+    let options = Options { taps: taps.unwrap_or_default(), ..session.options() };
     let mut loaded = None;
     let workspace = match request.plan_file {
         // A plan is the whole program; of the stack only the place of the store is of interest.
@@ -53,7 +60,7 @@ pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending 
     };
     let stack = workspace.as_ref().map(|workspace| &workspace.stack).or(loaded.as_ref());
     let store = session.open(&options, request.verb, stack).await?;
-    let ending = with_store(session, &store, workspace.as_ref(), &request).await;
+    let ending = with_store(session, &store, workspace.as_ref(), &request, recorder.as_deref()).await;
     session.close(&store, ending).await
 }
 
@@ -80,6 +87,7 @@ async fn with_store(
     store: &engine::Session,
     workspace: Option<&Workspace>,
     request: &Request<'_>,
+    recorder: Option<&Recorder>,
 ) -> Ending {
     let progress = Progress::new(session.console.clone());
     let kept = request.plan_file.map(|path| engine::read_plan(path, store.seal())).transpose()?;
@@ -87,7 +95,14 @@ async fn with_store(
     let doubtful = store.settle(&progress, &session.cancellation).await?;
     let mut planned = match (kept, workspace) {
         (None, Some(workspace)) => {
-            store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await?
+            if let Some(recorder) = recorder {
+                store.record(recorder, workspace, &request.planning, request.on_failure).await?;
+            }
+            let planned = store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await;
+            if let (Some(recorder), Err(failure)) = (recorder, &planned) {
+                finish(session, recorder, engine::not_planned(failure));
+            }
+            planned?
         }
         (Some(plan), _) => match store.ready(plan, &doubtful, &session.cancellation).await? {
             Kept::Ready(planned) => *planned,
@@ -99,7 +114,7 @@ async fn with_store(
         "destroy" => "Destroy all this?",
         _ => "Apply this?",
     };
-    let wanted = Wanted { question, on_failure: request.on_failure, yes: request.yes, replays: None };
+    let wanted = Wanted { question, on_failure: request.on_failure, yes: request.yes, replays: None, recorder };
     carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 
@@ -113,6 +128,24 @@ pub(crate) struct Wanted<'a> {
     pub(crate) yes: bool,
     /// The failed run that it does once more.
     pub(crate) replays: Option<&'a str>,
+    /// What records it, if anything does.
+    pub(crate) recorder: Option<&'a Recorder>,
+}
+
+/// Ends a trace. One that is not whole is told of, and is no reason to say that the run failed.
+fn finish(session: &Session, recorder: &Recorder, end: End) {
+    if let Err(told) = recorder.end(end) {
+        session.warn(&[told], &Default::default());
+    }
+}
+
+/// Ends the trace of a run, if it is recorded.
+async fn ended(session: &Session, store: &engine::Session, recorder: Option<&Recorder>, applied: &Applied) {
+    let Some(recorder) = recorder else { return };
+    match store.ended(applied).await {
+        Ok(end) => finish(session, recorder, end),
+        Err(failure) => session.warn(&failure.diagnostics, &failure.sources),
+    }
 }
 
 /// There is nothing to do, because a run has done it: said, and no error.
@@ -136,7 +169,7 @@ pub(crate) async fn carry_out(
     wanted: &Wanted<'_>,
 ) -> Ending {
     session.warn(&planned.warnings, &planned.sources);
-    let Wanted { question, on_failure, yes, replays } = *wanted;
+    let Wanted { question, on_failure, yes, replays, recorder } = *wanted;
     let checked = match planned.plan.kind {
         PlanKind::Apply if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() => {
             let checked = checked(session, planned).await?;
@@ -146,7 +179,14 @@ pub(crate) async fn carry_out(
         }
         _ => Vec::new(),
     };
-    if !approve(session, planned, yes, question).await? {
+    let approved = approve(session, planned, yes, question).await;
+    if let Some(recorder) = recorder.filter(|_| match &approved {
+        Ok(approved) => !approved && !planned.plan.has_upkeep(),
+        Err(_) => true,
+    }) {
+        finish(session, recorder, End::default());
+    }
+    if !approved? {
         let standing = after_nothing(session, &checked, doubtful);
         if !planned.plan.has_upkeep() {
             return Ok(standing);
@@ -154,12 +194,14 @@ pub(crate) async fn carry_out(
         // Only how things are recorded is out of date: nobody needs to hear of it unless it fails.
         let quiet = Progress::quiet(session.console.clone());
         let applied = store.apply(planned, replays, on_failure, &quiet, &session.cancellation).await?;
+        ended(session, store, recorder, &applied).await;
         return Ok(match applied.report.state {
             RunState::Succeeded => standing,
             _ => conclude(session, &quiet, &applied, doubtful),
         });
     }
     let applied = store.apply(planned, replays, on_failure, progress, &session.cancellation).await?;
+    ended(session, store, recorder, &applied).await;
     Ok(conclude(session, progress, &applied, doubtful))
 }
 

@@ -129,6 +129,7 @@ async fn dispatch(session: &Session, verb: Verb) -> Ending {
         Verb::Schema(arguments) => verbs::schema::run(session, arguments).await,
         Verb::Config(arguments) => verbs::config::run(session, arguments).await,
         Verb::Explain(arguments) => verbs::explain::run(session, arguments).await,
+        Verb::Replay(arguments) => verbs::replay::run(session, arguments).await,
         Verb::Completions(arguments) => verbs::completions::run(session, arguments).await,
     }
 }

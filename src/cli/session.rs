@@ -56,6 +56,7 @@ impl Session {
             parallelism: self.common.parallelism.map_or(10, usize::from),
             process_environment: std::env::vars_os().collect(),
             actor: actor(),
+            taps: Default::default(),
         }
     }
 

@@ -203,7 +203,7 @@ impl Session {
         cancellation: &Cancellation,
     ) -> Result<Compensated, Failure> {
         let state = self.state().await?;
-        let mut providers = Providers::new(&self.options.process_environment);
+        let mut providers = Providers::new(&self.options.process_environment, &self.options.taps);
         let mut opened = Vec::new();
         let mut journaled = BTreeMap::new();
         for history in &compensation.histories {

@@ -22,6 +22,7 @@ mod recovery;
 mod replaying;
 mod resolving;
 mod restoring;
+mod retracing;
 mod session;
 mod surgery;
 mod workspace;
@@ -39,6 +40,7 @@ pub use reconciling::reconcile;
 pub use recovery::recover;
 pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
+pub use retracing::{Retraced, not_planned, retrace};
 pub use session::{Applied, Kept, Session, find_run};
 pub use workspace::{
     DEFAULT_ENVIRONMENT, METRICS_FILE, Workspace, checked_workspace, install, load, metrics_file, schemas,

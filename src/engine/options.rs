@@ -8,6 +8,8 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::trace::Taps;
+
 /// What holds for every verb.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,6 +29,8 @@ pub struct Options {
     pub process_environment: BTreeMap<OsString, OsString>,
     /// Who is asking: `user@host`.
     pub actor: String,
+    /// What stands between us and the making of providers: a recording, or the replay of one.
+    pub taps: Taps,
 }
 
 impl Options {

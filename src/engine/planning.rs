@@ -108,7 +108,10 @@ pub(super) async fn make(
         }
         Err(found) => {
             // A survey stops where it can get no further; a person wants all mistakes at once.
-            let all = all_mistakes(options, &workspace.stack, found).await;
+            let all = match options.taps.answers() {
+                true => found,
+                false => all_mistakes(options, &workspace.stack, found).await,
+            };
             Err(Failure::many(all, workspace.sources.clone()))
         }
     }
@@ -262,7 +265,7 @@ pub async fn eval(options: &Options, text: &str) -> Result<Value, Failure> {
     };
     let known = Known::new(&workspace.stack, &workspace.variables.values, &options.process_environment);
     let (opened, problems) =
-        open_all(&workspace.stack, &options.process_environment, called(&workspace, &expression)).await;
+        open_all(&workspace.stack, &options.process_environment, &options.taps, called(&workspace, &expression)).await;
     if !problems.is_empty() {
         return Err(Failure::many(problems, sources));
     }

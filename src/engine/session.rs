@@ -129,7 +129,7 @@ impl Session {
             environment: &self.options.process_environment,
             sources: &|source| self.source(source),
             given: &self.given(&history.started.ephemeral_sources)?,
-            calls: &Calls::reading(Default::default()),
+            calls: &Calls::reading(Default::default()).tapped(&self.options.taps),
         };
         providers_of(history, &outside).await
     }
@@ -177,7 +177,7 @@ impl Session {
                 }
             }
             let providers = if nothing_open {
-                Providers::new(&self.options.process_environment)
+                Providers::new(&self.options.process_environment, &self.options.taps)
             } else {
                 self.providers_of(&history).await.map_err(Failure::one)?
             };
@@ -217,7 +217,9 @@ impl Session {
             seal: self.seal(),
             lineage: self.lineage(),
             in_doubt,
-            calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now())),
+            calls: Calls::reading(cancellation.soft.clone())
+                .after(recent_runs(&state, &self.clock.now()))
+                .tapped(&self.options.taps),
             only,
             checks: only.is_none(),
         };
@@ -334,7 +336,7 @@ impl Session {
         give_again(&mut plan, &given).map_err(Failure::one)?;
         let calls = Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now()));
         let Options { directory, process_environment, .. } = &self.options;
-        let mut providers = Providers::new(process_environment);
+        let mut providers = Providers::new(process_environment, &self.options.taps);
         for (name, instance) in &plan.providers {
             let (name, instance) = (Arc::clone(name), instance.clone());
             let done = match instance.again {

@@ -10,6 +10,7 @@ use retrue_provider_api::{BlobId, Blobs, Category, ChildProcess, Children, Conte
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::trace::Taps;
 
 /// What calls to the outside are given, apart from what they are about.
 #[derive(Clone)]
@@ -22,18 +23,32 @@ pub struct Calls {
     pub cancellation: CancellationToken,
     /// The runs that ended a moment ago, or have not, with how long ago: what they changed may not show everywhere.
     pub recent: Arc<BTreeMap<String, Duration>>,
+    /// What stands between us and the making of providers.
+    pub taps: Taps,
 }
 
 impl Calls {
     /// For reading only: payloads cannot be kept, and processes need not be known.
     pub fn reading(cancellation: CancellationToken) -> Self {
-        Calls { blobs: Arc::new(NoBlobs), children: Arc::new(Unwatched), cancellation, recent: Arc::default() }
+        Calls {
+            blobs: Arc::new(NoBlobs),
+            children: Arc::new(Unwatched),
+            cancellation,
+            recent: Arc::default(),
+            taps: Taps::default(),
+        }
     }
 
     /// The same, after these runs: see [`Calls::recent`].
     #[must_use]
     pub fn after(self, recent: BTreeMap<String, Duration>) -> Self {
         Calls { recent: Arc::new(recent), ..self }
+    }
+
+    /// The same, with providers that are recorded, or answer from a recording.
+    #[must_use]
+    pub fn tapped(self, taps: &Taps) -> Self {
+        Calls { taps: taps.clone(), ..self }
     }
 
     /// The context of one call.

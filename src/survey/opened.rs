@@ -87,6 +87,7 @@ impl Opener<'_> {
         };
         let scope = instance_scope(block, expanded, known);
         let config = evaluate_body(&block.body, &schema.block, &scope)?;
+        self.calls.taps.learn(&config);
         let preconditions = check_conditions(&block.lifecycle.preconditions, &address, self.stack, &scope)?;
         let plain = config.clone().unmark_deep().0;
         let request = ValidateRequest {

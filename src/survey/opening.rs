@@ -26,6 +26,7 @@ use crate::survey::opened::Opener;
 use crate::survey::pending::alone;
 use crate::survey::providers::{OPENING_WITHIN, Providers, attribute_span, refused};
 use crate::survey::scope::{BlockScope, Known};
+use crate::trace::{Made, Taps};
 
 /// A provider that was started, and its types.
 type Started = (Arc<dyn Provider>, Arc<ProviderSchema>);
@@ -36,9 +37,11 @@ pub(super) async fn open(
     origin: Option<&ProviderOrigin>,
     directory: &FilePath,
     environment: &BTreeMap<OsString, OsString>,
+    taps: &Taps,
     span: Option<Span>,
 ) -> Result<Started, Diagnostic> {
-    let provider = registry::make(name, origin, directory, environment).map_err(|problem| problem.maybe_at(span))?;
+    let real = || registry::make(name, origin, directory, environment);
+    let provider = taps.make(instance, Made { origin, real: &real }).map_err(|problem| problem.maybe_at(span))?;
     let provider = Traced::wrap(instance, provider);
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;
     let schema = schema.map_err(|error| refused(name, &error.to_string(), span))?;
@@ -57,10 +60,11 @@ pub struct Opened {
 pub async fn open_all(
     stack: &Stack,
     environment: &BTreeMap<OsString, OsString>,
+    taps: &Taps,
     used: impl IntoIterator<Item = Arc<str>>,
 ) -> (BTreeMap<Arc<str>, Opened>, Vec<Diagnostic>) {
     let names: BTreeSet<Arc<str>> = used.into_iter().collect();
-    let opening = names.iter().map(|name| open_one(stack, environment, name));
+    let opening = names.iter().map(|name| open_one(stack, environment, taps, name));
     let answers = futures::future::join_all(opening).await;
     let mut opened = BTreeMap::new();
     let mut problems = Vec::new();
@@ -85,17 +89,19 @@ pub fn functions_of(opened: &BTreeMap<Arc<str>, Opened>) -> Functions {
 async fn open_one(
     stack: &Stack,
     environment: &BTreeMap<OsString, OsString>,
+    taps: &Taps,
     name: &Arc<str>,
 ) -> Result<Opened, Vec<Diagnostic>> {
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
     let type_name = Arc::clone(block.map_or(name, |block| &block.type_name));
-    let origin = match block.and_then(|block| stack.program_of(block)) {
-        Some(program) => Some(registry::locate(&type_name, program, &stack.directory, environment).await?),
-        None => None,
+    let origin = match (taps.located(name), block.and_then(|block| stack.program_of(block))) {
+        (Some(located), _) => located,
+        (None, Some(program)) => Some(registry::locate(&type_name, program, &stack.directory, environment).await?),
+        (None, None) => None,
     };
     let declared = block.is_some() || stack.blocks.values().any(|block| stack.provider_name(block) == *name);
-    let opened = open(name, &type_name, origin.as_ref(), &stack.directory, environment, span).await;
+    let opened = open(name, &type_name, origin.as_ref(), &stack.directory, environment, taps, span).await;
     let (provider, schema) = opened.map_err(|problem| match declared {
         true => vec![problem],
         false => vec![problem.hint(format!(
@@ -125,7 +131,7 @@ pub(super) async fn configure_all(
     calls: &Calls,
 ) -> Configuring {
     let stack = known.stack;
-    let providers = Providers::new(known.environment());
+    let providers = Providers::new(known.environment(), &calls.taps);
     let mut done = Configuring { providers, planned: Vec::new(), problems: Vec::new() };
     let undeclared: Vec<Arc<str>> =
         opened.keys().filter(|name| !stack.providers.contains_key(*name)).cloned().collect();
@@ -135,7 +141,7 @@ pub(super) async fn configure_all(
         match node {
             Node::Provider(name) => {
                 let Some(opened) = opened.remove(&name) else { continue };
-                match configure_one(known, origins, &name, opened).await {
+                match configure_one(known, origins, &name, opened, &calls.taps).await {
                     Ok((started, instance, problem)) => {
                         let configured = done.providers.guarded(&name, started, instance);
                         match problem {
@@ -176,6 +182,7 @@ async fn configure_one(
     origins: &BTreeMap<Arc<str>, Origin>,
     name: &Arc<str>,
     opened: Opened,
+    taps: &Taps,
 ) -> Result<(Started, ProviderInstance, Option<Diagnostic>), Vec<Diagnostic>> {
     let stack: &Stack = known.stack;
     let block = stack.providers.get(name);
@@ -186,6 +193,7 @@ async fn configure_one(
     let body = block.map_or(&empty, |block| &block.body);
     let scope = BlockScope::plain(known);
     let config = evaluate_body(body, &schema.provider.block, &scope)?;
+    taps.learn(&mark_secret(config.clone(), &schema));
     if let Some(path) = config.unknown_paths().first() {
         let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
         let instance = ProviderInstance {

@@ -22,6 +22,7 @@ use crate::survey::calls::within;
 use crate::survey::ephemeral::Ephemerals;
 use crate::survey::functions::Functions;
 use crate::survey::opening::open;
+use crate::trace::Taps;
 
 /// How long a provider may take to start, to tell its types, and to be configured.
 pub(super) const OPENING_WITHIN: Duration = Duration::from_secs(120);
@@ -73,6 +74,7 @@ pub struct Providers {
     /// Those whose configuration is not known yet.
     unready: BTreeMap<Arc<str>, Unready>,
     ephemerals: Arc<Ephemerals>,
+    taps: Taps,
 }
 
 /// A provider whose configuration is not known yet.
@@ -91,13 +93,14 @@ pub const JITTER_SEED: &str = "RETRUE_JITTER_SEED";
 
 impl Providers {
     /// None yet.
-    pub fn new(environment: &BTreeMap<OsString, OsString>) -> Self {
+    pub fn new(environment: &BTreeMap<OsString, OsString>, taps: &Taps) -> Self {
         let seed = environment.get(&OsString::from(JITTER_SEED)).and_then(|seed| seed.to_str()?.parse().ok());
         Providers {
             resilience: Arc::new(Resilience::new(seed)),
             ready: BTreeMap::new(),
             unready: BTreeMap::new(),
             ephemerals: Arc::default(),
+            taps: taps.clone(),
         }
     }
 
@@ -122,6 +125,11 @@ impl Providers {
     /// Whether an instance is configured, so that anything may be asked of it.
     pub fn is_ready(&self, name: &str) -> bool {
         self.ready.contains_key(name) || self.unready.get(name).is_some_and(|unready| unready.late.get().is_some())
+    }
+
+    /// What stands between us and the making of providers.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
     }
 
     /// What was opened.
@@ -177,7 +185,8 @@ impl Providers {
         if self.get(&name).is_some() {
             return Ok(());
         }
-        let opened = open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+        let opened =
+            open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, &self.taps, None).await?;
         let problem = refused(&name, "its configuration is not known yet", None);
         let types_only = self.guarded(&name, opened, instance);
         self.insert_unready(name, types_only, problem);
@@ -247,7 +256,7 @@ impl Providers {
             return Ok(());
         }
         let (provider, schema) =
-            open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, None).await?;
+            open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, &self.taps, None).await?;
         let (config, _) = instance.config.value.clone().unmark_deep();
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         within(OPENING_WITHIN, "configure", provider.configure(request))

@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "saga",
             "store",
             "telemetry",
+            "trace",
         ],
     ),
     (
@@ -39,15 +40,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plan",
             "reconcile",
             "registry",
+            "resilience",
             "saga",
             "store",
             "survey",
             "telemetry",
+            "trace",
         ],
     ),
     // Apply tells the engine's observer what happens; everything else of the engine is above it.
     ("apply", &["engine", "expression", "health", "plan", "resilience", "saga", "store", "survey"]),
-    ("survey", &["config", "expression", "graph", "health", "plan", "registry", "resilience", "saga"]),
+    ("survey", &["config", "expression", "graph", "health", "plan", "registry", "resilience", "saga", "trace"]),
+    // What is secret in a type, and which program a provider was.
+    ("trace", &["plan"]),
     ("reconcile", &["plan"]),
     // Plan reads what is recorded and carries health checks, the saga writes down what steps are called.
     ("plan", &["health", "resilience", "saga"]),

@@ -108,6 +108,7 @@ fn options(directory: &Path, parallelism: usize) -> Options {
         parallelism,
         process_environment: BTreeMap::from([("RETRUE_KEY".into(), key), ("RETRUE_JITTER_SEED".into(), "1".into())]),
         actor: "simulated".into(),
+        taps: Default::default(),
     }
 }
 

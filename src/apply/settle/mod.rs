@@ -76,7 +76,7 @@ pub struct Outside<'a> {
 pub async fn providers_of(history: &RunHistory, outside: &Outside<'_>) -> Result<Providers, Diagnostic> {
     let Outside { seal, directory, environment, .. } = *outside;
     let sealed = |error: crate::rest::UnsealError| Diagnostic::error(codes::SEALED, error.to_string());
-    let mut providers = Providers::new(environment);
+    let mut providers = Providers::new(environment, &outside.calls.taps);
     let mut late = Vec::new();
     for (name, journaled) in &history.started.providers {
         let mut instance = instance_of(journaled, seal, outside.sources)?;

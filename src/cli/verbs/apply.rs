@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Plan for nothing desired
     #[arg(long)]
     pub(crate) destroy: bool,
+    /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub(crate) record: Option<PathBuf>,
     /// What to plan
     #[command(flatten)]
     pub(crate) planning: Planning,
@@ -63,6 +66,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         planning: PlanOptions { destroy: arguments.destroy, ..PlanOptions::from(&arguments.planning) },
         on_failure: arguments.on_failure.into(),
         yes: arguments.yes,
+        record: arguments.record.as_deref(),
     };
     converge(session, request).await
 }

@@ -1,5 +1,7 @@
 //! `retrue destroy`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::cli::command::Planning;
@@ -20,6 +22,9 @@ pub(crate) struct Arguments {
     /// What to do when a step fails
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub(crate) on_failure: OnFailure,
+    /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// What to plan
     #[command(flatten)]
     pub(crate) planning: Planning,
@@ -33,6 +38,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         planning: PlanOptions { destroy: true, ..PlanOptions::from(&arguments.planning) },
         on_failure: arguments.on_failure.into(),
         yes: arguments.yes,
+        record: arguments.record.as_deref(),
     };
     converge(session, request).await
 }

@@ -16,6 +16,7 @@ pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod providers;
 pub(crate) mod reconcile;
+pub(crate) mod replay;
 pub(crate) mod resolve;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -176,6 +176,7 @@ async fn replay_with(session: &Session, store: &engine::Session, arguments: &Rep
         on_failure: arguments.on_failure.into(),
         yes: arguments.yes,
         replays: Some(&run.run),
+        recorder: None,
     };
     carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }

@@ -62,6 +62,7 @@ impl Stage {
             parallelism: 4,
             process_environment: BTreeMap::from([("RETRUE_KEY".into(), key)]),
             actor: "test@host".into(),
+            taps: Default::default(),
         }
     }
 

@@ -112,7 +112,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let used = stack.blocks.values().map(|block| stack.provider_name(block)).chain(instances_of(&records));
     let used = used.chain(stack.providers.keys().cloned());
     let looking = request.kind == PlanKind::Fix;
-    let (opened, mut problems) = open_all(stack, request.process_environment, used).await;
+    let (opened, mut problems) = open_all(stack, request.process_environment, &request.calls.taps, used).await;
     let mut known = known.with_functions(functions_of(&opened));
     let configuring = configure_all(&mut known, &graph, request.origins, opened, &request.calls).await;
     let Configuring { providers, planned: ephemerals, problems: found } = configuring;
