@@ -4,13 +4,17 @@
 
 mod aws;
 mod example;
+#[path = "../peers/folders.rs"]
+mod folders;
 mod kept;
 mod misbehaving;
 mod null;
 mod pyvider;
 mod recipes;
+mod rust;
 mod schemas;
 mod support;
+mod workato;
 
 use std::process::ExitCode;
 
@@ -68,6 +72,8 @@ fn main() -> ExitCode {
             nonsense_in_answers,
         ],
         schemas: [what_they_say_of_themselves, flows_of_an_older_release],
+        workato: [folders, undo, functions, refusals],
+        rust: [create_replace_destroy, a_function],
         pyvider: [
             private_state,
             write_only,
