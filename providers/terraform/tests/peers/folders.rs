@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What opens it.
-pub const KEY: &str = "planted-key-to-folders";
+pub(crate) const KEY: &str = "planted-key-to-folders";
 
 /// The folder that is always there.
-pub const HOME: u64 = 1;
+pub(crate) const HOME: u64 = 1;
 
 type Shared = Arc<Mutex<Held>>;
 type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
@@ -47,7 +47,7 @@ struct Folder {
 }
 
 /// The service. It ends with the value.
-pub struct Folders {
+pub(crate) struct Folders {
     address: String,
     held: Shared,
     directory: tempfile::TempDir,
@@ -56,7 +56,7 @@ pub struct Folders {
 
 impl Folders {
     /// Starts one with a certificate of its own.
-    pub fn start() -> Folders {
+    pub(crate) fn start() -> Folders {
         let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let directory = tempfile::TempDir::with_prefix("retrue-folders-").unwrap();
         fs_err::write(directory.path().join("certificate.pem"), signed.cert.pem()).unwrap();
@@ -86,12 +86,12 @@ impl Folders {
     }
 
     /// Where it is.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// The file with the certificate that is to be trusted.
-    pub fn certificate(&self) -> PathBuf {
+    pub(crate) fn certificate(&self) -> PathBuf {
         self.directory.path().join("certificate.pem")
     }
 
@@ -100,19 +100,19 @@ impl Folders {
     }
 
     /// All folders, as it tells of them.
-    pub fn all(&self) -> Vec<Value> {
+    pub(crate) fn all(&self) -> Vec<Value> {
         self.held().folders.iter().map(|(id, folder)| shown(*id, folder)).collect()
     }
 
     /// How often something was changed since it was new.
     #[allow(dead_code)]
-    pub fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.held().writes
     }
 
     /// Makes it as new.
     #[allow(dead_code)]
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         *self.held() = Held::default();
     }
 }
