@@ -4,6 +4,8 @@
 
 mod beside;
 mod environment;
+#[path = "../providers/terraform/tests/peers/folders.rs"]
+mod folders;
 mod house;
 
 mod scenarios {
@@ -20,6 +22,7 @@ mod scenarios {
     mod durable;
     mod elsewhere;
     mod ephemeral;
+    mod folders;
     mod functions;
     mod health;
     mod imports;

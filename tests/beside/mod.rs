@@ -68,7 +68,7 @@ program!(Ours);
 
 /// Runs a case to its end. Returns a document for each step.
 fn run(case: &Case, program: &dyn Program, server: &mut Server, files: &Path) -> Seen {
-    server.aws.reset();
+    server.reset();
     let (mut steps, mut names) = (Map::new(), Names::default());
     let mut ids = BTreeMap::from([("files".to_owned(), files.display().to_string())]);
     for (number, step) in case.steps.iter().enumerate() {
@@ -128,6 +128,9 @@ fn run(case: &Case, program: &dyn Program, server: &mut Server, files: &Path) ->
 /// All that the server holds, and the files that were made.
 fn world(case: &Case, server: &mut Server, files: &Path) -> Json {
     let mut world = if case.providers().contains("aws") { server.look() } else { json!({}) };
+    if case.providers().contains("workato") {
+        world["folders"] = json!(server.folders.all());
+    }
     let mut found = Map::new();
     for entry in walkdir::WalkDir::new(files).min_depth(1).sort_by_file_name() {
         let entry = entry.unwrap();
@@ -203,6 +206,7 @@ fn each_configuration_goes_as_with_terraform() {
             let Some(case) = waiting.lock().unwrap().pop_front() else { return };
             let began = std::time::Instant::now();
             let settings = Settings::new(case.providers(), case.uses_west(), server.aws.port());
+            let settings = settings.with_folders(&server.folders);
             let directory = scratch.path().join(&case.name);
             let terraform = Terraform::new(&directory.join("terraform"), &overrides, &settings);
             let files = directory.join("files");

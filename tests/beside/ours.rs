@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::case::Step;
 use super::seen::{UNKNOWN, parts, put};
-use super::settings::{Settings, VARIABLES};
+use super::settings::Settings;
 use crate::environment::Environment;
 
 /// A place of ours. It is used for one case after another: what is kept of providers stays.
@@ -15,15 +15,14 @@ pub(super) struct Ours {
 
 impl Ours {
     pub(super) fn new() -> Ours {
-        let mut place = Environment::new();
-        VARIABLES.iter().for_each(|(name, value)| place.set(name, value));
-        Ours { place, settings: String::new() }
+        Ours { place: Environment::new(), settings: String::new() }
     }
 
     /// Begins anew, with these settings.
     pub(super) fn begin(&mut self, settings: &Settings) {
         fs_err::remove_dir_all(self.place.work()).unwrap();
         fs_err::create_dir(self.place.work()).unwrap();
+        settings.variables().iter().for_each(|(name, value)| self.place.set(name, value));
         self.settings = settings.ours();
     }
 

@@ -1,11 +1,15 @@
-"""Calls a server that stands for AWS: one request a line on standard input, one answer a line on standard output.
+"""Calls servers that stand for AWS and for a service of folders: one request a line on standard input, one answer a
+line on standard output.
 
 A request is {"run": PYTHON, "ids": {ADDRESS: ID}}, {"value": PYTHON, "ids": ...} or {"look": true}. The first two
-are given a client of each service under its name, and `id("ADDRESS")`. The last lists all that the server holds.
+are given a client of each service under its name, `folders("METHOD", "PATH")`, and `id("ADDRESS")`. The last lists all
+that the server for AWS holds.
 """
 
 import json
+import ssl
 import sys
+import urllib.request
 
 import boto3
 from botocore.config import Config
@@ -135,9 +139,16 @@ def look():
     return held
 
 
+def folders(method, path, **body):
+    """A call to the service of folders."""
+    head = {"Authorization": f"Bearer {sys.argv[4]}", "Content-Type": "application/json"}
+    call = urllib.request.Request(sys.argv[2] + path, json.dumps(body).encode() if body else None, head, method=method)
+    return json.load(urllib.request.urlopen(call, context=ssl.create_default_context(cafile=sys.argv[3])))
+
+
 def answer(request):
     ids = request.get("ids", {})
-    names = {**CLIENTS, "client": client, "id": ids.__getitem__, "json": json}
+    names = {**CLIENTS, "client": client, "folders": folders, "id": ids.__getitem__, "json": json}
     if "run" in request:
         exec(request["run"], names)
         return None

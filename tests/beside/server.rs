@@ -1,4 +1,4 @@
-//! A server that stands for AWS, and a client of it that speaks as somebody else would.
+//! Servers that stand for AWS and for a service of folders, and a client of them that speaks as somebody else would.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -8,10 +8,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value as Json, json};
 
 use crate::environment::peers::{Aws, cache};
+use crate::folders::{Folders, KEY};
 
-/// The server and its client. Both end with the value.
+/// The servers and their client. All end with the value.
 pub(crate) struct Server {
     pub(crate) aws: Aws,
+    pub(crate) folders: Folders,
     client: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -21,17 +23,21 @@ impl Server {
     /// Starts them; `None`, and loudly, when there is no server.
     pub(crate) fn start(test: &str) -> Option<Server> {
         let aws = Aws::start(test)?;
+        let folders = Folders::start();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/beside/server.py");
         let mut client = Command::new(cache().join("tools/bin/python"))
             .arg(script)
             .arg(format!("http://127.0.0.1:{}", aws.port()))
+            .arg(folders.address())
+            .arg(folders.certificate())
+            .arg(KEY)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let questions = client.stdin.take().unwrap();
         let answers = BufReader::new(client.stdout.take().unwrap());
-        Some(Server { aws, client, questions, answers })
+        Some(Server { aws, folders, client, questions, answers })
     }
 
     fn ask(&mut self, question: &Json) -> Json {
@@ -44,7 +50,13 @@ impl Server {
         answer["answer"].clone()
     }
 
-    /// All that it holds.
+    /// Makes the servers as new.
+    pub(crate) fn reset(&self) {
+        self.aws.reset();
+        self.folders.reset();
+    }
+
+    /// All that the one for AWS holds.
     pub(crate) fn look(&mut self) -> Json {
         self.ask(&json!({"look": true}))
     }

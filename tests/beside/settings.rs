@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Json, json};
 
 use crate::environment::peers::{cache, there};
+use crate::folders::{Folders, KEY};
 
 /// A provider that takes part: what its types begin with, how Terraform calls it, where it lies.
-const PROVIDERS: [(&str, &str, &str); 4] = [
+const PROVIDERS: [(&str, &str, &str); 5] = [
     ("aws", "hashicorp/aws", "bin/terraform-provider-aws_v3.39.0_x5"),
     ("null", "hashicorp/null", "bin/terraform-provider-null_v2.1.2_x4"),
     ("pyvider", "local/beside/pyvider", "pyvider/terraform-provider-pyvider"),
     ("test", "local/beside/test", "tf/terraform-provider-example"),
+    ("workato", "local/beside/workato", "bin/terraform-provider-workato_v0.16.0"),
 ];
 
 /// Variables of the environment that providers of tests want.
-pub(crate) const VARIABLES: [(&str, &str); 2] =
+const VARIABLES: [(&str, &str); 2] =
     [("PYVIDER_TESTMODE", "true"), ("PYVIDER_PRIVATE_STATE_SHARED_SECRET", "a secret of the tests")];
 
 /// What a case needs, with a server at an address.
@@ -25,6 +27,8 @@ pub(crate) struct Settings {
     address: String,
     /// Whether there is a second configuration of aws, for another region.
     west: bool,
+    /// Where folders are, and the file with the certificate of that service.
+    folders: Option<(String, PathBuf)>,
 }
 
 fn program(provider: &str) -> PathBuf {
@@ -68,7 +72,19 @@ fn in_toml(value: &Json) -> toml::Value {
 
 impl Settings {
     pub(crate) fn new(providers: BTreeSet<String>, west: bool, port: u16) -> Settings {
-        Settings { providers, address: format!("http://127.0.0.1:{port}"), west }
+        Settings { providers, address: format!("http://127.0.0.1:{port}"), west, folders: None }
+    }
+
+    /// The same with a service of folders.
+    pub(crate) fn with_folders(self, service: &Folders) -> Settings {
+        Settings { folders: Some((service.address().to_owned(), service.certificate())), ..self }
+    }
+
+    /// Variables of the environment that providers of these settings want.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let fixed = VARIABLES.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let trusted = self.folders.iter().map(|(_, file)| ("SSL_CERT_FILE", file.display().to_string()));
+        fixed.chain(trusted).collect()
     }
 
     fn of(&self, provider: &str, region: &str) -> Json {
@@ -106,6 +122,7 @@ impl Settings {
                 })
             }
             "pyvider" => json!({"pyvider_testmode": true}),
+            "workato" => json!({"api_key": KEY, "base_url": self.folders.as_ref().map(|(address, _)| address)}),
             _ => json!({}),
         }
     }

@@ -7,19 +7,25 @@ use serde_json::{Map, Value as Json, json};
 
 use super::case::Step;
 use super::seen::{UNKNOWN, put};
-use super::settings::{Settings, VARIABLES};
+use super::settings::Settings;
 
 /// A directory of Terraform's.
 pub(crate) struct Terraform {
     directory: PathBuf,
     overrides: PathBuf,
     settings: (Json, Json),
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Terraform {
     pub(crate) fn new(directory: &Path, overrides: &Path, settings: &Settings) -> Terraform {
         fs_err::create_dir_all(directory).unwrap();
-        Terraform { directory: directory.to_owned(), overrides: overrides.to_owned(), settings: settings.theirs() }
+        Terraform {
+            directory: directory.to_owned(),
+            overrides: overrides.to_owned(),
+            settings: settings.theirs(),
+            variables: settings.variables(),
+        }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -37,7 +43,7 @@ impl Terraform {
             .env("CHECKPOINT_DISABLE", "1")
             .env("TF_IN_AUTOMATION", "1")
             .env("NO_COLOR", "1")
-            .envs(VARIABLES)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -4,13 +4,18 @@
 
 mod aws;
 mod example;
+#[path = "../peers/folders.rs"]
+mod folders;
 mod kept;
+mod lease;
 mod misbehaving;
 mod null;
 mod pyvider;
 mod recipes;
+mod rust;
 mod schemas;
 mod support;
+mod workato;
 
 use std::process::ExitCode;
 
@@ -67,7 +72,10 @@ fn main() -> ExitCode {
             a_crash_in_each_call,
             nonsense_in_answers,
         ],
+        lease: [a_hang_in_each_call, a_crash_in_each_call, nonsense_in_answers],
         schemas: [what_they_say_of_themselves, flows_of_an_older_release],
+        workato: [folders, undo, functions, refusals],
+        rust: [create_replace_destroy, a_function],
         pyvider: [
             private_state,
             write_only,
