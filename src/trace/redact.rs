@@ -213,12 +213,12 @@ impl Known {
             // In the middle of something else that is encoded, it begins at any of three places.
             for before in 1..3 {
                 let shifted = STANDARD_NO_PAD.encode([&vec![0; before], bytes].concat());
-                let whole = shifted.len() - usize::from((before + bytes.len()) % 3 != 0);
+                let whole = shifted.len() - usize::from(!(before + bytes.len()).is_multiple_of(3));
                 let inner = shifted.get(before + 1..whole).unwrap_or_default();
                 self.form(inner.to_owned(), format!("{OPEN}{number}, within base64)"));
             }
             let whole = STANDARD_NO_PAD.encode(bytes);
-            let end = whole.len() - usize::from(bytes.len() % 3 != 0);
+            let end = whole.len() - usize::from(!bytes.len().is_multiple_of(3));
             self.form(whole.get(..end).unwrap_or_default().to_owned(), format!("{OPEN}{number}, within base64)"));
         }
     }

@@ -203,6 +203,8 @@ impl<'a> Walk<'a> {
             let evaluated = {
                 let scope = instance_scope(block, &expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
+                    // Before anybody is asked anything about it.
+                    self.request.calls.taps.learn(&config);
                     let kept = refuse_ephemeral(&config, &schema.block, &block.body);
                     if !kept.is_empty() {
                         return Err(kept);

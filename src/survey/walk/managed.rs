@@ -84,7 +84,6 @@ async fn check(candidate: &Candidate<'_>, config: &Value) -> Vec<Diagnostic> {
 impl<'a> Walk<'a> {
     pub(super) async fn consult(&self, candidate: &Candidate<'a>) -> Consulted {
         let address = &candidate.address;
-        self.request.calls.taps.learn(&candidate.config);
         let (config, _) = candidate.config.clone().unmark_deep();
         if candidate.block.address.mode == Mode::Data {
             return Consulted::Data(self.read_data(candidate, config).await);
