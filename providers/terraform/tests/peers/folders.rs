@@ -179,9 +179,12 @@ async fn list(State(held): State<Shared>, Query(asked): Query<BTreeMap<String, S
     Ok(Json(found.skip((page - 1) * size).take(size).map(|(id, folder)| shown(*id, folder)).collect()))
 }
 
+/// What a body says of a folder: its name, and the folder that it is in.
+type Said = (Option<String>, Option<u64>);
+
 impl Held {
     /// What a body says of name and parent, where it says something.
-    fn said(&self, body: &Value) -> Result<(Option<String>, Option<u64>), (StatusCode, Json<Value>)> {
+    fn said(&self, body: &Value) -> Result<Said, (StatusCode, Json<Value>)> {
         let name = body["name"].as_str().map(str::to_owned);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let parent = Some(&body["parent_id"]).filter(|parent| !parent.is_null());
