@@ -9,10 +9,11 @@ use thiserror::Error;
 
 use crate::address::{Address, BlockAddress};
 use crate::health::Definition;
+use crate::plan::base::{Asked, Base};
 use crate::plan::codes;
 use crate::plan::model::{
-    Action, Asked, Base, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt,
-    Instead, Lifecycle, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral,
+    Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
+    Lifecycle, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral,
     PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
 };
 use crate::resilience::Policy;

@@ -4,6 +4,7 @@
 //! clock, no files, no randomness and no runtime.
 
 pub mod assemble;
+pub mod base;
 pub mod codes;
 pub mod compare;
 pub mod decide;
@@ -14,11 +15,11 @@ pub mod marks;
 pub mod model;
 mod steps;
 
+pub use base::{Asked, Base, BaseEntry, DataRead};
 pub use model::{
-    Action, Asked, Base, BaseEntry, Change, DataRead, Degraded, Dependency, Drift, DriftStatus, ExistingObject,
-    FallbackOfData, InDoubt, Instead, Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot,
-    Plan, PlanKind, PlannedCheck, PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step,
-    StepEffect, StepId, Summary,
+    Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
+    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
+    PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
 };
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The layers together, on paused time, before a provider that does what a script says.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use retrue_provider_api::{
-    Applied, BlobId, Blobs, Capability, Category, Change, ChildProcess, Children, ConfigureRequest, Context, Effect,
-    FindRequest, Found, Observed, Outcome, PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic,
-    ProviderError, ProviderResult, ProviderSchema, ReadRequest, Reversibility, Type, ValidateRequest, Value,
+    Applied, Capability, Category, Change, ConfigureRequest, Context, Effect, FindRequest, Found, Observed, Outcome,
+    PlanRequest, PlanResponse, Private, Provider, ProviderDiagnostic, ProviderError, ProviderResult, ProviderSchema,
+    ReadRequest, Reversibility, Type, ValidateRequest, Value,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -95,38 +94,9 @@ impl Provider for Scripted {
     }
 }
 
-struct Nothing;
-
-impl Blobs for Nothing {
-    fn put(&self, _source: &mut dyn io::Read) -> io::Result<BlobId> {
-        Err(io::Error::other("nothing is kept"))
-    }
-
-    fn get(&self, _id: &BlobId) -> io::Result<Box<dyn io::Read + Send>> {
-        Err(io::Error::other("nothing is kept"))
-    }
-}
-
-impl Children for Nothing {
-    fn started(&self, _child: &ChildProcess) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn context(run: &str) -> Context {
-    Context {
-        run: run.to_owned(),
-        step: String::new(),
-        address: "x_y.z".into(),
-        attempt: 1,
-        idempotency_key: String::new(),
-        marker: None,
-        deadline: crate::clock::deadline(Duration::from_secs(60)),
-        cancellation: CancellationToken::new(),
-        blobs: Arc::new(Nothing),
-        children: Arc::new(Nothing),
-        trace_parent: None,
-    }
+    let context = Context::looking(crate::clock::deadline(Duration::from_secs(60)), CancellationToken::new());
+    Context { run: run.to_owned(), address: "x_y.z".into(), ..context }
 }
 
 struct Stage {

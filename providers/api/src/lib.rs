@@ -6,6 +6,7 @@
 
 mod conversion;
 mod error;
+mod looking;
 mod number;
 mod object;
 mod path;

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use retrue_provider_api::Context;
 use retrue_provider_api::process::{self, Ended, ProcessError};
-use retrue_provider_api::{BlobId, Blobs, ChildProcess, Children, Context};
 use tokio_util::sync::CancellationToken;
 
 /// For so long a command may run.
@@ -28,7 +26,10 @@ pub(super) fn run(line: &str, directory: &Path, environment: &BTreeMap<OsString,
     let waiting = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("it cannot be started: {error}"))?;
-        Ok::<_, String>(runtime.block_on(process::run(&context(), &command)))
+        Ok::<_, String>(
+            runtime
+                .block_on(process::run(&Context::looking(Instant::now() + LIMIT, CancellationToken::new()), &command)),
+        )
     };
     let ran = std::thread::scope(|scope| scope.spawn(waiting).join());
     let finished = match ran.map_err(|_| "it cannot be waited for".to_owned())?? {
@@ -51,22 +52,6 @@ pub(super) fn run(line: &str, directory: &Path, environment: &BTreeMap<OsString,
     }
 }
 
-fn context() -> Context {
-    Context {
-        run: String::new(),
-        step: String::new(),
-        address: String::new(),
-        attempt: 1,
-        idempotency_key: String::new(),
-        marker: None,
-        deadline: Instant::now() + LIMIT,
-        cancellation: CancellationToken::new(),
-        blobs: Arc::new(Nothing),
-        children: Arc::new(Nothing),
-        trace_parent: None,
-    }
-}
-
 /// The same without a guard.
 fn unguarded(command: &process::Command) -> Result<Vec<u8>, String> {
     let output = std::process::Command::new(&command.program)
@@ -80,24 +65,5 @@ fn unguarded(command: &process::Command) -> Result<Vec<u8>, String> {
         Some(0) => Ok(output.stdout),
         Some(status) => Err(format!("it ended with {status}")),
         None => Err("it was killed".to_owned()),
-    }
-}
-
-/// Keeps nothing, and need not know of processes: what only reads leaves nothing to be settled.
-struct Nothing;
-
-impl Blobs for Nothing {
-    fn put(&self, _source: &mut dyn Read) -> io::Result<BlobId> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn get(&self, _id: &BlobId) -> io::Result<Box<dyn Read + Send>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-impl Children for Nothing {
-    fn started(&self, _child: &ChildProcess) -> io::Result<()> {
-        Ok(())
     }
 }
