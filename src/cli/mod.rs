@@ -22,6 +22,7 @@ mod verbs;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub use command::command;
 
@@ -33,6 +34,11 @@ use crate::diagnostic::Diagnostic;
 
 /// The stack of threads that parse and evaluate what people nest.
 const THREAD_STACK: usize = 32 << 20;
+
+/// How long the threads of the runtime have to end. What still waits (for an answer that nobody gave) is not
+/// waited for longer. Without any time they would be let go of while they end, and glibc's `pthread_detach`
+/// reads the memory of a thread that ended meanwhile.
+const END_OF_THREADS: Duration = Duration::from_millis(200);
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -82,8 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 crate::registry::shut_down().await;
                 ending
             });
-            // Whatever still waits (for an answer that nobody gave) is not waited for.
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(END_OF_THREADS);
             ending
         }
         Err(error) => Err(cannot_start(error)),

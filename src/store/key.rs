@@ -191,13 +191,17 @@ fn run(command: &str) -> StoreResult<String> {
     let mut output = child.stdout.take().ok_or_else(|| failed(from, "it has no output"))?;
     // A key is short; a command that prints without end is cut off.
     let (send, receive) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
         let result = output.by_ref().take(64 * 1024).read_to_end(&mut text);
         let _ = send.send(result.map(|_| text));
     });
     let started = Instant::now();
     let text = receive.recv_timeout(COMMAND_DEADLINE);
+    if text.is_ok() {
+        // It ends with its answer.
+        let _ = reader.join();
+    }
     let status = loop {
         match child.try_wait().map_err(error)? {
             Some(status) => break status,

@@ -441,9 +441,13 @@ fn guarded<T: Send + 'static>(
     let spawned = std::thread::Builder::new().name("sled-guarded".to_owned()).spawn(move || {
         let _ = send.send(caught(&place, action));
     });
-    spawned.map_err(|error| StoreError::io(directory, "start a thread", error))?;
+    let thread = spawned.map_err(|error| StoreError::io(directory, "start a thread", error))?;
     match receive.recv_timeout(deadline) {
-        Ok(result) => result,
+        Ok(result) => {
+            // It ends with its answer, and panics were caught.
+            let _ = thread.join();
+            result
+        }
         Err(_) => Err(failed(directory, &format!("it did not answer within {} s", deadline.as_secs()))),
     }
 }

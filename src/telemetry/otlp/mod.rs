@@ -166,7 +166,7 @@ impl Export for Otlp {
             tree.finish(failed);
         }
         let (done, finished) = std::sync::mpsc::channel();
-        let mut waiting = 0;
+        let mut threads = Vec::new();
         if let Some((provider, _)) = &self.traces {
             let (provider, done) = (provider.clone(), done.clone());
             // Where nobody waits any more there is nobody to tell.
@@ -174,7 +174,7 @@ impl Export for Otlp {
                 let _ = provider.shutdown_with_timeout(AT_THE_END);
                 let _ = done.send(());
             };
-            waiting += usize::from(std::thread::Builder::new().name("traces".into()).spawn(ends).is_ok());
+            threads.extend(std::thread::Builder::new().name("traces".into()).spawn(ends));
         }
         if let Some((provider, _)) = &self.metrics {
             let (provider, done) = (provider.clone(), done.clone());
@@ -183,15 +183,14 @@ impl Export for Otlp {
                 let _ = provider.shutdown_with_timeout(AT_THE_END);
                 let _ = done.send(());
             };
-            waiting += usize::from(std::thread::Builder::new().name("metrics".into()).spawn(ends).is_ok());
+            threads.extend(std::thread::Builder::new().name("metrics".into()).spawn(ends));
         }
         drop(done);
         let began = Instant::now();
-        while waiting > 0 {
-            match finished.recv_timeout(AT_THE_END.saturating_sub(began.elapsed())) {
-                Ok(_) => waiting -= 1,
-                Err(_) => break,
-            }
+        let answers = (0..threads.len()).map(|_| finished.recv_timeout(AT_THE_END.saturating_sub(began.elapsed())));
+        if answers.fold(true, |all, answer| all & answer.is_ok()) {
+            // They end with their answers; what hangs is left to itself.
+            threads.into_iter().for_each(|thread| drop(thread.join()));
         }
         self.delivery.lost(AT_THE_END)
     }
