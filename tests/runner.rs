@@ -57,6 +57,7 @@ mod scenarios {
     mod standing;
     mod surgery;
     mod terminal;
+    mod throttled;
     mod tools;
     mod tour;
     #[cfg(feature = "otlp")]

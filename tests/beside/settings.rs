@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     west: bool,
     /// Where folders are, and the file with the certificate of that service.
     folders: Option<(String, PathBuf)>,
+    /// How often the provider of aws makes a failed call again; `None` for what it does by itself.
+    retries: Option<u32>,
 }
 
 fn program(provider: &str) -> PathBuf {
@@ -72,12 +74,17 @@ fn in_toml(value: &Json) -> toml::Value {
 
 impl Settings {
     pub(crate) fn new(providers: BTreeSet<String>, west: bool, port: u16) -> Settings {
-        Settings { providers, address: format!("http://127.0.0.1:{port}"), west, folders: None }
+        Settings { providers, address: format!("http://127.0.0.1:{port}"), west, folders: None, retries: Some(1) }
     }
 
     /// The same with a service of folders.
     pub(crate) fn with_folders(self, service: &Folders) -> Settings {
         Settings { folders: Some((service.address().to_owned(), service.certificate())), ..self }
+    }
+
+    /// The same with so many tries again by the provider itself.
+    pub(crate) fn with_retries(self, retries: Option<u32>) -> Settings {
+        Settings { retries, ..self }
     }
 
     /// Variables of the environment that providers of these settings want.
@@ -114,12 +121,16 @@ impl Settings {
                 ];
                 let endpoints: Map<String, Json> =
                     services.iter().map(|name| ((*name).to_owned(), json!(self.address))).collect();
-                json!({
+                let mut settings = json!({
                     "region": region, "access_key": "test", "secret_key": "test", "s3_force_path_style": true,
                     "skip_credentials_validation": true, "skip_metadata_api_check": true,
                     "skip_requesting_account_id": true, "skip_get_ec2_platforms": true,
-                    "skip_region_validation": true, "max_retries": 1, "endpoints": [endpoints],
-                })
+                    "skip_region_validation": true, "endpoints": [endpoints],
+                });
+                if let Some(retries) = self.retries {
+                    settings["max_retries"] = json!(retries);
+                }
+                settings
             }
             "pyvider" => json!({"pyvider_testmode": true}),
             "workato" => json!({"api_key": KEY, "base_url": self.folders.as_ref().map(|(address, _)| address)}),

@@ -1,6 +1,8 @@
 //! A proxy between a provider and the server that stands for AWS. It counts writes, and when one of them is done, and
-//! before the answer is delivered, it kills a process, or holds the answer back.
+//! before the answer is delivered, it kills a process, or holds the answer back. Or it says that there were too many
+//! calls, as each service of AWS says it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,81 @@ struct Watch {
     killed_at: String,
     /// The write whose answer to hold back, and which one it was, once it is done.
     hold: Option<(usize, Option<String>)>,
+    /// How many calls there were.
+    calls: usize,
+    throttle: Throttled,
+}
+
+/// Which calls are too many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Throttle {
+    /// Each call of so many.
+    pub(crate) every: usize,
+    /// How often it is refused, when it is made again.
+    pub(crate) times: usize,
+    /// Whether the same call may be too many again later.
+    pub(crate) again: bool,
+}
+
+/// What was refused for being too much.
+#[derive(Default)]
+struct Throttled {
+    rule: Option<Throttle>,
+    /// Calls, but for those that are made again.
+    counted: usize,
+    /// By call, how often it is still to be refused.
+    left: BTreeMap<Vec<u8>, usize>,
+    refused: usize,
+}
+
+impl Throttled {
+    /// Whether this call is one too many.
+    fn refuses(&mut self, call: &[u8]) -> bool {
+        let Some(rule) = self.rule else { return false };
+        let known = self.left.get_mut(call);
+        let was_refused = known.is_some();
+        let refused = match known {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => {
+                self.counted += 1;
+                let refused = self.counted.is_multiple_of(rule.every) && (rule.again || !was_refused);
+                if refused {
+                    self.left.insert(call.to_owned(), rule.times - 1);
+                }
+                refused
+            }
+        };
+        self.refused += usize::from(refused);
+        refused
+    }
+}
+
+/// What a service says of too many calls: how it is known, the status, the body.
+const TOO_MANY: [(&str, &str, &str); 4] = [
+    ("X-Amz-Target", "400 Bad Request", r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#),
+    (
+        "Version=2016-11-15",
+        "503 Service Unavailable",
+        "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error>\
+         </Errors><RequestID>r</RequestID></Response>",
+    ),
+    (
+        "Action=",
+        "400 Bad Request",
+        "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error>\
+         <RequestId>r</RequestId></ErrorResponse>",
+    ),
+    ("", "503 Slow Down", "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
+];
+
+/// The answer to a call too many.
+fn too_many(call: &str) -> String {
+    let (_, status, body) = TOO_MANY.iter().find(|(part, ..)| call.contains(part)).unwrap();
+    let length = body.len();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nx-amzn-RequestId: r\r\nConnection: close\r\n\r\n{body}")
 }
 
 /// Who is killed.
@@ -114,6 +191,18 @@ impl Proxy {
         self.watch.lock().unwrap().hold = None;
     }
 
+    /// Refuses calls from now on, or no more. Begins to count anew.
+    pub(crate) fn throttle(&self, rule: Option<Throttle>) {
+        let mut watch = self.watch.lock().unwrap();
+        (watch.calls, watch.throttle) = (0, Throttled { rule, ..Throttled::default() });
+    }
+
+    /// How many calls there were since it was said what to refuse, and how many of them were refused.
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        let watch = self.watch.lock().unwrap();
+        (watch.calls, watch.throttle.refused)
+    }
+
     /// Kills nobody any more. Returns the write that it killed at.
     pub(crate) fn let_be(&self) -> String {
         let mut watch = self.watch.lock().unwrap();
@@ -147,6 +236,21 @@ fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
     let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+
+    let target = header("x-amz-target").unwrap_or_default();
+    let mut call = format!("{} {target}\n", text.lines().next().unwrap_or_default()).into_bytes();
+    call.extend(&body);
+    let refused = {
+        let mut watch = shared.lock().unwrap();
+        watch.calls += 1;
+        watch.throttle.refuses(&call)
+    };
+    if refused {
+        let whole = format!("{text}{}", String::from_utf8_lossy(&body));
+        (&mut &*client).write_all(too_many(&whole).as_bytes()).ok()?;
+        let _ = client.shutdown(Shutdown::Both);
+        return None;
+    }
 
     let mut upstream = TcpStream::connect(("127.0.0.1", server)).ok()?;
     let own = |line: &&str| {

@@ -17,7 +17,8 @@ use crate::environment::proxy::{Proxy, Whom};
 use crate::environment::tally::Tally;
 use crate::environment::{Environment, stack};
 
-const STACK: &str = r#"
+/// Nine resources of nine types.
+pub(super) const STACK: &str = r#"
 [resource.aws_vpc.main]
 cidr_block = "10.0.0.0/16"
 enable_dns_hostnames = true
@@ -81,7 +82,7 @@ tags = { of = "run" }
 "#;
 
 /// How many resources that is.
-const COUNT: usize = 9;
+pub(super) const COUNT: usize = 9;
 
 /// A cloud, a proxy before it, and a stack whose provider goes through the proxy.
 struct World {
@@ -131,14 +132,14 @@ impl World {
 }
 
 /// How often each thing is there, as a person would describe it.
-fn described(things: &[Thing]) -> BTreeMap<&str, usize> {
+pub(super) fn described(things: &[Thing]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     things.iter().for_each(|thing| *counts.entry(thing.what.as_str()).or_default() += 1);
     counts
 }
 
 /// What there is too much: what is wanted, too, counts as a duplicate, the rest as orphans.
-fn too_much(wanted: &[Thing], found: &[Thing]) -> (usize, usize) {
+pub(super) fn too_much(wanted: &[Thing], found: &[Thing]) -> (usize, usize) {
     let (wanted, found) = (described(wanted), described(found));
     let mut counts = (0, 0);
     for (what, count) in found {
@@ -151,7 +152,7 @@ fn too_much(wanted: &[Thing], found: &[Thing]) -> (usize, usize) {
 }
 
 /// An id without the host in it: that of a queue names the one that it was asked at.
-fn nameless(id: &str) -> String {
+pub(super) fn nameless(id: &str) -> String {
     id.split_once("://").and_then(|(_, id)| id.split_once('/')).map_or(id, |(_, id)| id).to_owned()
 }
 
