@@ -24,19 +24,13 @@ struct Weather {
     retries: Option<u32>,
 }
 
-const WEATHERS: [Weather; 4] = [
+const WEATHERS: [Weather; 3] = [
     Weather { name: "none", about: "nothing is refused", throttle: None, retries: None },
     Weather {
         name: "third",
         about: "each third call is refused; the provider tries again as often as it does by itself (25 times)",
         throttle: Some(Throttle { every: 3, times: 1, again: true }),
         retries: None,
-    },
-    Weather {
-        name: "third, impatient",
-        about: "each third call is refused; the provider tries again once (`max_retries = 1`)",
-        throttle: Some(Throttle { every: 3, times: 1, again: true }),
-        retries: Some(1),
     },
     Weather {
         name: "long",
@@ -48,7 +42,7 @@ const WEATHERS: [Weather; 4] = [
 ];
 
 /// How often `apply` and `destroy` are run, when they fail, before that is given up.
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 
 /// One of the two programs, in a place of its own.
 trait Program {

@@ -144,14 +144,15 @@ impl Executor<'_> {
             identity: observed.as_ref().and_then(|observed| observed.identity.clone()),
             restore,
         };
-        let apply = ready.configured.provider.apply(&context, change);
+        let apply = ready.configured.provider.apply(&context, change.clone());
         if broken!(EndBeforeEffect) && effect == Effect::Delete {
             let gone = Outcome::Applied(Applied::gone());
             let result = self.end(ready, effect, gone, template, &planned_plain).await?;
             let _ = apply.await;
             return Ok((result, reference));
         }
-        let outcome = apply.await;
+        let again = || self.call(ready, attempt, &key, limit);
+        let outcome = self.finish(ready, &reference, &change, &again, apply.await).await;
         if broken!(BeginAfterEffect) {
             self.caller.journal.write(begun).await?;
         }

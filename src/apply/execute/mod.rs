@@ -2,6 +2,7 @@
 
 mod change;
 pub(super) mod compare;
+mod finish;
 mod observe;
 mod prepare;
 mod record;

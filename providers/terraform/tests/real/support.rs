@@ -29,7 +29,8 @@ pub fn there(test: &str, file: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("SKIPPED: {test}: {} is not there; providers/terraform/tests/fetch brings it", path.display());
+    let all = if file.starts_with("rust/") { " all" } else { "" };
+    println!("SKIPPED: {test}: {} is not there; `providers/terraform/tests/fetch{all}` brings it", path.display());
     None
 }
 
