@@ -179,3 +179,38 @@ fn a_run_of_which_all_waits_is_waiting_external_for_whoever_looks() {
     let said: Vec<&str> = lines.iter().filter_map(|line| line["event"]["recorded"]["what"].as_str()).collect();
     assert!(said.len() >= 2 && said[0].contains("waits for what is outside") && said[1] == "it goes on", "{said:?}");
 }
+
+#[test]
+fn what_is_throttled_half_way_is_carried_to_its_end() {
+    let server = Server::start().unwrap();
+    let instance = |ports: &str| {
+        let head = format!("[provider.testcloud]\nurl = \"{}\"\n{QUICK}", server.url());
+        let rules: String = ports
+            .split_whitespace()
+            .map(|port| format!("[[resource.testcloud_instance.i.rule]]\nport = {port}\n"))
+            .collect();
+        stack(&format!("{head}\n[resource.testcloud_instance.i]\nimage = \"x\"\nsize = \"small\"\n{rules}"))
+    };
+    let place = Environment::with("");
+    place.write("retrue.toml", instance("80"));
+    // The rules are a call of their own, after the one that makes it.
+    let too_much = |method, times| {
+        server.cloud().add_fault(Fault { times, ..Fault::at(method, "instances", trouble(429, None)) });
+    };
+    too_much(Method::Put, 3);
+    let shown = place.run(&["apply", "--yes", "--json"]).ends(0);
+    let seen = events(&shown.stdout);
+    assert_eq!(of(&seen, "step_retrying").len(), 3, "{seen:#?}");
+    assert_eq!(server.cloud().truth().len(), 1);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    assert!(!place.run(&["show", "--json"]).ends(0).all().contains("tainted"));
+
+    // More often than it is tried again: it is as it was before.
+    place.run(&["destroy", "--yes"]).ends(0);
+    too_much(Method::Put, 0);
+    let shown = place.run(&["apply", "--yes", "--json"]).ends(1);
+    assert!(of(&events(&shown.stdout), "step_failed")[0]["outcome"] == "partial", "{}", shown.screen());
+    assert_eq!(server.cloud().truth().len(), 1, "nothing is made twice");
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(server.cloud().truth().len(), 0);
+}
