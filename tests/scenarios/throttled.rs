@@ -142,7 +142,7 @@ fn tries(program: &dyn Program, verb: &str) -> Option<usize> {
     })
 }
 
-/// Makes all and deletes it, through the weather.
+/// Makes all and deletes it, through the weather. Without anything to compare with, one apply is enough.
 fn row(server: &Aws, proxy: &Proxy, weather: &Weather, clean: &[Thing], program: &dyn Program) -> Row {
     server.reset();
     let before = server.things();
@@ -158,6 +158,7 @@ fn row(server: &Aws, proxy: &Proxy, weather: &Weather, clean: &[Thing], program:
     let unknown = new(&server.things()).iter().filter(|id| !known.contains(id)).count();
     let applies = match failed {
         None => Some(1),
+        Some(_) if clean.is_empty() => None,
         Some(_) => tries(program, "apply").map(|more| 1 + more),
     };
     let found = server.things();
@@ -183,11 +184,14 @@ fn a_server_that_throttles_makes_nobody_lose_anything() {
         place
     };
     // What there is after an apply in fair weather.
-    let fair = place(&WEATHERS[0]);
-    fair.run(&["apply", "--yes"]).ends(0);
-    let clean = server.things();
-    assert!(described(&clean).len() >= COUNT);
-
+    let mut clean = Vec::new();
+    if full {
+        place(&WEATHERS[0]).run(&["apply", "--yes"]).ends(0);
+        clean = server.things();
+        assert!(described(&clean).len() >= COUNT);
+    } else {
+        println!("throttled: one apply and its destroy; RETRUE_FULL=1 takes all, and terraform");
+    }
     let beside = full && Command::new("terraform").arg("version").output().is_ok();
     let (mut rows, mut wrong) = (String::new(), Vec::new());
     let mut told = |line: String| {
