@@ -151,7 +151,7 @@ impl Executor<'_> {
             let _ = apply.await;
             return Ok((result, reference));
         }
-        let again = || self.call(ready, attempt, &key, limit);
+        let again = |attempt| self.call(ready, attempt, &key, limit);
         let outcome = self.finish(ready, &reference, &change, &again, apply.await).await;
         if broken!(BeginAfterEffect) {
             self.caller.journal.write(begun).await?;

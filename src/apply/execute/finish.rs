@@ -17,12 +17,12 @@ impl Executor<'_> {
         ready: &Ready<'_>,
         reference: &StepRef,
         change: &Change,
-        context: &(dyn Fn() -> Context + Sync),
+        context: &(dyn Fn(u32) -> Context + Sync),
         mut outcome: Outcome,
     ) -> Outcome {
         let (guard, cancellation) = (&ready.configured.guard, &self.caller.cancellation.soft);
         let (mut waits, mut attempt, first) = (Waits::default(), reference.attempt, Instant::now());
-        let mut last = String::new();
+        let (mut last, mut tries) = (String::new(), reference.attempt);
         loop {
             let Outcome::Partial { applied, error } = &outcome else { return outcome };
             if !can_be_finished(&ready.capability, change, error) || cancellation.is_cancelled() {
@@ -41,8 +41,8 @@ impl Executor<'_> {
                 () = tokio::time::sleep(wait) => {}
                 () = cancellation.cancelled() => return outcome,
             }
-            attempt += 1;
-            match go_on(ready, change, context, applied).await {
+            (attempt, tries) = (attempt + 1, tries + 1);
+            match go_on(ready, change, &context(tries), applied).await {
                 Ok(Some(next)) => outcome = next,
                 Ok(None) => return outcome,
                 // It is as it was, and why it is not looked at may pass as well.
@@ -67,7 +67,7 @@ fn can_be_finished(capability: &Capability, change: &Change, error: &ProviderErr
 async fn go_on(
     ready: &Ready<'_>,
     change: &Change,
-    context: &(dyn Fn() -> Context + Sync),
+    context: &Context,
     left: &Applied,
 ) -> Result<Option<Outcome>, ProviderError> {
     let provider = &ready.configured.provider;
@@ -85,7 +85,7 @@ async fn go_on(
         private: left.private.clone(),
         identity: left.identity.clone(),
     };
-    let observed = match (provider.read(&context(), request).await?, change.effect) {
+    let observed = match (provider.read(context, request).await?, change.effect) {
         (None, Effect::Delete) => return Ok(Some(Outcome::Applied(Applied::gone()))),
         (None, _) => return Ok(None),
         (Some(observed), _) => observed,
@@ -103,7 +103,7 @@ async fn go_on(
                 proposed: proposed_state(&ready.schema.block, &observed.state, &change.config),
                 prior_private: observed.private.clone(),
             };
-            let plan = provider.plan(&context(), request).await?;
+            let plan = provider.plan(context, request).await?;
             if !plan.requires_replace.is_empty() || plan.deferred.is_some() {
                 return Ok(None);
             }
@@ -121,7 +121,7 @@ async fn go_on(
             }
         }
     };
-    Ok(Some(match provider.apply(&context(), rest).await {
+    Ok(Some(match provider.apply(&part_of(context, "rest"), rest).await {
         // What was done before is still there.
         Outcome::NotApplied(error) => Outcome::Partial { applied: as_applied(observed, left.warnings.clone()), error },
         outcome => outcome,
@@ -129,13 +129,9 @@ async fn go_on(
 }
 
 /// What this step made a moment ago, and of which nobody can see whether it is whole, goes, and is made again.
-async fn make_anew(
-    ready: &Ready<'_>,
-    change: &Change,
-    context: &(dyn Fn() -> Context + Sync),
-    left: &Applied,
-) -> Outcome {
+async fn make_anew(ready: &Ready<'_>, change: &Change, context: &Context, left: &Applied) -> Outcome {
     let provider = &ready.configured.provider;
+    let part = |name| part_of(context, name);
     let delete = Change {
         effect: Effect::Delete,
         config: Value::null(Type::Dynamic),
@@ -146,13 +142,20 @@ async fn make_anew(
         identity: left.identity.clone(),
         ..change.clone()
     };
-    match provider.apply(&context(), delete).await {
-        Outcome::Applied(_) => provider.apply(&context(), change.clone()).await,
+    match provider.apply(&part("delete"), delete).await {
+        Outcome::Applied(_) => provider.apply(&part("anew"), change.clone()).await,
         Outcome::Partial { error, .. } | Outcome::NotApplied(error) => {
             Outcome::Partial { applied: left.clone(), error }
         }
         Outcome::Unknown { error, .. } => Outcome::Unknown { error, best_known: Some(Box::new(left.clone())) },
     }
+}
+
+/// What is asked for now is not what was asked for under the key of the step: a part of that was done. Each try has a
+/// key of its own, as what was left before it is another thing each time.
+fn part_of(context: &Context, name: &str) -> Context {
+    let key = format!("{}/{name}-{}", context.idempotency_key, context.attempt);
+    Context { idempotency_key: key, ..context.clone() }
 }
 
 fn as_applied(observed: Observed, warnings: Vec<String>) -> Applied {
