@@ -7,7 +7,7 @@ use super::command::Verb;
 use super::exit::Exit;
 use super::render;
 use super::session::Session;
-use super::verbs::runs::{Verb as Runs, histories};
+use super::verbs::runs::{Verb as Runs, with_letters};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{METRICS_FILE, ledger};
 use crate::telemetry;
@@ -61,7 +61,7 @@ fn write(session: &Session) {
     let Some(telemetry) = telemetry::get().filter(|telemetry| telemetry.has_news()) else { return };
     // Where the record cannot be read, that was told already, and the rest is known all the same.
     if let Ok(Some(look)) = session.look()
-        && let Ok(runs) = histories(&look)
+        && let Ok(runs) = with_letters(&look)
     {
         telemetry.dead_letters(ledger::dead_letters(runs.iter().map(|(record, history)| (*record, history))).len());
     }

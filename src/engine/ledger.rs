@@ -9,7 +9,7 @@ use retrue_provider_api::Category;
 use crate::address::Address;
 use crate::plan::StepId;
 use crate::saga::history::RunHistory;
-use crate::saga::{Event, RunRecord, RunState, StepFailure, StepStatus};
+use crate::saga::{Counts, Event, RunRecord, RunState, StepFailure, StepStatus};
 
 /// What a person decided about a run that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,14 @@ pub struct DeadLetter {
     pub failure: StepFailure,
     /// What a person said of the run.
     pub reviewed: Option<String>,
+}
+
+/// Whether anything in a run can have failed for good, by its record alone.
+pub fn may_have_letters(record: &RunRecord) -> bool {
+    let Counts { partial, not_applied, .. } = record.counts;
+    let unwound = matches!(record.state, RunState::Compensated | RunState::CompensatedPartly);
+    let failed = record.state != RunState::Succeeded || partial + not_applied > 0;
+    record.state.is_final() && !record.accepted && !unwound && failed
 }
 
 /// What failed for good, newest first. `runs` are newest first; those that are closed, unwound or given up are

@@ -242,9 +242,19 @@ async fn pruned(session: &Session, prune: &Prune) -> Ending {
 }
 
 /// The runs whose journals are there, newest first.
-pub(crate) fn histories(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
+fn histories(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
+    newest(look, look.state.runs.len())
+}
+
+/// The runs that say what failed for good, newest first: none where nothing did, however long the ledger is.
+pub(crate) fn with_letters(look: &Look) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
+    let mut newest_first = look.state.runs.values().rev();
+    newest(look, newest_first.rposition(ledger::may_have_letters).map_or(0, |oldest| oldest + 1))
+}
+
+fn newest(look: &Look, number: usize) -> Result<Vec<(&RunRecord, RunHistory)>, Failure> {
     let mut found = Vec::new();
-    for record in look.state.runs.values().rev() {
+    for record in look.state.runs.values().rev().take(number) {
         if let Some(history) = look.journal(&record.run)? {
             found.push((record, history));
         }
