@@ -10,10 +10,10 @@ use serde_json::{Value as Json, json};
 use crate::environment::peers::{Aws, mirror, there};
 use crate::environment::{Environment, stack, wait_for};
 
-const SECRET: &str = "planted-Kq81/x?z";
+pub(super) const SECRET: &str = "planted-Kq81/x?z";
 
 /// Three buckets, a file and a command; the second bucket rests on the first, the last on the second.
-fn blocks(url: &str, content: &str) -> String {
+pub(super) fn blocks(url: &str, content: &str) -> String {
     format!(
         "[variable.secret]\ntype = \"string\"\nsensitive = true\n\n[variable.name]\ntype = \"string\"\n\
          default = \"first\"\n\n[provider.testcloud]\nurl = \"{url}\"\ntoken = \"bearer-of-nothing\"\n\n\
@@ -28,7 +28,7 @@ fn blocks(url: &str, content: &str) -> String {
     )
 }
 
-fn refuse(server: &Server, status: u16, nth: u64, times: u64) {
+pub(super) fn refuse(server: &Server, status: u16, nth: u64, times: u64) {
     let action = Action::ErrorBefore { status, retry_after: None };
     server.cloud().add_fault(Fault { nth, times, ..Fault::at(Method::Post, "buckets", action) });
 }
