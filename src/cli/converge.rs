@@ -267,6 +267,12 @@ fn after_nothing(session: &Session, checked: &[Report], doubtful: &[InDoubt]) ->
 /// Shows a plan and asks; `false` when there is nothing to do.
 pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, question: &str) -> Result<bool, Failure> {
     let console = &session.console;
+    if console.settings().json && planned.plan.is_empty() {
+        // A run would tell it; here there is none.
+        for degraded in &planned.plan.degraded {
+            session.document(&event::degraded(&session.now(), degraded))?;
+        }
+    }
     if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() {
         if console.settings().json {
             session.document(&event::nothing(&session.now(), "nothing to do"))?;
