@@ -61,6 +61,15 @@ fn a_recorded_run_is_replayed_with_nothing_outside() {
     assert_eq!((of("trace"), of("provider"), of("end")), (1, 2, 1));
     let tried = lines.iter().filter(|line| line["call"]["verb"] == "apply").count();
     assert_eq!(tried, 7, "two in vain, then b; c in vain; a, the file and the command");
+    // Each look belongs to the try that it comes before.
+    let of_b = lines.iter().filter(|line| line["call"]["address"] == "testcloud_bucket.b").map(|line| &line["call"]);
+    let tries: Vec<String> = of_b
+        .filter(|call| ["find", "apply"].contains(&call["verb"].as_str().unwrap()))
+        .map(|call| format!("{} {}", call["verb"].as_str().unwrap(), call["attempt"]))
+        .collect();
+    // Planned, and then three tries; what came of one that failed is looked at before the next one begins.
+    let tried = ["find 1", "apply 1", "find 1", "find 2", "apply 2", "find 2", "find 3", "apply 3"];
+    assert_eq!(tries, [&["find 1"][..], &tried].concat());
     let (before, runs, noted) = (place.tree(), place.runs(), place.read("noted"));
     let shown = place.run(&["replay", "trace"]).ends(0);
     assert_snapshot!("replayed_trace", shown.screen());

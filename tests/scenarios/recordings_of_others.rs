@@ -57,10 +57,14 @@ fn a_recorded_unwinding_is_replayed() {
     place.run(&["apply", "--yes"]).ends(0);
     // One undo is tried again, and one is stuck.
     let action = |status| Action::ErrorBefore { status, retry_after: None };
-    server.cloud().add_fault(Fault { nth: 1, times: 1, ..Fault::at(Method::Put, "buckets", action(503)) });
+    server.cloud().add_fault(Fault { nth: 1, times: 1, ..Fault::at(Method::Patch, "buckets", action(429)) });
     server.cloud().add_fault(Fault { nth: 1, times: 1, ..Fault::at(Method::Delete, "buckets", action(403)) });
     let newest = place.runs()[0].clone();
     place.run(&["compensate", &newest, "--yes", "--record", "stuck"]).ends(4);
+    // What is looked at before a second try belongs to it.
+    let text = place.read("stuck");
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Json>(line).unwrap());
+    assert!(lines.any(|line| line["call"]["verb"] == "read" && line["call"]["attempt"] == 2));
     let told = same(&place, "stuck", OTHER);
     assert_eq!((&told["kind"], &told["ended"]["now"]), (&json!("compensate"), &json!("needs_review")));
     // The rest, and the run before, which only now is unwound.
