@@ -49,6 +49,7 @@ mod scenarios {
     mod providers;
     mod reconciling;
     mod recordings;
+    mod recordings_of_others;
     mod registries;
     mod reports;
     mod resilience;

@@ -45,10 +45,7 @@ pub(crate) struct Request<'a> {
 /// Plans, or takes a plan; shows it, asks, applies it, and reports.
 pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending {
     session.listen();
-    // A trace that cannot be written is no reason to stop half-way, so it is made first.
-    let recorder = request.record.map(Recorder::create).transpose()?;
-    let taps = recorder.as_ref().map(|recorder| Taps::one(Arc::new(Arc::clone(recorder))));
-    let options = Options { taps: taps.unwrap_or_default(), ..session.options() };
+    let (recorder, options) = recording(session, request.record)?;
     let mut loaded = None;
     let workspace = match request.plan_file {
         // A plan is the whole program; of the stack only the place of the store is of interest.
@@ -62,6 +59,26 @@ pub(crate) async fn converge(session: &Session, request: Request<'_>) -> Ending 
     let store = session.open(&options, request.verb, stack).await?;
     let ending = with_store(session, &store, workspace.as_ref(), &request, recorder.as_deref()).await;
     session.close(&store, ending).await
+}
+
+/// What records, if anything does, and the options with it. A trace that cannot be written is no reason to stop
+/// half-way, so it is made before anything else.
+pub(crate) fn recording(session: &Session, record: Option<&Path>) -> Result<(Option<Arc<Recorder>>, Options), Failure> {
+    let recorder = record.map(Recorder::create).transpose()?;
+    let taps = recorder.as_ref().map(|recorder| Taps::one(Arc::new(Arc::clone(recorder))));
+    Ok((recorder, Options { taps: taps.unwrap_or_default(), ..session.options() }))
+}
+
+/// What came of something that is recorded; where it failed, the trace says so.
+pub(crate) fn recorded<T>(
+    session: &Session,
+    recorder: Option<&Recorder>,
+    came: Result<T, engine::Failure>,
+) -> Result<T, engine::Failure> {
+    if let (Some(recorder), Err(failure)) = (recorder, &came) {
+        finish(session, recorder, engine::not_planned(failure));
+    }
+    came
 }
 
 /// A plan file carries its variables, but for ephemeral ones, which rest nowhere: other values on the command
@@ -96,18 +113,26 @@ async fn with_store(
     let mut planned = match (kept, workspace) {
         (None, Some(workspace)) => {
             if let Some(recorder) = recorder {
-                store.record(recorder, workspace, &request.planning, request.on_failure).await?;
+                store.record(recorder, workspace, (&request.planning, request.on_failure), &doubtful).await?;
             }
             let planned = store.plan(workspace, &request.planning, doubtful.clone(), &session.cancellation).await;
-            if let (Some(recorder), Err(failure)) = (recorder, &planned) {
-                finish(session, recorder, engine::not_planned(failure));
-            }
-            planned?
+            recorded(session, recorder, planned)?
         }
-        (Some(plan), _) => match store.ready(plan, &doubtful, &session.cancellation).await? {
-            Kept::Ready(planned) => *planned,
-            Kept::Done(run) => return done_already(session, &run, "this plan was applied already", &doubtful),
-        },
+        (Some(plan), _) => {
+            if let Some(recorder) = recorder {
+                store.record_plan(recorder, &plan, request.on_failure).await?;
+            }
+            let ready = store.ready(plan, &doubtful, &session.cancellation).await;
+            match recorded(session, recorder, ready)? {
+                Kept::Ready(planned) => *planned,
+                Kept::Done(run) => {
+                    if let Some(recorder) = recorder {
+                        finish(session, recorder, End::default());
+                    }
+                    return done_already(session, &run, "this plan was applied already", &doubtful);
+                }
+            }
+        }
         (None, None) => return Err(super::exit::usage("there is neither a plan nor a stack")),
     };
     let question = match request.verb {
@@ -133,7 +158,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Ends a trace. One that is not whole is told of, and is no reason to say that the run failed.
-fn finish(session: &Session, recorder: &Recorder, end: End) {
+pub(crate) fn finish(session: &Session, recorder: &Recorder, end: End) {
     if let Err(told) = recorder.end(end) {
         session.warn(&[told], &Default::default());
     }
@@ -242,6 +267,12 @@ fn after_nothing(session: &Session, checked: &[Report], doubtful: &[InDoubt]) ->
 /// Shows a plan and asks; `false` when there is nothing to do.
 pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, question: &str) -> Result<bool, Failure> {
     let console = &session.console;
+    if console.settings().json && planned.plan.is_empty() {
+        // A run would tell it; here there is none.
+        for degraded in &planned.plan.degraded {
+            session.document(&event::degraded(&session.now(), degraded))?;
+        }
+    }
     if planned.plan.is_empty() && planned.plan.in_doubt.is_empty() {
         if console.settings().json {
             session.document(&event::nothing(&session.now(), "nothing to do"))?;

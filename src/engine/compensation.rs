@@ -109,6 +109,11 @@ impl Session {
         Ok(Some(Compensation { runs, steps, notices, histories, earlier, remade, later, past, skip }))
     }
 
+    /// The runs that would be unwound, newest first.
+    pub(super) async fn chosen(&self, options: &CompensateOptions) -> Result<Vec<String>, Failure> {
+        choose(&self.state().await?, options)
+    }
+
     /// What was unwound before: earlier attempts at the same runs, and later runs.
     async fn before(&self, state: &State, chosen: &[String]) -> Result<Before, Failure> {
         let mut before = Before::default();

@@ -25,12 +25,22 @@ pub struct Look {
 
 /// Looks at the store of a stack; `None` when there is none yet.
 pub fn look(options: &Options, stack: Option<&Stack>) -> Result<Option<Look>, Failure> {
+    look_and(options, stack, &mut |_| {})
+}
+
+/// The same, with what the store holds shown as it is kept.
+pub(super) fn look_and(
+    options: &Options,
+    stack: Option<&Stack>,
+    seen: &mut dyn FnMut(&BTreeMap<String, Json>),
+) -> Result<Option<Look>, Failure> {
     let directory = store_directory(options, stack)?;
     let key = key_source(options)?;
     let Some(reader) = Reader::open(&directory, &key).map_err(store_failure)? else { return Ok(None) };
     reader.check(holder(options, stack).as_ref()).map_err(store_failure)?;
     let owner = reader.owner().map_err(store_failure)?;
     let records = reader.state().map_err(store_failure)?;
+    seen(&records);
     let mut state =
         State::read(records).map_err(|error| Failure::one(Diagnostic::error(codes::RECORD, error.to_string())))?;
     if owner.is_none() {

@@ -36,11 +36,11 @@ pub use migrating::{Migrated, migrate};
 pub use observer::{Observer, RunEvent, RunEventKind, Silent, StepRef};
 pub use options::{Cancellation, OnFailure, Options, PlanOptions};
 pub use planning::{Planned, eval, open_plan, plan, read_plan, write_plan};
-pub use reconciling::reconcile;
+pub use reconciling::{Recording, reconcile};
 pub use recovery::recover;
 pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
-pub use retracing::{Retraced, not_planned, retrace};
+pub use retracing::{Retraced, not_planned, retrace, stood};
 pub use session::{Applied, Kept, Session, find_run};
 pub use workspace::{
     DEFAULT_ENVIRONMENT, METRICS_FILE, Workspace, checked_workspace, install, load, metrics_file, schemas,

@@ -1,14 +1,15 @@
 //! Reconcile: report, mend, accept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::Address;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
-use crate::engine::look::look;
+use crate::engine::look::look_and;
 use crate::engine::planning::{Basis, Planned, make, recent_runs};
+use crate::engine::retracing::Beginning;
 use crate::engine::session::journal_stop;
 use crate::engine::{Applied, Cancellation, Failure, Observer, OnFailure, Options, PlanOptions, Session, Workspace};
 use crate::plan::marks::mark_planned;
@@ -19,36 +20,43 @@ use crate::saga::state::object_key;
 use crate::saga::{Counts, Event, RestingObject, RunKind, RunStarted, RunState, State, codes};
 use crate::store::{Sealer, Write};
 use crate::survey::{Calls, Records, moves};
+use crate::trace::{Doing, Recorder};
+
+/// What records a comparison.
+#[derive(Clone, Copy)]
+pub struct Recording<'a> {
+    /// What it is written with.
+    pub recorder: &'a Recorder,
+    /// Where what has drifted is brought back next: what is in doubt, and stays as it is.
+    pub fix: Option<&'a [InDoubt]>,
+}
 
 /// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
 pub async fn reconcile(
     options: &Options,
     workspace: &Workspace,
+    recording: Option<Recording<'_>>,
     cancellation: &Cancellation,
 ) -> Result<(Report, Planned), Failure> {
-    let looked = look(options, Some(&workspace.stack))?;
+    let mut records = BTreeMap::new();
+    let looked = look_and(options, Some(&workspace.stack), &mut |seen| {
+        if recording.is_some() {
+            records.clone_from(seen);
+        }
+    })?;
     let empty = State::default();
     let temporary = Sealer::new(&[0; 32]);
     let (state, seal, lineage, in_doubt): (&State, &Sealer, &str, Vec<InDoubt>) = match &looked {
         Some(look) => (&look.state, look.seal(), look.lineage(), look.in_doubt()?),
         None => (&empty, &temporary, "", Vec::new()),
     };
-    let basis = Basis {
-        workspace,
-        state,
-        seal,
-        lineage,
-        in_doubt,
-        calls: Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now())),
-        only: None,
-        checks: true,
-    };
-    // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
-    let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();
-    let basis = Basis { only: Some(&recorded), ..basis };
-    let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
-    planned.providers.close().await;
-    let report = Report::new(&planned.plan, planned.in_true);
+    if let Some(Recording { recorder, fix }) = recording {
+        let doing = if fix.is_some() { Doing::Fix } else { Doing::Reconcile };
+        let beginning = Beginning::of(doing, workspace, (records, seal, lineage));
+        let in_doubt = fix.map_or_else(|| in_doubt.clone(), <[InDoubt]>::to_vec);
+        Beginning { in_doubt, ..beginning }.write(recorder, options)?;
+    }
+    let (report, planned) = compare(options, workspace, (state, seal, lineage), in_doubt, cancellation).await?;
     if let Some(telemetry) = crate::telemetry::get() {
         telemetry.drift(&[
             ("in_true", report.in_true),
@@ -61,7 +69,37 @@ pub async fn reconcile(
     Ok((report, planned))
 }
 
+/// Compares the world with what is recorded.
+async fn compare(
+    options: &Options,
+    workspace: &Workspace,
+    (state, seal, lineage): (&State, &Sealer, &str),
+    in_doubt: Vec<InDoubt>,
+    cancellation: &Cancellation,
+) -> Result<(Report, Planned), Failure> {
+    let calls = Calls::reading(cancellation.soft.clone()).after(recent_runs(state, &SystemClock.now()));
+    let calls = calls.tapped(&options.taps);
+    let basis = Basis { workspace, state, seal, lineage, in_doubt, calls, only: None, checks: true };
+    // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
+    let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();
+    let basis = Basis { only: Some(&recorded), ..basis };
+    let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
+    planned.providers.close().await;
+    Ok((Report::new(&planned.plan, planned.in_true), planned))
+}
+
 impl Session {
+    /// Compares the world with what is recorded in this session.
+    pub(super) async fn compare(
+        &self,
+        workspace: &Workspace,
+        in_doubt: Vec<InDoubt>,
+        cancellation: &Cancellation,
+    ) -> Result<(Report, Planned), Failure> {
+        let state = self.state().await?;
+        compare(&self.options, workspace, (&state, self.seal(), self.lineage()), in_doubt, cancellation).await
+    }
+
     /// Plans to bring back what has drifted or is gone, and nothing else.
     pub async fn plan_fix(
         &self,

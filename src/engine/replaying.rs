@@ -63,18 +63,9 @@ impl Session {
         in_doubt: Vec<InDoubt>,
         cancellation: &Cancellation,
     ) -> Result<Planned, Failure> {
-        let asked = &replay.history.started.asked;
-        let planning = PlanOptions {
-            destroy: replay.run.kind == RunKind::Destroy,
-            targets: asked.targets.clone(),
-            replace: asked.replace.clone(),
-            refresh: true,
-        };
+        let planning = replay.planning();
         match replay.run.kind {
-            RunKind::Fix => {
-                let mend = replay.history.started.planned.iter().map(|step| step.address.clone()).collect();
-                self.plan_fix(workspace, &mend, in_doubt, cancellation).await
-            }
+            RunKind::Fix => self.plan_fix(workspace, &replay.mends(), in_doubt, cancellation).await,
             RunKind::Destroy => {
                 self.plan_kind(workspace, &planning, PlanKind::Destroy, in_doubt, None, cancellation).await
             }
@@ -103,6 +94,22 @@ impl Session {
 }
 
 impl Replay {
+    /// What the run was asked to plan.
+    pub(super) fn planning(&self) -> PlanOptions {
+        let asked = &self.history.started.asked;
+        PlanOptions {
+            destroy: self.run.kind == RunKind::Destroy,
+            targets: asked.targets.clone(),
+            replace: asked.replace.clone(),
+            refresh: true,
+        }
+    }
+
+    /// What it was to bring back, where it was a fix.
+    pub(super) fn mends(&self) -> BTreeSet<Address> {
+        self.history.started.planned.iter().map(|step| step.address.clone()).collect()
+    }
+
     /// Why a plan that is made now is not what is left of the run's; empty where it is.
     pub fn moved(&self, plan: &Plan) -> Vec<String> {
         let started = &self.history.started;

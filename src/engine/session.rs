@@ -136,21 +136,31 @@ impl Session {
 
     /// The values that are given for variables now, for those that are kept nowhere.
     fn given(&self, sources: &BTreeMap<String, String>) -> Result<BTreeMap<String, Value>, Diagnostic> {
-        let prefix = crate::config::VARIABLE_PREFIX;
-        let environment = self.options.process_environment.iter().filter_map(|(name, value)| {
-            Some((name.to_str()?.strip_prefix(prefix)?.to_owned(), value.to_str()?.to_owned()))
-        });
-        let given = environment.chain(self.options.vars.iter().cloned());
-        let given: BTreeMap<String, Value> = given.map(|(name, text)| (name, crate::config::value_of(&text))).collect();
+        let given = self.given_now();
         let left = sources.iter().filter(|(name, _)| !given.contains_key(*name));
         let read = left.map(|(name, source)| Ok((name.clone(), self.source(source)?)));
         let read = read.collect::<Result<BTreeMap<_, _>, Diagnostic>>()?;
         Ok(given.into_iter().chain(read).collect())
     }
 
+    /// The same, without what has to be read from somewhere.
+    pub(super) fn given_now(&self) -> BTreeMap<String, Value> {
+        if self.options.taps.answers() {
+            let recorded = self.options.recorded.iter();
+            return recorded.map(|(name, value)| (name.to_string(), value.clone())).collect();
+        }
+        let prefix = crate::config::VARIABLE_PREFIX;
+        let environment = self.options.process_environment.iter().filter_map(|(name, value)| {
+            Some((name.to_str()?.strip_prefix(prefix)?.to_owned(), value.to_str()?.to_owned()))
+        });
+        let given = environment.chain(self.options.vars.iter().cloned());
+        given.map(|(name, text)| (name, crate::config::value_of(&text))).collect()
+    }
+
     /// Reads a secret from the source that was kept in its place.
     pub(super) fn source(&self, source: &str) -> Result<Value, Diagnostic> {
-        crate::config::read_source(source, &self.options.directory, &self.options.process_environment)
+        let Options { directory, process_environment, taps, .. } = &self.options;
+        taps.source(source, &|| crate::config::read_source(source, directory, process_environment))
     }
 
     /// Settles the doubt that interrupted runs left, and closes them. Returns what only a person can
@@ -329,12 +339,18 @@ impl Session {
             environment: &self.options.process_environment,
             seal: self.seal(),
         };
-        if let Err(moved) = crate::apply::base::check_base(&plan, &present) {
+        // Where a recording answers, neither files nor hashes are those that the plan was made from.
+        let replayed = self.options.taps.answers();
+        if let Err(moved) = crate::apply::base::check_base(&plan, &present)
+            && !replayed
+        {
             return done_with(&plan, &state).map(|run| Kept::Done(Box::new(run))).ok_or_else(|| base_moved(&moved));
         }
         let given = self.given(&plan.sources).map_err(Failure::one)?;
         give_again(&mut plan, &given).map_err(Failure::one)?;
-        let calls = Calls::reading(cancellation.soft.clone()).after(recent_runs(&state, &self.clock.now()));
+        let calls = Calls::reading(cancellation.soft.clone())
+            .after(recent_runs(&state, &self.clock.now()))
+            .tapped(&self.options.taps);
         let Options { directory, process_environment, .. } = &self.options;
         let mut providers = Providers::new(process_environment, &self.options.taps);
         for (name, instance) in &plan.providers {
@@ -352,7 +368,9 @@ impl Session {
             .map_err(Failure::one)?;
         let checked =
             crate::apply::base::check_world(&plan, &state, &providers, self.seal(), self.options.parallelism, &calls);
-        if let Err(moved) = until_cancelled(&cancellation.soft, checked).await? {
+        if let Err(moved) = until_cancelled(&cancellation.soft, checked).await?
+            && !replayed
+        {
             providers.close().await;
             return done_with(&plan, &state).map(|run| Kept::Done(Box::new(run))).ok_or_else(|| base_moved(&moved));
         }

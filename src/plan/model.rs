@@ -285,6 +285,14 @@ pub struct Pending {
     pub for_each: Option<String>,
 }
 
+impl Pending {
+    /// The ephemeral variables that it refers to. They rest nowhere, and have to be given again.
+    pub fn ephemeral_variables(&self) -> impl Iterator<Item = &str> {
+        let ephemeral = self.bindings.iter().filter(|(_, value)| value.marks_deep().ephemeral);
+        ephemeral.filter_map(|(name, _)| name.strip_prefix("var."))
+    }
+}
+
 /// One effect on one object, with all that it needs.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -643,9 +651,7 @@ impl Plan {
             [&ephemeral.config].into_iter().chain(conditions.flat_map(both))
         });
         let all = of_steps.chain(of_providers).chain(of_ephemerals).chain(self.shared.values());
-        let bindings = all.flat_map(|pending| &pending.bindings);
-        let ephemeral = bindings.filter(|(_, value)| value.marks_deep().ephemeral);
-        ephemeral.filter_map(|(name, _)| name.strip_prefix("var.")).collect()
+        all.flat_map(Pending::ephemeral_variables).collect()
     }
 
     /// The instances whose steps may fail without failing the run.

@@ -31,6 +31,19 @@ pub struct Policy {
     pub time_outs: TimeOuts,
 }
 
+impl Policy {
+    /// The same where a recording answers: as many tries, and no waits. Whether something was held back shows in what
+    /// was called; a recording does not get well by waiting.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.retry = self.retry.at_once();
+        self.breaker.failures = 0;
+        self.limits.rate = None;
+        self.types.values_mut().for_each(|limits| limits.rate = None);
+        self
+    }
+}
+
 /// When and how often a failed call is made again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,6 +58,14 @@ pub struct Retry {
     pub within: Duration,
     /// How the waits are spread.
     pub jitter: Jitter,
+}
+
+impl Retry {
+    /// The same without waits.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Retry { first_wait: Duration::ZERO, longest_wait: Duration::ZERO, jitter: Jitter::None, ..self }
+    }
 }
 
 impl Default for Retry {

@@ -37,7 +37,9 @@ impl Calls {
     /// The same, with providers that are recorded, or answer from a recording.
     #[must_use]
     pub fn tapped(self, taps: &Taps) -> Self {
-        Calls { taps: taps.clone(), ..self }
+        // What was young when it was recorded is so in a replay, however long ago that was.
+        let recent = taps.recent().into_iter().chain(self.recent.iter().map(|(run, age)| (run.clone(), *age)));
+        Calls { recent: Arc::new(recent.collect()), taps: taps.clone(), ..self }
     }
 
     /// The context of one call.

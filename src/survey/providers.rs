@@ -216,7 +216,10 @@ impl Providers {
         opened: (Arc<dyn Provider>, Arc<ProviderSchema>),
         instance: ProviderInstance,
     ) -> Configured {
-        Configured::new(name, opened, instance, &self.resilience)
+        // Where a recording answers, nobody waits for anything.
+        let policy = instance.policy.clone();
+        let policy = if self.taps.answers() { policy.at_once() } else { policy };
+        Configured::new(name, opened, ProviderInstance { policy, ..instance }, &self.resilience)
     }
 
     /// Adds an instance.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::{ProviderSchema, WireValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::plan::ProviderOrigin;
+use crate::address::Address;
+use crate::plan::{InDoubt, ProviderOrigin};
 
 /// The format that this version writes.
 pub const FORMAT: &str = "retrue.trace/1";
@@ -24,6 +26,8 @@ pub(super) enum Line {
     Call(Box<Call>),
     /// What a provider says of a type without being called: once for each answer.
     Fact(Box<Fact>),
+    /// What was read from where a secret comes from, while the run went on: once for each source.
+    Source(Source),
     /// Always the last, unless the run was cut off.
     End(End),
 }
@@ -44,14 +48,55 @@ pub struct Header {
     pub environment: String,
     /// The lineage of the store.
     pub lineage: String,
-    /// `apply` or `destroy`.
-    pub kind: String,
+    /// What was done.
+    pub kind: Doing,
     /// What it was about.
     pub scope: Scope,
     /// The variables, without secrets.
     pub variables: BTreeMap<Arc<str>, WireValue>,
     /// What was recorded, without secrets, as a store holds it.
     pub state: BTreeMap<String, Json>,
+    /// The journals of the runs that were to be unwound, and of later ones, without secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub journals: BTreeMap<String, Vec<Json>>,
+    /// The plan that was carried out, where it came from a file: in the form of such a file, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Json>,
+    /// What was in doubt, and so stayed as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_doubt: Vec<InDoubt>,
+    /// The runs that had ended a moment before, with how long before: what they changed may not have shown yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recent: BTreeMap<String, Duration>,
+}
+
+/// What was done while a trace was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// A stack was planned and applied, or a plan of that kind.
+    Apply,
+    /// The same with nothing desired.
+    Destroy,
+    /// What had drifted was brought back.
+    Fix,
+    /// The world was compared with the record, and nothing was changed.
+    Reconcile,
+    /// Runs were unwound.
+    Compensate,
+}
+
+impl Doing {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Doing::Apply => "apply",
+            Doing::Destroy => "destroy",
+            Doing::Fix => "fix",
+            Doing::Reconcile => "reconcile",
+            Doing::Compensate => "compensate",
+        }
+    }
 }
 
 /// What was asked for on the command line.
@@ -68,6 +113,26 @@ pub struct Scope {
     pub on_failure: String,
     /// How many calls could run at once.
     pub parallelism: usize,
+    /// Of a fix that was done once more: what it was to bring back. Any other finds that out by looking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<Vec<Address>>,
+    /// What was to be unwound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwinding: Option<Unwinding>,
+}
+
+/// What was to be unwound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unwinding {
+    /// This run; without one, the newest that had effects.
+    pub run: Option<String>,
+    /// Every run back to this one.
+    pub through: Option<String>,
+    /// Pivots that were gone past.
+    pub past: Vec<String>,
+    /// What was left as it was.
+    pub skip: Vec<String>,
 }
 
 /// A provider instance.
@@ -123,6 +188,16 @@ pub(super) struct Fact {
     pub(super) answer: Json,
 }
 
+/// What was read from where a secret comes from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    /// `env:NAME`, `file:PATH`, `command:LINE`.
+    pub(super) source: String,
+    /// What stands in place of it.
+    pub(super) value: WireValue,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,6 +215,9 @@ pub struct End {
     /// What became of it when it was unwound, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwound: Option<String>,
+    /// How the world stood to the record at last, where it was compared: by address, what is not in true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<BTreeMap<String, String>>,
 }
 
 /// How a step ended.

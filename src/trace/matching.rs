@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::play::Kind;
 use super::redact::{around_placeholders, has_placeholder, is_placeholder};
+use crate::rest::Seal;
 
 /// What a replay did otherwise than the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Difference {
 }
 
 /// What stands, in a replay, where something secret was recorded: by what was recorded.
-pub(super) type Bindings = BTreeMap<String, Json>;
+pub type Bindings = BTreeMap<String, Json>;
 
 /// Whether a request is the recorded one, and what it says of secrets that nothing is known about yet.
 pub(super) fn same(recorded: &Json, asked: &Json, known: &Bindings) -> Option<Bindings> {
@@ -123,6 +124,22 @@ pub(super) fn filled(answer: &Json, known: &Bindings) -> Json {
             Json::Object(fields.iter().map(|(key, item)| (name(key), filled(item, known))).collect())
         }
         other => other.clone(),
+    }
+}
+
+/// What a trace began from, sealed with its key, with what is known to stand in place of its secrets.
+pub fn refilled(json: &Json, seal: &dyn Seal, known: &Bindings) -> Json {
+    match json {
+        Json::String(text) => match seal.unseal(text).and_then(|bytes| serde_json::from_slice::<Json>(&bytes).ok()) {
+            Some(sealed) => Json::String(seal.seal(filled(&sealed, known).to_string().as_bytes())),
+            None => filled(json, known),
+        },
+        Json::Array(items) => items.iter().map(|item| refilled(item, seal, known)).collect(),
+        Json::Object(fields) => {
+            let fields = fields.iter().map(|(name, inner)| (name.clone(), refilled(inner, seal, known)));
+            Json::Object(fields.collect())
+        }
+        other => filled(other, known),
     }
 }
 

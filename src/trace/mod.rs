@@ -19,15 +19,17 @@ mod redact;
 mod tests;
 mod wrapped;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::{Provider, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 
-pub use format::{End, FORMAT, Header, Scope, StepEnd};
-pub use matching::Difference;
+pub use format::{Doing, End, FORMAT, Header, Scope, StepEnd, Unwinding};
+pub use matching::{Bindings, Difference, refilled};
 pub use play::{Kind, Player, Told};
 pub use read::{Trace, read};
 pub use record::Recorder;
@@ -46,6 +48,15 @@ pub trait Tap: Send + Sync {
 
     /// A value that may be a part of calls from now on. What is marked in it is a secret.
     fn learn(&self, value: &Value);
+
+    /// What is read from where a secret comes from. `real` reads it.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    fn source(&self, source: &str, real: Reading<'_>) -> Result<Value, Diagnostic>;
+
+    /// Where it answers: the runs that had ended a moment before, with how long before.
+    fn recent(&self) -> BTreeMap<String, Duration>;
 }
 
 /// A provider that is about to be made.
@@ -55,6 +66,9 @@ pub struct Made<'a> {
     /// Makes it.
     pub real: &'a (dyn Fn() -> Result<Arc<dyn Provider>, Diagnostic> + Sync),
 }
+
+/// Reads a secret from where it comes from.
+pub type Reading<'a> = &'a dyn Fn() -> Result<Value, Diagnostic>;
 
 /// What stands between us and the making of providers, if anything does.
 #[derive(Clone, Default)]
@@ -85,6 +99,22 @@ impl Taps {
     /// Whether something answers in place of providers, so that none may be started.
     pub fn answers(&self) -> bool {
         self.located("").is_some()
+    }
+
+    /// See [`Tap::source`].
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn source(&self, source: &str, real: Reading<'_>) -> Result<Value, Diagnostic> {
+        match &self.0 {
+            Some(tap) => tap.source(source, real),
+            None => real(),
+        }
+    }
+
+    /// See [`Tap::recent`].
+    pub fn recent(&self) -> BTreeMap<String, Duration> {
+        self.0.as_ref().map(|tap| tap.recent()).unwrap_or_default()
     }
 
     /// See [`Tap::learn`].

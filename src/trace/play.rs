@@ -12,7 +12,7 @@ use super::format::What;
 use super::matching::{Bindings, Difference, filled, parts, same};
 use super::read::Trace;
 use super::wrapped::Wrapped;
-use super::{Made, Secrets, Tap, codes};
+use super::{Made, Reading, Secrets, Tap, codes};
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 
@@ -46,7 +46,7 @@ pub struct Told {
 /// A call is answered when all is over that was over when it was answered in the recording: what follows from
 /// what, and what a failure came too late to stop, is the same then, however fast the machine is.
 pub struct Player {
-    trace: Trace,
+    trace: Arc<Trace>,
     by_what: BTreeMap<What, Vec<usize>>,
     secrets: Secrets,
     open: Mutex<Open>,
@@ -67,8 +67,8 @@ struct Open {
 }
 
 impl Player {
-    /// One that answers from a trace.
-    pub fn new(trace: Trace) -> Arc<Player> {
+    /// One that answers from a trace, and knows what stands in the replay in place of some of its secrets.
+    pub fn new(trace: Arc<Trace>, known: Bindings) -> Arc<Player> {
         let mut by_what: BTreeMap<What, Vec<usize>> = BTreeMap::new();
         for (index, call) in trace.calls.iter().enumerate() {
             by_what.entry(call.what.clone()).or_default().push(index);
@@ -78,13 +78,18 @@ impl Player {
         by_what.values_mut().for_each(|calls| {
             calls.sort_by_key(|index| trace.calls.get(*index).map(|call| call.began));
         });
-        let open = Mutex::new(Open { ahead, ..Open::default() });
+        let open = Mutex::new(Open { ahead, bindings: known, ..Open::default() });
         Arc::new(Player { by_what, secrets: Secrets::new([0; 32]), open, moved: Notify::new(), trace })
     }
 
     /// The trace.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// What stands in the replay where something secret was recorded, as far as it was seen.
+    pub fn bindings(&self) -> Bindings {
+        self.lock().bindings.clone()
     }
 
     /// A text without what is secret in the replay.
@@ -260,7 +265,7 @@ impl Tap for Arc<Player> {
             true => Ok(Wrapped::played(instance, Arc::clone(self))),
             false => {
                 let problem = format!("the provider `{instance}` was not used when the trace was recorded");
-                let hint = "what needs it cannot be replayed; `retrue apply --record FILE` makes a new trace";
+                let hint = "what needs it cannot be replayed; record it again with `--record FILE`";
                 Err(Diagnostic::error(codes::NOT_HERE, problem).hint(hint))
             }
         }
@@ -272,5 +277,16 @@ impl Tap for Arc<Player> {
 
     fn learn(&self, value: &Value) {
         self.secrets.learn(value);
+    }
+
+    fn source(&self, source: &str, _real: Reading<'_>) -> Result<Value, Diagnostic> {
+        self.trace.sources.get(source).map(|value| value.clone().sensitive()).ok_or_else(|| {
+            Diagnostic::error(codes::NOT_HERE, format!("`{source}` was not read when the trace was recorded"))
+                .hint("what needs it cannot be replayed; record it again with `--record FILE`")
+        })
+    }
+
+    fn recent(&self) -> BTreeMap<String, Duration> {
+        self.trace.header.recent.clone()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use retrue_provider_api::Value;
 use serde_json::Value as Json;
 
 use super::codes;
@@ -19,6 +20,7 @@ pub struct Trace {
     pub(super) instances: BTreeMap<String, Instance>,
     pub(super) calls: Vec<Call>,
     pub(super) facts: Vec<Fact>,
+    pub(super) sources: BTreeMap<String, Value>,
 }
 
 impl Trace {
@@ -35,12 +37,12 @@ impl Trace {
 pub fn read(path: &Path) -> Result<Trace, Diagnostic> {
     let bytes = fs_err::read(path).map_err(|error| {
         Diagnostic::error(codes::NO_TRACE, format!("the trace cannot be read: {error}"))
-            .hint("`retrue apply --record FILE` makes one; files are named relative to the current directory")
+            .hint("`--record FILE` makes one; files are named relative to the current directory")
     })?;
     parse(&bytes).map_err(|(code, why)| {
         let hint = match code {
             codes::NEWER => "use the version of retrue that wrote it, or a newer one",
-            _ => "`retrue apply --record FILE` makes a new one",
+            _ => "record it again with `--record FILE`",
         };
         Diagnostic::error(code, format!("{}: {why}", path.display())).hint(hint)
     })
@@ -52,7 +54,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trace, Wrong> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let mut lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
     let header = header(lines.next().unwrap_or_default())?;
-    let mut trace = Trace { header, end: None, instances: BTreeMap::new(), calls: Vec::new(), facts: Vec::new() };
+    let mut trace = Trace {
+        header,
+        end: None,
+        instances: BTreeMap::new(),
+        calls: Vec::new(),
+        facts: Vec::new(),
+        sources: BTreeMap::new(),
+    };
     for (number, line) in (2..).zip(lines).filter(|(_, line)| !line.is_empty()) {
         let damaged = |why: String| (codes::NO_TRACE, format!("line {number} was damaged: {why}"));
         if trace.end.is_some() {
@@ -69,6 +78,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Trace, Wrong> {
                 trace.calls.push(*call);
             }
             Line::Fact(fact) => trace.facts.push(*fact),
+            Line::Source(read) => drop(trace.sources.insert(read.source, read.value.0)),
             Line::End(end) => trace.end = Some(end),
         }
     }

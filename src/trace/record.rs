@@ -1,19 +1,20 @@
 //! Writes a trace while a run goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use retrue_provider_api::{Block, Private, Provider, ProviderSchema, Value, to_wire};
+use retrue_provider_api::{Block, Private, Provider, ProviderSchema, Value, WireValue, to_wire};
 use serde_json::{Value as Json, json};
 
 use super::form::{Pen, millis};
-use super::format::{Call, End, Fact, Header, Instance, Line, What};
+use super::format::{Call, End, Fact, Header, Instance, Line, Source, What};
 use super::wrapped::Wrapped;
-use super::{Made, Secrets, Tap, codes};
+use super::{Made, Reading, Secrets, Tap, codes};
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 use crate::plan::marks::mark_planned;
@@ -174,6 +175,21 @@ impl Tap for Arc<Recorder> {
 
     fn learn(&self, value: &Value) {
         self.secrets.learn(value);
+    }
+
+    fn source(&self, source: &str, real: Reading<'_>) -> Result<Value, Diagnostic> {
+        let value = real()?;
+        self.secrets.learn_all(&value);
+        let hidden = WireValue(self.secrets.hide(&value));
+        let mut open = self.lock();
+        if open.begun && open.told.insert(format!("source {source}")) {
+            open.write(&Line::Source(Source { source: source.to_owned(), value: hidden }));
+        }
+        Ok(value)
+    }
+
+    fn recent(&self) -> BTreeMap<String, Duration> {
+        BTreeMap::new()
     }
 }
 

@@ -40,7 +40,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plan",
             "reconcile",
             "registry",
-            "resilience",
             "saga",
             "store",
             "survey",

@@ -50,6 +50,14 @@ fn data_that_cannot_be_read_is_what_it_last_was() {
     let events = applied.json_lines();
     assert_eq!(of(&events, "degraded")[0]["address"], "data.testcloud_image.i", "{events:#?}");
     assert_eq!(place.run(&["output", "image", "--json"]).json(), known);
+    // Where there is nothing to do, it is told all the same, before the last line.
+    let events = place.run(&["apply", "--yes", "--json"]).ends(0).json_lines();
+    let names: Vec<&Json> = events.iter().map(|event| &event["event"]).collect();
+    assert_eq!(names, ["degraded", "run_finished"], "{events:#?}");
+    assert_eq!(events[0]["address"], "data.testcloud_image.i");
+    assert!(events[0]["message"].as_str().is_some_and(|reason| !reason.is_empty()), "{events:#?}");
+    assert_eq!(events[0].get("run_id"), events[1].get("run_id"), "there was no run");
+    assert!(place.run(&["apply", "--yes"]).ends(0).all().contains("Degraded:"));
     // What is wrong with what is asked is a mistake, and no outage.
     server.cloud().clear_faults();
     fails(&server, Method::Get, "images", 400);

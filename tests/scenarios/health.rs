@@ -119,6 +119,68 @@ fn of<'e>(events: &'e [Json], name: &str) -> Vec<&'e Json> {
     events.iter().filter(|event| event["event"] == name).collect()
 }
 
+/// A database whose engine is a lossy change, what rests on it, what stands beside it, and a check.
+fn with_a_pivot(cloud: &Cloud, site: &Site, engine: &str) -> String {
+    format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_database.main]\nname = \"main\"\n\
+         engine = \"{engine}\"\n\n[resource.local_file.on_it]\npath = \"on_it\"\n\
+         content = \"${{testcloud_database.main.engine}}\"\n\n[resource.testcloud_bucket.beside]\n\
+         name = \"{engine}\"\n\n[check.site]\nhttp = {{ url = \"http://127.0.0.1:{}/\" }}\n{QUICK}",
+        cloud.url(),
+        site.port
+    )
+}
+
+#[test]
+fn promise_5_an_unhealthy_one_behind_a_pivot_halts_and_unwinds_nothing() {
+    let (cloud, site) = (Cloud::start().unwrap(), Site::start());
+    let place = Environment::with(&with_a_pivot(&cloud, &site, "mysql"));
+    place.run(&["apply", "--yes"]).ends(0);
+    let truth = || -> Vec<String> {
+        let objects = cloud.cloud().truth();
+        let mut told: Vec<String> = objects
+            .iter()
+            .map(|object| {
+                let of = |name: &str| object.attributes.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+                format!("{} {} {}", object.collection, of("name"), of("engine"))
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let before = truth();
+    site.answers(503);
+    place.write("retrue.toml", crate::environment::stack(&with_a_pivot(&cloud, &site, "postgres")));
+    let apply = ["apply", "--yes", "--on-failure", "compensate", "--parallelism", "1"];
+    let shown =
+        place.run(&apply).ends(4).tells("RT0511", &["check.site"]).tells("RT0608", &["testcloud_database.main"]);
+    insta::assert_snapshot!("unhealthy_behind_a_pivot", shown.screen().replace(&site.port.to_string(), "[PORT]"));
+    // All of it was done, and none of it is taken back: that would leave neither old nor new.
+    let after = truth();
+    assert!(after.iter().all(|object| object.contains("postgres")) && place.read("on_it") == "postgres", "{after:?}");
+    assert_eq!(place.run(&["runs", "list", "--json"]).json()[0]["state"], "failed_permanent");
+    let words: Vec<String> = place.journal().into_iter().map(|(event, _)| event).collect();
+    assert!(words.iter().all(|word| !word.starts_with("undo") && !word.starts_with("undone")), "{words:?}");
+    // By hand, what does not rest on it goes back; the rest only with leave.
+    let shown = place.run(&["compensate", "--yes"]).ends(4);
+    assert!(shown.stderr.contains("--past testcloud_database.main"), "{}", shown.screen());
+    assert_eq!(place.read("on_it"), "postgres");
+    place.run(&["compensate", "--yes", "--past", "testcloud_database.main"]).ends(0);
+    assert_eq!((truth(), place.read("on_it").as_str()), (before.clone(), "mysql"));
+    // For programs the same: the last line says how the run ended, and nothing was undone.
+    let events = place.run(&[&apply[..], &["--json"]].concat()).ends(4).json_lines();
+    assert_eq!(of(&events, "check_finished").len(), 1);
+    assert!(events.iter().all(|event| !event["event"].as_str().unwrap().starts_with("undo")), "{events:#?}");
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["state"]), (&json!("run_finished"), &json!("failed_permanent")));
+    place.run(&["compensate", "--yes", "--past", "testcloud_database.main"]).ends(0);
+    // Where nothing of the kind was passed, it is unwound at once.
+    let harmless = with_a_pivot(&cloud, &site, "mysql").replace("name = \"mysql\"", "name = \"other\"");
+    place.write("retrue.toml", crate::environment::stack(&harmless));
+    place.run(&apply).ends(3).tells("RT0511", &["check.site"]);
+    assert_eq!(truth(), before);
+}
+
 const QUICK: &str = "interval = \"10ms\"\n";
 
 #[test]

@@ -10,10 +10,10 @@ use serde_json::{Value as Json, json};
 use crate::environment::peers::{Aws, mirror, there};
 use crate::environment::{Environment, stack, wait_for};
 
-const SECRET: &str = "planted-Kq81/x?z";
+pub(super) const SECRET: &str = "planted-Kq81/x?z";
 
 /// Three buckets, a file and a command; the second bucket rests on the first, the last on the second.
-fn blocks(url: &str, content: &str) -> String {
+pub(super) fn blocks(url: &str, content: &str) -> String {
     format!(
         "[variable.secret]\ntype = \"string\"\nsensitive = true\n\n[variable.name]\ntype = \"string\"\n\
          default = \"first\"\n\n[provider.testcloud]\nurl = \"{url}\"\ntoken = \"bearer-of-nothing\"\n\n\
@@ -28,7 +28,7 @@ fn blocks(url: &str, content: &str) -> String {
     )
 }
 
-fn refuse(server: &Server, status: u16, nth: u64, times: u64) {
+pub(super) fn refuse(server: &Server, status: u16, nth: u64, times: u64) {
     let action = Action::ErrorBefore { status, retry_after: None };
     server.cloud().add_fault(Fault { nth, times, ..Fault::at(Method::Post, "buckets", action) });
 }
@@ -61,6 +61,15 @@ fn a_recorded_run_is_replayed_with_nothing_outside() {
     assert_eq!((of("trace"), of("provider"), of("end")), (1, 2, 1));
     let tried = lines.iter().filter(|line| line["call"]["verb"] == "apply").count();
     assert_eq!(tried, 7, "two in vain, then b; c in vain; a, the file and the command");
+    // Each look belongs to the try that it comes before.
+    let of_b = lines.iter().filter(|line| line["call"]["address"] == "testcloud_bucket.b").map(|line| &line["call"]);
+    let tries: Vec<String> = of_b
+        .filter(|call| ["find", "apply"].contains(&call["verb"].as_str().unwrap()))
+        .map(|call| format!("{} {}", call["verb"].as_str().unwrap(), call["attempt"]))
+        .collect();
+    // Planned, and then three tries; what came of one that failed is looked at before the next one begins.
+    let tried = ["find 1", "apply 1", "find 1", "find 2", "apply 2", "find 2", "find 3", "apply 3"];
+    assert_eq!(tries, [&["find 1"][..], &tried].concat());
     let (before, runs, noted) = (place.tree(), place.runs(), place.read("noted"));
     let shown = place.run(&["replay", "trace"]).ends(0);
     assert_snapshot!("replayed_trace", shown.screen());

@@ -27,12 +27,12 @@ use super::compare::differing_known;
 use super::*;
 
 impl Executor<'_> {
-    pub(super) async fn read_data(&self, ready: &Ready<'_>, attempt: u32) -> Result<(StepResult, StepRef), Stop> {
+    pub(super) async fn read_data(&self, ready: &Ready<'_>) -> Result<(StepResult, StepRef), Stop> {
         let step = ready.step;
-        let reference = self.reference(step, attempt, "");
+        let reference = self.reference(step, ready.attempt, "");
         self.caller.tell(RunEventKind::StepStarted(reference.clone()));
         let limit = step.lifecycle.timeout.unwrap_or(ready.capability.time_limits.read);
-        let context = self.call(ready, attempt, "", limit);
+        let context = self.call(ready, "", limit);
         let request = retrue_provider_api::DataRequest {
             type_name: step.type_name.to_string(),
             config: ready.config.clone().unmark_deep().0,
@@ -72,7 +72,6 @@ impl Executor<'_> {
         &self,
         ready: &Ready<'_>,
         recorded: Option<&RecordedObject>,
-        attempt: u32,
         number: u64,
     ) -> Result<(StepResult, StepRef), Stop> {
         let step = ready.step;
@@ -88,7 +87,7 @@ impl Executor<'_> {
             generation: step.generation,
             effect: number,
         });
-        let reference = self.reference(step, attempt, &key);
+        let reference = self.reference(step, ready.attempt, &key);
         let observed = match effect {
             Effect::Create => {
                 self.look_before_create(ready).await?;
@@ -106,7 +105,7 @@ impl Executor<'_> {
         };
         let restore = restore_image(step, recorded);
         let template = self.new_template(ready, recorded, image.as_ref());
-        let begin = self.begin(ready, attempt, &key, &ready.planned, template.as_ref());
+        let begin = self.begin(ready, &key, &ready.planned, template.as_ref());
         let image_event = self.image_event(image.as_ref(), observed.as_ref(), recorded, step);
         let mut begin_writes = vec![put_effects(address, number)];
         if effect == Effect::Create || step.adopts {
@@ -128,7 +127,7 @@ impl Executor<'_> {
             Effect::Update => ready.capability.time_limits.update,
             Effect::Delete => ready.capability.time_limits.delete,
         });
-        let context = self.call(ready, attempt, &key, limit);
+        let context = self.call(ready, &key, limit);
         let config = match &step.restores {
             true => recorded.map_or_else(|| Value::null(Type::Dynamic), |recorded| recorded.config.clone()),
             false => ready.config.clone(),
@@ -151,7 +150,7 @@ impl Executor<'_> {
             let _ = apply.await;
             return Ok((result, reference));
         }
-        let again = |attempt| self.call(ready, attempt, &key, limit);
+        let again = |attempt| retrue_provider_api::Context { attempt, ..self.call(ready, &key, limit) };
         let outcome = self.finish(ready, &reference, &change, &again, apply.await).await;
         if broken!(BeginAfterEffect) {
             self.caller.journal.write(begun).await?;
@@ -166,7 +165,7 @@ impl Executor<'_> {
                 let history = StepHistory {
                     id: step.id.clone(),
                     image: Some(self.image_event(image.as_ref(), observed.as_ref(), recorded, step)),
-                    begin: Some(self.begin(ready, attempt, &key, &ready.planned, template.as_ref())),
+                    begin: Some(self.begin(ready, &key, &ready.planned, template.as_ref())),
                     status: StepStatus::Unknown,
                     object: None,
                     failure: Some(failure.clone()),
@@ -393,7 +392,7 @@ impl Executor<'_> {
                 identity: None,
             };
             let limit = ready.capability.time_limits.read;
-            let context = self.call(ready, 1, "", limit);
+            let context = self.call(ready, "", limit);
             let differing = match ready.configured.provider.read(&context, request).await {
                 Ok(Some(observed)) => differing_known(&ready.schema.block, planned, &observed.state),
                 Ok(None) => vec![Path::root()],

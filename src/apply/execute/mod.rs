@@ -61,6 +61,8 @@ pub(super) struct Executor<'a> {
 /// What is known of a step just before it begins.
 pub(super) struct Ready<'s> {
     pub(super) step: &'s Step,
+    /// 1 for the first try: what is looked at before and after it belongs to it.
+    pub(super) attempt: u32,
     pub(super) configured: &'s Configured,
     pub(super) schema: &'s TypeSchema,
     pub(super) capability: Capability,
@@ -257,26 +259,24 @@ impl Executor<'_> {
         attempt: u32,
         number: u64,
     ) -> Result<(StepResult, StepRef), Stop> {
-        let ready = self.prepare(step).await?;
+        let ready = self.prepare(step, attempt).await?;
         self.check_conditions(&step.preconditions, None, &step.id.address.to_string())?;
         match step.id.effect {
-            StepEffect::Read => self.read_data(&ready, attempt).await,
-            StepEffect::Create | StepEffect::Update | StepEffect::Delete => {
-                self.change(&ready, recorded, attempt, number).await
-            }
+            StepEffect::Read => self.read_data(&ready).await,
+            StepEffect::Create | StepEffect::Update | StepEffect::Delete => self.change(&ready, recorded, number).await,
             StepEffect::Adopt | StepEffect::Record | StepEffect::Forget | StepEffect::Depose => {
-                self.record_only(&ready, recorded, attempt).await
+                self.record_only(&ready, recorded).await
             }
         }
     }
 
-    fn call(&self, ready: &Ready<'_>, attempt: u32, key: &str, limit: Duration) -> retrue_provider_api::Context {
+    fn call(&self, ready: &Ready<'_>, key: &str, limit: Duration) -> retrue_provider_api::Context {
         let step = ready.step;
         self.caller.context(Call {
             address: &step.id.address,
             id: Some(&step.id),
             step: &step.id.to_string(),
-            attempt,
+            attempt: ready.attempt,
             idempotency_key: key,
             marker: Some(self.caller.marker(&step.id.address, &ObjectKey::Current, step.generation)),
             limit,

@@ -30,7 +30,7 @@ impl Executor<'_> {
             return Ok(());
         }
         let limit = ready.capability.time_limits.read;
-        let context = self.call(ready, 1, "", limit);
+        let context = self.call(ready, "", limit);
         let request = FindRequest { type_name: step.type_name.to_string(), config, marker };
         match ready.configured.provider.find(&context, request).await {
             Ok(Found::None) => Ok(()),
@@ -52,7 +52,7 @@ impl Executor<'_> {
         let step = ready.step;
         let address = &step.id.address;
         let limit = ready.capability.time_limits.read;
-        let context = self.call(ready, 1, "", limit);
+        let context = self.call(ready, "", limit);
         let (state, private, identity, config) = match recorded {
             Some(recorded) => (
                 recorded.attributes.clone().unmark_deep().0,
@@ -93,7 +93,7 @@ impl Executor<'_> {
     ) -> Result<Image, Stop> {
         let step = ready.step;
         let limit = ready.capability.time_limits.update;
-        let context = self.call(ready, 1, "", limit);
+        let context = self.call(ready, "", limit);
         let request = ImageRequest {
             object: ReadRequest {
                 type_name: step.type_name.to_string(),

@@ -12,7 +12,7 @@ use super::*;
 
 impl Executor<'_> {
     /// Evaluates what was pending, and holds what comes of it against the plan.
-    pub(super) async fn prepare<'s>(&'s self, step: &'s Step) -> Result<Ready<'s>, Stop> {
+    pub(super) async fn prepare<'s>(&'s self, step: &'s Step, attempt: u32) -> Result<Ready<'s>, Stop> {
         let address = &step.id.address;
         self.late.for_step(step).await.map_err(|problem| stop(problem.code, Category::Validation, problem.message))?;
         let configured = self.providers.get(&step.provider).ok_or_else(|| {
@@ -40,6 +40,7 @@ impl Executor<'_> {
         let capability = configured.provider.capability(&step.type_name, &plain);
         let mut ready = Ready {
             step,
+            attempt,
             configured,
             schema,
             capability,
@@ -61,7 +62,7 @@ impl Executor<'_> {
         let address = &step.id.address;
         let prior = step.observed.clone().unmark_deep().0;
         let limit = ready.capability.time_limits.read;
-        let context = self.call(ready, 1, "", limit);
+        let context = self.call(ready, "", limit);
         let proposed = proposed_state(&ready.schema.block, &prior, &config);
         let request = PlanRequest {
             type_name: step.type_name.to_string(),

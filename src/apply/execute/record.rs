@@ -27,12 +27,11 @@ impl Executor<'_> {
         &self,
         ready: &Ready<'_>,
         recorded: Option<&RecordedObject>,
-        attempt: u32,
     ) -> Result<(StepResult, StepRef), Stop> {
         let step = ready.step;
         let address = &step.id.address;
         let from = step.moved_from.as_ref().unwrap_or(address);
-        let reference = self.reference(step, attempt, "");
+        let reference = self.reference(step, ready.attempt, "");
         if step.id.effect != StepEffect::Record {
             self.caller.tell(RunEventKind::StepStarted(reference.clone()));
         }
@@ -81,7 +80,7 @@ impl Executor<'_> {
                 Some(resting)
             }
         };
-        let begin = self.begin(ready, attempt, "", &Value::null(Type::Dynamic), None);
+        let begin = self.begin(ready, "", &Value::null(Type::Dynamic), None);
         let image_event = self.image_event(image.as_ref(), None, recorded, step);
         let end = StepEnd { object, error: None };
         let done = match step.id.effect {
@@ -188,7 +187,6 @@ impl Executor<'_> {
     pub(super) fn begin(
         &self,
         ready: &Ready<'_>,
-        attempt: u32,
         key: &str,
         planned: &Value,
         template: Option<&RecordedObject>,
@@ -196,7 +194,7 @@ impl Executor<'_> {
         let seal: &dyn Seal = self.caller.seal;
         let step = ready.step;
         StepBegin {
-            attempt,
+            attempt: ready.attempt,
             idempotency_key: key.to_owned(),
             type_name: step.type_name.to_string(),
             provider: step.provider.to_string(),

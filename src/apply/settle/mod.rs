@@ -2,7 +2,7 @@
 
 mod examine;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -98,6 +98,20 @@ pub async fn providers_of(history: &RunHistory, outside: &Outside<'_>) -> Result
     }
     make_ready(&late, &ephemerals, &providers, (outside.state, seal), directory, outside.calls).await?;
     Ok(providers)
+}
+
+/// The ephemeral variables that the providers of a run need again. They rest nowhere.
+pub fn ephemeral_variables(history: &RunHistory, seal: &dyn Seal) -> BTreeSet<String> {
+    let started = &history.started;
+    let again = started.providers.values().filter_map(|journaled| wake_pending(journaled.again.clone()?, seal).ok());
+    let opened = started.ephemerals.iter().filter_map(|ephemeral| wake_ephemeral(ephemeral.clone(), seal).ok());
+    let opened = opened.flat_map(|ephemeral| {
+        let conditions = ephemeral.preconditions.into_iter().chain(ephemeral.postconditions);
+        conditions.flat_map(|one| [one.condition, one.message]).chain([ephemeral.config]).collect::<Vec<_>>()
+    });
+    let names =
+        again.chain(opened).flat_map(|pending| pending.ephemeral_variables().map(str::to_owned).collect::<Vec<_>>());
+    names.collect()
 }
 
 /// The configuration of a provider instance, as a journal keeps it: what came from a source is kept

@@ -100,7 +100,7 @@ impl Worker<'_> {
             key,
             remade,
         };
-        let scene = match Scene::new(setting) {
+        let mut scene = match Scene::new(setting) {
             Ok(scene) => scene,
             Err(failure) => return self.stuck(undo, reference, failure.into()).await,
         };
@@ -118,7 +118,7 @@ impl Worker<'_> {
         self.caller.journal.write(vec![Entry::of(id, begin).with(begin_writes)]).await?;
         crash_point!("undo/begin/after");
         self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
-        let done = self.act(&scene, effect, &seen, &reference).await;
+        let done = self.act(&mut scene, effect, &seen, &reference).await;
         crash_point!("undo/effect/after");
         match done {
             Ok(done) => self.undone(undo, reference, began, Vec::new(), done).await,
@@ -129,14 +129,14 @@ impl Worker<'_> {
     /// Carries out the inverse, again where its failure may pass: each try looks first.
     async fn act(
         &self,
-        scene: &Scene<'_>,
+        scene: &mut Scene<'_>,
         effect: Option<StepEffect>,
         seen: &[Value],
         reference: &StepRef,
     ) -> Result<Done, Trouble> {
         let guard = &*scene.configured.guard;
         let cancellation = &self.caller.cancellation.soft;
-        let (mut waits, mut attempt) = (Waits::default(), 1);
+        let mut waits = Waits::default();
         let first = Instant::now();
         loop {
             let done = match effect {
@@ -150,16 +150,16 @@ impl Worker<'_> {
                 }
                 done => return done,
             };
-            let Some(after) = guard.again(&mut waits, failed(&trouble.failure), attempt, first.elapsed()) else {
+            let Some(after) = guard.again(&mut waits, failed(&trouble.failure), scene.attempt, first.elapsed()) else {
                 return Err(trouble);
             };
-            let step = StepRef { attempt, ..reference.clone() };
+            let step = StepRef { attempt: scene.attempt, ..reference.clone() };
             self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
             tokio::select! {
                 () = tokio::time::sleep(after) => {}
                 () = cancellation.cancelled() => {}
             }
-            attempt += 1;
+            scene.attempt += 1;
         }
     }
 

@@ -38,6 +38,8 @@ pub(in crate::apply) struct Scene<'s> {
     /// The generation that the object gets if it is made again.
     pub(super) generation: u64,
     pub(super) key: String,
+    /// 1 for the first try: what is looked at before and after it belongs to it.
+    pub(super) attempt: u32,
     pub(super) remade: Remade,
 }
 
@@ -117,6 +119,7 @@ impl<'s> Scene<'s> {
             image_identity,
             generation,
             key,
+            attempt: 1,
             remade,
         })
     }
@@ -136,7 +139,7 @@ impl<'s> Scene<'s> {
             address: &self.address,
             id: Some(id),
             step: &format!("undo/{id}"),
-            attempt: 1,
+            attempt: self.attempt,
             idempotency_key: &self.key,
             marker: Some(self.caller.marker(&self.address, &ObjectKey::Current, self.generation)),
             limit,

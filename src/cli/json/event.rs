@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::check::{self, WireReport};
 use crate::engine::{RunEvent, RunEventKind, StepRef};
+use crate::plan::Degraded;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// How many steps of each action ended how.
@@ -128,6 +129,17 @@ pub(crate) fn nothing<'a>(now: &'a str, message: &'a str) -> WireEvent<'a> {
     }
 }
 
+/// What may have gone wrong and did, where there was nothing to do, and so no run.
+pub(crate) fn degraded<'a>(now: &'a str, degraded: &'a Degraded) -> WireEvent<'a> {
+    WireEvent {
+        ts: now,
+        event: "degraded",
+        address: Some(degraded.address.to_string()),
+        message: Some(&degraded.reason),
+        ..WireEvent::default()
+    }
+}
+
 /// The wire form of an event. `tally` is what was counted until then.
 pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
     let line = |name| WireEvent { ts: &event.time, event: name, run_id: Some(&event.run), ..WireEvent::default() };
@@ -188,11 +200,7 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             attributes: Some(attributes),
             ..line("drift")
         },
-        RunEventKind::Degraded(degraded) => WireEvent {
-            address: Some(degraded.address.to_string()),
-            message: Some(&degraded.reason),
-            ..line("degraded")
-        },
+        RunEventKind::Degraded(told) => WireEvent { run_id: Some(&event.run), ..degraded(&event.time, told) },
         RunEventKind::CheckFinished(report) => {
             WireEvent { check: Some(check::report(report)), ..line("check_finished") }.took(&report.finding.took)
         }

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) destroy: bool,
     /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
-    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// What to plan
     #[command(flatten)]

@@ -1,9 +1,11 @@
 //! `retrue compensate`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::address::Address;
-use crate::cli::converge::address;
+use crate::cli::converge::{address, finish, recorded, recording};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::json::event;
 use crate::cli::progress::Progress;
@@ -13,6 +15,7 @@ use crate::cli::render::text::{bold, dim, visible, yellow};
 use crate::cli::report::{self, Report};
 use crate::cli::session::Session;
 use crate::engine::{self, CompensateOptions, Compensated, Compensation};
+use crate::trace::{End, Recorder};
 
 /// Unwind a run until the world is as it was
 ///
@@ -35,18 +38,21 @@ pub(crate) struct Arguments {
     /// Agree beforehand
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Runs the verb.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     session.listen();
+    let (recorder, options) = recording(session, arguments.record.as_deref())?;
     if session.look()?.is_none() {
         return nothing(session);
     }
-    let options = session.options();
     let stack = engine::load(&options).ok();
     let store = session.open(&options, "compensate", stack.as_ref()).await?;
-    let ending = with_store(session, &store, arguments).await;
+    let ending = with_store(session, &store, arguments, recorder.as_deref()).await;
     session.close(&store, ending).await
 }
 
@@ -58,7 +64,12 @@ fn nothing(session: &Session) -> Ending {
     Ok(Exit::Done)
 }
 
-async fn with_store(session: &Session, store: &engine::Session, arguments: Arguments) -> Ending {
+async fn with_store(
+    session: &Session,
+    store: &engine::Session,
+    arguments: Arguments,
+    recorder: Option<&Recorder>,
+) -> Ending {
     let progress = Progress::new(session.console.clone());
     let doubtful = store.settle(&progress, &session.cancellation).await?;
     let texts = |addresses: Vec<Address>| addresses.iter().map(ToString::to_string).collect();
@@ -68,7 +79,13 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: Argum
         past: texts(arguments.past),
         skip: texts(arguments.skip),
     };
-    let Some(compensation) = store.compensation(&chosen).await? else {
+    if let Some(recorder) = recorder {
+        store.record_compensation(recorder, &chosen).await?;
+    }
+    let ended = |end: End| recorder.into_iter().for_each(|recorder| finish(session, recorder, end.clone()));
+    let compensation = recorded(session, recorder, store.compensation(&chosen).await)?;
+    let Some(compensation) = compensation else {
+        ended(End::default());
         let exit = nothing(session)?;
         return Ok(if doubtful.is_empty() { exit } else { Exit::NeedsPerson });
     };
@@ -79,11 +96,19 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: Argum
     if !console.settings().json {
         console.data(&screen(&compensation, session));
     }
-    agree(console, &session.cancellation, arguments.yes, "Unwind this?").await?;
+    let agreed = agree(console, &session.cancellation, arguments.yes, "Unwind this?").await;
+    if agreed.is_err() {
+        ended(End::default());
+    }
+    agreed?;
     if !console.settings().json {
         console.hint("\n");
     }
-    let unwound = store.unwind(compensation, &progress, &session.cancellation).await?;
+    let unwound = store.unwind(compensation, &progress, &session.cancellation).await;
+    let unwound = recorded(session, recorder, unwound)?;
+    if recorder.is_some() {
+        ended(store.unwound(&unwound).await?);
+    }
     let Compensated::Unwound(unwound) = unwound else { return nothing(session) };
     let Report { errors, summary, advice } = report::report(&progress.finish());
     console.tell(&errors);

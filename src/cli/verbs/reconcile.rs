@@ -1,6 +1,7 @@
 //! `retrue reconcile`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,16 +9,17 @@ use retrue_provider_api::Path;
 
 use crate::address::Address;
 use crate::cli::codes;
-use crate::cli::converge::{address, approve, conclude};
+use crate::cli::converge::{address, approve, conclude, finish, recorded, recording};
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{self, Options, Planned, Workspace};
+use crate::engine::{self, Options, Planned, Recording, Workspace};
 use crate::health;
 use crate::plan::{Drift, InDoubt};
 use crate::reconcile::Report;
+use crate::trace::{End, Recorder};
 
 /// Compare the world with what is recorded and desired
 ///
@@ -40,6 +42,9 @@ pub(crate) struct Arguments {
     /// Do it again and again, with this time between: 90s, 5m, 1h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) every: Option<Duration>,
+    /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["every", "accept", "accept_all"])]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.
@@ -74,14 +79,18 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
 }
 
 async fn once(session: &Session, arguments: &Arguments) -> Ending {
-    let options = session.options();
+    let (recorder, options) = recording(session, arguments.record.as_deref())?;
+    let recorder = recorder.as_deref();
     let workspace = engine::checked_workspace(&options).await?;
     if arguments.fix || arguments.accept_all || !arguments.accept.is_empty() {
         let store = session.open(&options, "reconcile", Some(&workspace.stack)).await?;
-        let ending = changing(session, &store, &options, &workspace, arguments).await;
+        let ending = changing(session, &store, (&options, &workspace), arguments, recorder).await;
         return session.close(&store, ending).await;
     }
-    let (report, planned) = engine::reconcile(&options, &workspace, &session.cancellation).await?;
+    let recording = recorder.map(|recorder| Recording { recorder, fix: None });
+    let compared = engine::reconcile(&options, &workspace, recording, &session.cancellation).await;
+    let (report, planned) = recorded(session, recorder, compared)?;
+    stood(session, recorder, &report, End::default());
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     let checked = end(session, None, &report, &planned).await?;
@@ -158,24 +167,27 @@ async fn told<T>(
 async fn changing(
     session: &Session,
     store: &engine::Session,
-    options: &Options,
-    workspace: &Workspace,
+    (options, workspace): (&Options, &Workspace),
     arguments: &Arguments,
+    recorder: Option<&Recorder>,
 ) -> Ending {
     let progress = Progress::new(session.console.clone());
     let doubtful = store.settle(&progress, &session.cancellation).await?;
-    let (report, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
+    let recording = recorder.map(|recorder| Recording { recorder, fix: Some(&doubtful) });
+    let compared = engine::reconcile(options, workspace, recording, &session.cancellation).await;
+    let (report, planned) = recorded(session, recorder, compared)?;
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
     if !arguments.fix {
         let run =
             told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)
                 .await?;
-        let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
+        let (after, planned) = engine::reconcile(options, workspace, None, &session.cancellation).await?;
         let checked = end(session, run.as_deref(), &after, &planned).await?;
         return Ok(standing(&after, &checked, &doubtful));
     }
     if report.to_mend().is_empty() {
+        stood(session, recorder, &report, End::default());
         let checked = end(session, None, &report, &planned).await?;
         return Ok(match report.is_true() {
             _ if !doubtful.is_empty() => Exit::NeedsPerson,
@@ -185,21 +197,31 @@ async fn changing(
             false => Exit::Failed,
         });
     }
-    let fix = store.plan_fix(workspace, &report.to_mend(), doubtful.clone(), &session.cancellation).await?;
+    let fix = store.plan_fix(workspace, &report.to_mend(), doubtful.clone(), &session.cancellation).await;
+    let fix = recorded(session, recorder, fix)?;
     if !session.console.settings().json {
         session.console.data("\n");
     }
     let mut run = None;
     let mut exit = Exit::Done;
-    if told(session, &report, &planned, approve(session, &fix, arguments.yes, "Fix this?").await).await? {
+    let mut came = End::default();
+    let approved = approve(session, &fix, arguments.yes, "Fix this?").await;
+    if !matches!(approved, Ok(true)) {
+        stood(session, recorder, &report, End::default());
+    }
+    if told(session, &report, &planned, approved).await? {
         let applied = store.fix(&fix, &progress, &session.cancellation).await?;
+        if recorder.is_some() {
+            came = store.ended(&applied).await?;
+        }
         exit = conclude(session, &progress, &applied, &doubtful);
         run = Some(applied.report.run);
     }
     if session.cancellation.soft.is_cancelled() {
         return Ok(exit);
     }
-    let (after, planned) = engine::reconcile(options, workspace, &session.cancellation).await?;
+    let (after, planned) = engine::reconcile(options, workspace, None, &session.cancellation).await?;
+    stood(session, recorder, &after, came);
     let checked = end(session, run.as_deref(), &after, &planned).await?;
     if exit != Exit::Done {
         return Ok(exit);
@@ -209,6 +231,13 @@ async fn changing(
     }
     session.console.tell(&crate::cli::console::plain(&render::drift::report(&after, &[], session.detail())));
     Ok(Exit::Failed)
+}
+
+/// Ends a trace, if one is written.
+fn stood(session: &Session, recorder: Option<&Recorder>, report: &Report, end: End) {
+    if let Some(recorder) = recorder {
+        finish(session, recorder, engine::stood(report, end));
+    }
 }
 
 /// Takes what was found for the record, and shows what the TOML should say. Returns the run that did it.

@@ -14,11 +14,11 @@ use crate::trace::{Difference, End, Kind, StepEnd};
 
 /// Do a recorded run once more, with nothing outside
 ///
-/// Plans and applies the stack in memory, from what the run began with, on providers that answer what was
-/// recorded by `--record`. Ends with 0 when all is as it was, with 2 when something differs.
+/// Does in memory what was done while `--record` wrote the trace, from what it began with, on providers that answer
+/// what was recorded. Ends with 0 when all is as it was, with 2 when something differs.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
-    /// What `retrue apply --record` wrote
+    /// What `--record` wrote: of `apply`, `destroy`, `compensate`, `reconcile` or `runs replay`
     #[arg(value_name = "TRACE")]
     pub(crate) trace: PathBuf,
 }
@@ -45,15 +45,19 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
 
 /// How a run ended, in a word.
 fn ended(end: &End) -> String {
-    let state = match (&end.state, end.failed.as_slice()) {
-        (Some(state), _) => state.clone(),
-        (None, []) => "nothing was done".to_owned(),
-        (None, failed) => format!("not planned ({})", failed.join(", ")),
+    let mut words = match (&end.state, end.failed.as_slice()) {
+        (Some(state), _) => vec![state.clone()],
+        (None, []) if end.drift.is_some() => Vec::new(),
+        (None, []) => vec!["nothing was done".to_owned()],
+        (None, failed) => vec![format!("refused ({})", failed.join(", "))],
     };
-    match &end.unwound {
-        Some(unwound) => format!("{state}, then {unwound}"),
-        None => state,
-    }
+    words.extend(end.unwound.clone());
+    words.extend(end.drift.as_ref().map(|drift| {
+        let one = |(address, status): (&String, &String)| format!("{address} {}", status.replace('_', " "));
+        let told: Vec<String> = drift.iter().map(one).collect();
+        if told.is_empty() { "all in true".to_owned() } else { told.join(", ") }
+    }));
+    words.join(", then ")
 }
 
 fn step(step: Option<&StepEnd>) -> String {
@@ -68,7 +72,10 @@ fn screen(replayed: &Retraced) -> String {
     let (time, version) = &replayed.recorded;
     let mut text = format!(
         "{}\n",
-        bold(&visible(&format!("Replay of {}, recorded {time} by version {version}", with_article(&replayed.kind))))
+        bold(&visible(&format!(
+            "Replay of {}, recorded {time} by version {version}",
+            with_article(replayed.kind.word())
+        )))
     );
     let mut line = |words: String| text.push_str(&format!("{words}\n"));
     let mut before = None;
@@ -155,7 +162,7 @@ fn document(replayed: &Retraced) -> Json {
     json!({
         "same": replayed.is_same(),
         "complete": replayed.before.is_some(),
-        "kind": replayed.kind,
+        "kind": replayed.kind.word(),
         "calls": { "recorded": replayed.calls, "same": replayed.answered, "beyond": replayed.beyond, "unreached": replayed.unreached },
         "differences": replayed.differences.iter().map(difference).collect::<Vec<_>>(),
         "steps": steps.collect::<Vec<_>>(),

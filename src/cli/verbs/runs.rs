@@ -1,6 +1,7 @@
 //! `retrue runs`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::address::Address;
-use crate::cli::converge::{Wanted, carry_out, done_already};
+use crate::cli::converge::{Wanted, carry_out, done_already, finish, recorded, recording};
 use crate::cli::exit::{Ending, Exit, Failure, usage};
 use crate::cli::progress::Progress;
 use crate::cli::render::text::{count, visible};
@@ -17,10 +18,11 @@ use crate::cli::verbs::apply::OnFailure;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
 use crate::engine::ledger::{self, Decision, Statistics, percentile};
-use crate::engine::{self, Look};
+use crate::engine::{self, Look, Options};
 use crate::plan::StepEffect;
 use crate::saga::history::RunHistory;
 use crate::saga::{Journaled, RunRecord};
+use crate::trace::{End, Recorder};
 
 /// Look at the history
 #[derive(Clone, Debug, Subcommand)]
@@ -121,6 +123,9 @@ pub(crate) struct Replay {
     /// What to do when a step fails
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     pub(crate) on_failure: OnFailure,
+    /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -148,36 +153,46 @@ async fn replayed(session: &Session, arguments: &Replay) -> Ending {
     if !session.common.variables.is_empty() || !session.common.variable_files.is_empty() {
         return Err(usage("a replay has the variables of its run and takes no others"));
     }
-    let options = session.options();
+    let (recorder, options) = recording(session, arguments.record.as_deref())?;
     let loaded = engine::load(&options).ok();
     let store = session.open(&options, "runs replay", loaded.as_ref()).await?;
-    let ending = replay_with(session, &store, arguments).await;
+    let ending = replay_with(session, &store, options, arguments, recorder.as_deref()).await;
     session.close(&store, ending).await
 }
 
-async fn replay_with(session: &Session, store: &engine::Session, arguments: &Replay) -> Ending {
+async fn replay_with(
+    session: &Session,
+    store: &engine::Session,
+    options: Options,
+    arguments: &Replay,
+    recorder: Option<&Recorder>,
+) -> Ending {
     let progress = Progress::new(session.console.clone());
     let doubtful = store.settle(&progress, &session.cancellation).await?;
     let (run, replay) = store.replay(&arguments.run).await?;
     let Some(replay) = replay else { return done_already(session, &run, "all of it was done", &doubtful) };
-    let options = store.replay_options(&replay, session.options())?;
+    let options = store.replay_options(&replay, options)?;
     let workspace = engine::checked_workspace(&options).await?;
-    let mut planned = store.plan_replay(&replay, &workspace, doubtful.clone(), &session.cancellation).await?;
+    let on_failure = arguments.on_failure.into();
+    if let Some(recorder) = recorder {
+        store.record_replay(recorder, &workspace, (&replay, on_failure), &doubtful).await?;
+    }
+    let planned = store.plan_replay(&replay, &workspace, doubtful.clone(), &session.cancellation).await;
+    let mut planned = recorded(session, recorder, planned)?;
     let reasons = replay.moved(&planned.plan);
     if !reasons.is_empty() && !arguments.replan {
+        // What was planned is recorded, and nothing was carried out.
+        if let Some(recorder) = recorder {
+            finish(session, recorder, End::default());
+        }
         planned.providers.close().await;
         return Err(engine::replay_moved(&replay, &reasons).into());
     }
     for reason in &reasons {
         session.console.hint(&format!("note: {}\n", visible(reason)));
     }
-    let wanted = Wanted {
-        question: "Do this once more?",
-        on_failure: arguments.on_failure.into(),
-        yes: arguments.yes,
-        replays: Some(&run.run),
-        recorder: None,
-    };
+    let wanted =
+        Wanted { question: "Do this once more?", on_failure, yes: arguments.yes, replays: Some(&run.run), recorder };
     carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 
