@@ -36,6 +36,7 @@ mod scenarios {
     mod metrics;
     mod migrate;
     mod migrate_cloud;
+    mod migrate_modules;
     mod migrate_real;
     mod options;
     mod planning;

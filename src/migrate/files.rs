@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
 
 use super::convert::TERRAFORM_HOST;
 use super::source::{Body, File};
@@ -92,13 +95,36 @@ pub(super) fn read(directory: &Path, sources: &mut Sources, found: &mut Vec<Diag
             found.push(Diagnostic::error(codes::NOT_CONVERTED, message).at(start).hint(hint));
             continue;
         }
-        let parsed = if is_json { json::read(file, &text) } else { native::read(file, &text.into()) };
+        let text: Arc<str> = text.into();
+        let parsed = if is_json { json::read(file, &text) } else { native::read(file, &text) };
         match parsed {
-            Ok(body) => files.push(File { target: target(stem, &mut taken, is_json), body }),
+            Ok(body) => files.push(File { target: target(stem, &mut taken, is_json), text, body }),
             Err(problem) => found.push(problem),
         }
     }
     files
+}
+
+/// What Terraform writes of the modules that it downloaded.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Manifest {
+    modules: Vec<Downloaded>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    key: String,
+    dir: String,
+}
+
+/// The directories of the modules that Terraform downloaded, by the names of the calls that lead to them. A
+/// list that cannot be read says nothing.
+pub(super) fn downloaded_modules(directory: &Path) -> BTreeMap<String, String> {
+    let read = bytes(&directory.join(".terraform/modules/modules.json"), MAX_FILE_SIZE).unwrap_or_default();
+    let Ok(Manifest { modules }) = serde_json::from_slice(&read) else { return BTreeMap::new() };
+    modules.into_iter().map(|module| (module.key, module.dir)).collect()
 }
 
 /// The versions that Terraform's lock file names, by source. One that cannot be read says nothing.

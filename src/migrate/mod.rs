@@ -12,7 +12,9 @@ mod convert;
 mod document;
 mod files;
 mod json;
+mod modules;
 mod native;
+mod removed;
 mod rewrite;
 mod source;
 pub mod state;
@@ -22,11 +24,13 @@ mod written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::address::Address;
 use crate::config::MAIN_FILE;
 use crate::diagnostic::{Diagnostic, Sources, sort};
 use crate::expression::with_deep_stack;
-use convert::{Converter, Findings, Providers, type_name};
+use convert::{Converter, Findings, Providers};
 use document::{Document, Table};
+use modules::Modules;
 use source::Body;
 use state::Recorded;
 use written::Written;
@@ -45,10 +49,23 @@ pub struct Converted {
     pub locked: BTreeMap<String, String>,
     /// What Terraform recorded; the provider of each is the name of a configuration of the stack.
     pub recorded: Recorded,
+    /// The modules, which are parts of the stack now.
+    pub flattened: Vec<Flattened>,
     /// What could not be converted (errors), and what has another meaning (warnings), by place.
     pub findings: Vec<Diagnostic>,
     /// The files that were read.
     pub sources: Sources,
+}
+
+/// What became of a module.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Flattened {
+    /// What it was: `module.a.module.b`.
+    pub module: String,
+    /// What stands before the names of what was in it, with a `_` between.
+    pub prefix: String,
+    /// The file that it is written to.
+    pub file: String,
 }
 
 /// Why nothing could be made of a directory.
@@ -73,25 +90,30 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
     let mut sources = Sources::default();
     let mut found = Vec::new();
     let recorded = files::state(directory).map_err(|problem| found.push(problem)).ok();
-    let read = files::read(directory, &mut sources, &mut found);
+    let modules = modules::read(directory, &mut sources, &mut found);
     let given = files::values(directory, &mut sources, &mut found);
     let (Some(mut recorded), false) = (recorded, found.iter().any(is_fatal)) else {
         sort(&mut found);
         return Err(Unreadable { diagnostics: found, sources });
     };
-    for file in &read {
+    for file in modules.all.iter().flat_map(|module| module.files.iter()) {
         hide_secrets(&file.body, &mut sources);
     }
     let mut findings = Findings { found: &mut found, in_place };
+    removed::carry_out(&modules, &mut recorded, &mut findings);
     let addresses: Vec<String> = recorded.objects.iter().map(|object| object.provider.clone()).collect();
-    let providers = Providers::gather(&read, addresses.iter().map(String::as_str), &mut findings);
-    let declared: BTreeSet<String> = read.iter().flat_map(|file| declared(&file.body)).collect();
+    let providers = Providers::gather(&modules, addresses.iter().map(String::as_str), &mut findings);
+    let declared: BTreeSet<String> = modules.declared().collect();
     let mut main = Document::default();
     main.add(&["stack"], stack_table(name));
     providers.write_implied(&mut main);
-    let mut converter = Converter::new(findings, &providers, &declared);
+    let Some(root) = modules.all.first() else {
+        return Err(Unreadable { diagnostics: found, sources });
+    };
+    let read = modules.root_files();
+    let mut converter = Converter::new(findings, &providers, &declared, &modules, root);
     let mut others: Vec<(String, Document)> = Vec::new();
-    for file in &read {
+    for file in read {
         if file.target == MAIN_FILE {
             converter.file(file, &mut main);
             continue;
@@ -102,22 +124,27 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
             others.push((file.target.clone(), document));
         }
     }
-    let values = values::convert(&given, &read, &mut converter);
+    let values = values::convert(&given, read, &mut converter);
+    others.extend(converter.modules());
+    flatten(&mut recorded, &modules, &mut found);
     for object in &mut recorded.objects {
         match providers.recorded(&object.provider) {
             Some(name) => object.provider = name,
             None => object.provider.clear(),
         }
     }
-    for address in &recorded.in_modules {
-        let message = format!("`{address}` is recorded, and cannot be taken over: modules are not supported yet");
-        let hint = "`terraform state mv` takes it out of its module";
-        found.push(Diagnostic::error(codes::OBJECT, message).hint(hint));
-    }
     sort(&mut found);
+    // What stands in a module is found once for each call of it.
+    found.dedup_by(|one, other| one.code == other.code && one.message == other.message && one.labels == other.labels);
+    let flattened = modules.all.iter().skip(1).map(|module| Flattened {
+        module: module.address(),
+        prefix: module.scope.prefix.clone(),
+        file: module.target(),
+    });
+    let flattened = flattened.collect();
     let mut files = vec![(MAIN_FILE.to_owned(), main.render())];
     files.extend(others.iter().map(|(name, document)| (name.clone(), document.render())));
-    Ok(Converted { files, values, locked: files::locked(directory), recorded, findings: found, sources })
+    Ok(Converted { files, values, locked: files::locked(directory), recorded, flattened, findings: found, sources })
 }
 
 /// Whether nothing can be made of the directory because of it.
@@ -137,13 +164,27 @@ fn stack_table(name: &str) -> Table {
     table
 }
 
-/// The resources and data sources of a file, by the addresses that they have in a stack.
-fn declared(body: &Body) -> impl Iterator<Item = String> {
-    body.blocks().filter(|block| block.labels.len() == 2).filter_map(|block| match block.kind.as_str() {
-        "resource" => Some(format!("{}.{}", type_name(block.label(0)), block.label(1))),
-        "data" => Some(format!("data.{}.{}", block.label(0), block.label(1))),
-        _ => None,
-    })
+/// Gives what is recorded the addresses that the stack has for it.
+fn flatten(recorded: &mut Recorded, modules: &Modules, found: &mut Vec<Diagnostic>) {
+    let mut known: BTreeSet<(Address, Option<String>)> = BTreeSet::new();
+    recorded.objects.retain_mut(|object| {
+        let flat = modules.flat(&[], &object.address);
+        let flat = flat.filter(|flat| known.insert((flat.clone(), object.deposed.clone())));
+        let Some(flat) = flat else {
+            // By the name that Terraform knows.
+            let mut theirs = object.address.clone();
+            theirs.block.type_name = terraform_type(object.address.type_name()).into();
+            let message = format!("`{theirs}` is recorded, and has no counterpart in the stack");
+            let hint = "`terraform state mv` takes it out of its module";
+            found.push(Diagnostic::error(codes::OBJECT, message).hint(hint));
+            return false;
+        };
+        object.address = flat;
+        let dependencies = std::mem::take(&mut object.dependencies).into_iter();
+        let flat = dependencies.filter_map(|block| Some(modules.flat(&[], &block.instance(None))?.block));
+        object.dependencies = flat.collect();
+        true
+    });
 }
 
 /// No screen shows the default of a variable that is sensitive.

@@ -9,12 +9,17 @@ use hcl_edit::visit::{self, Visit};
 
 use super::codes;
 use super::convert::Findings;
+use super::modules::{Bound, Repeated, Scope};
 use super::source::Text;
+use super::written::{escaped, in_quotes};
 use crate::diagnostic::Diagnostic;
 use crate::expression::functions;
 
 /// The type of Terraform's that is built in here, and the name that it has.
 pub(super) const BUILT_IN: (&str, &str) = ("terraform_data", "retrue_data");
+
+/// The same name, to be matched.
+const BUILT_IN_TYPE: &str = BUILT_IN.0;
 
 /// Functions that read beside the stack.
 const READING: [&str; 10] = [
@@ -43,25 +48,36 @@ impl Iterator {
     }
 }
 
+/// What the names in an expression mean where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'r> {
+    /// The elements of the `dynamic` blocks around.
+    pub(super) iterators: &'r [Iterator],
+    /// The module that it stands in.
+    pub(super) scope: &'r Scope,
+    /// What a `for` around it calls the instance of a module, where it is written into one.
+    pub(super) bound: Option<&'r Bound>,
+}
+
 /// An expression, rewritten.
 pub(super) fn expression(
     expression: &Expression,
     text: &Text,
-    iterators: &[Iterator],
+    context: Context<'_>,
     findings: &mut Findings<'_>,
 ) -> String {
-    part(expression.span(), text, iterators, findings, |rewriter| rewriter.visit_expr(expression))
+    part(expression.span(), text, context, findings, |rewriter| rewriter.visit_expr(expression))
 }
 
 /// A part of a text, with whatever `visit` visits rewritten.
 pub(super) fn part(
     range: Option<Range<usize>>,
     text: &Text,
-    iterators: &[Iterator],
+    context: Context<'_>,
     findings: &mut Findings<'_>,
     visit: impl FnOnce(&mut Rewriter<'_, '_>),
 ) -> String {
-    let mut rewriter = Rewriter { text, iterators, bound: Vec::new(), edits: Vec::new(), findings };
+    let mut rewriter = Rewriter { text, context, bound: Vec::new(), edits: Vec::new(), findings };
     visit(&mut rewriter);
     let mut edits = rewriter.edits;
     edits.sort_by_key(|(range, _)| range.start);
@@ -83,7 +99,7 @@ pub(super) fn part(
 /// Collects what is to be written differently.
 pub(super) struct Rewriter<'r, 'f> {
     text: &'r Text,
-    iterators: &'r [Iterator],
+    context: Context<'r>,
     /// Names that a `for` binds.
     bound: Vec<String>,
     edits: Vec<(Range<usize>, String)>,
@@ -104,12 +120,13 @@ fn names(traversal: &Traversal) -> Vec<(&str, Range<usize>)> {
 }
 
 /// A traversal for which a text stands in a template, where it stands for one.
-fn literal(traversal: &Traversal) -> Option<&'static str> {
+fn literal(traversal: &Traversal, scope: &Scope) -> Option<String> {
     let names = names(traversal);
     let words: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
     match words.as_slice() {
-        ["path", "module" | "root"] => Some("."),
-        ["terraform", "workspace"] => Some("default"),
+        ["path", "module"] => Some(escaped(&scope.place)),
+        ["path", "root"] => Some(".".to_owned()),
+        ["terraform", "workspace"] => Some("default".to_owned()),
         _ => None,
     }
 }
@@ -149,7 +166,7 @@ impl Rewriter<'_, '_> {
         }
         let second = names.get(1).cloned();
         let whole = start.start..second.as_ref().map_or(start.end, |(_, range)| range.end);
-        if self.iterators.iter().any(|iterator| iterator.name == first) {
+        if self.context.iterators.iter().any(|iterator| iterator.name == first) {
             match second.as_ref().map(|(name, _)| *name) {
                 Some("value") => self.edit(whole, first),
                 Some("key") => self.edit(whole, format!("{first}_key")),
@@ -162,9 +179,9 @@ impl Rewriter<'_, '_> {
             return;
         }
         match (first, second.as_ref().map(|(name, _)| *name)) {
-            ("path" | "terraform", Some(_)) if literal(traversal).is_some() => {
-                let text = literal(traversal).unwrap_or_default();
-                self.edit(whole.clone(), format!("\"{text}\""));
+            ("path" | "terraform", Some(_)) if literal(traversal, self.context.scope).is_some() => {
+                let text = literal(traversal, self.context.scope).unwrap_or_default();
+                self.edit(whole.clone(), in_quotes(&text));
                 self.explain(first, whole);
             }
             ("path", Some("cwd")) => {
@@ -179,20 +196,103 @@ impl Rewriter<'_, '_> {
             ("terraform", _) => {
                 self.refuse(whole, "`terraform` has no counterpart but for its `workspace`", "use a variable");
             }
-            ("module", _) => {
-                self.refuse(whole, "modules are not supported yet", "write what it makes into the directory itself");
-            }
+            ("module", Some(name)) => self.of_module(name, traversal, whole),
+            ("each" | "count", Some(word)) if self.context.bound.is_some() => self.instance(first, word, whole),
             ("ephemeral" | "action" | "list", Some(_)) => {
                 self.refuse(whole, format!("`{first}` cannot be referred to"), "use a variable with `from`");
             }
-            (word, Some(_)) if word == BUILT_IN.0 => self.edit(start, BUILT_IN.1),
-            ("resource", Some(word)) if word == BUILT_IN.0 => {
-                if let Some((_, range)) = second {
+            ("resource" | "data", Some(kind)) => {
+                let range = second.map_or(whole, |(_, range)| range);
+                if first == "resource" && kind == BUILT_IN.0 {
                     self.edit(range, BUILT_IN.1);
+                }
+                if let Some((name, range)) = names.get(2).cloned() {
+                    let kind = if first == "data" { format!("data.{kind}") } else { kind.to_owned() };
+                    self.named(&kind, name, range);
+                }
+            }
+            (word, Some(name)) => {
+                match word {
+                    "var" if self.context.scope.name("var", name).is_some() && self.is_bound("local") => {
+                        let message =
+                            format!("`{word}.{name}` becomes a local, and a `for` around it has the name `local`");
+                        self.refuse(whole, message, "give what the `for` binds another name");
+                        return;
+                    }
+                    "var" if self.context.scope.name("var", name).is_some() => self.edit(start, "local"),
+                    BUILT_IN_TYPE => self.edit(start, BUILT_IN.1),
+                    _ => {}
+                }
+                if let Some((_, range)) = second {
+                    self.named(word, name, range);
                 }
             }
             _ => {}
         }
+    }
+
+    /// The name of something in a module, which has another one in the stack.
+    fn named(&mut self, kind: &str, name: &str, range: Range<usize>) {
+        if let Some(flat) = self.context.scope.name(kind, name) {
+            self.edit(range, format!("{flat}{}", self.key_here()));
+        }
+    }
+
+    /// The index that picks what belongs to the same instance of the module.
+    fn key_here(&self) -> String {
+        match (&self.context.scope.repeated, self.context.bound) {
+            (None, _) => String::new(),
+            (Some(_), Some(bound)) => format!("[{}]", bound.key),
+            (Some(Repeated { counted: true, .. }), None) => "[count.index]".to_owned(),
+            (Some(Repeated { counted: false, .. }), None) => "[each.key]".to_owned(),
+        }
+    }
+
+    /// `each` and `count` of a module, in the `for` that stands for its instances.
+    fn instance(&mut self, first: &str, word: &str, whole: Range<usize>) {
+        let Some(bound) = self.context.bound else { return };
+        match (first, word) {
+            ("each", "key") | ("count", "index") => self.edit(whole, bound.key.clone()),
+            ("each", "value") => self.edit(whole, bound.value.clone()),
+            _ => {}
+        }
+    }
+
+    /// An output of a module, or all of them.
+    fn of_module(&mut self, name: &str, traversal: &Traversal, whole: Range<usize>) {
+        let scope = self.context.scope;
+        let outputs = scope.modules.get(name).filter(|_| !self.is_bound("local"));
+        let Some(outputs) = outputs else {
+            let message = format!("`module.{name}` is not converted");
+            self.refuse(whole, message, "write what it makes into the directory itself");
+            return;
+        };
+        // The output is named behind the name of the module, or behind the key of one of its instances.
+        let operators = &traversal.operators;
+        let behind_key = match operators.get(1).map(|operator| operator.value()) {
+            Some(TraversalOperator::GetAttr(_)) | None => 1,
+            Some(_) => 2,
+        };
+        let output = operators.get(behind_key).and_then(|operator| match operator.value() {
+            TraversalOperator::GetAttr(name) => Some((name.value().as_str(), operator.span()?)),
+            _ => None,
+        });
+        let Some((output, range)) = output.filter(|_| outputs.repeated.is_some() == (behind_key == 2)) else {
+            // What is done with all of them is done with what has them all.
+            self.edit(whole, outputs.all(&self.key_here()));
+            return;
+        };
+        let Some(flat) = outputs.names.get(output) else {
+            self.refuse(range, format!("`module.{name}` has no output `{output}`"), "`terraform validate` says more");
+            return;
+        };
+        self.edit(whole.clone(), format!("local.{flat}{}", self.key_here()));
+        // The dot may be a part of the operator's place, or stand before it.
+        let from = match behind_key {
+            1 => whole.end,
+            _ => operators.get(1).and_then(|operator| operator.span()).map_or(range.start, |span| span.end),
+        };
+        self.edit(from..range.end, "");
     }
 
     fn binding(&mut self, names: impl IntoIterator<Item = String>, visit: impl FnOnce(&mut Self)) {
@@ -221,7 +321,7 @@ impl Visit for Rewriter<'_, '_> {
             if self.is_bound(word) {
                 return;
             }
-            if self.iterators.iter().any(|iterator| iterator.name == word) {
+            if self.context.iterators.iter().any(|iterator| iterator.name == word) {
                 self.refuse(
                     range,
                     format!("`{word}` as a whole cannot be written in an expression"),
@@ -235,10 +335,10 @@ impl Visit for Rewriter<'_, '_> {
 
     fn visit_interpolation(&mut self, node: &Interpolation) {
         if let (Expression::Traversal(traversal), Strip::None, Some(range)) = (&node.expr, node.strip, node.span())
-            && let Some(text) = literal(traversal)
+            && let Some(text) = literal(traversal, self.context.scope)
             && let Some((first, _)) = names(traversal).first()
             && !self.is_bound(first)
-            && !self.iterators.iter().any(|iterator| iterator.name == *first)
+            && !self.context.iterators.iter().any(|iterator| iterator.name == *first)
         {
             self.edit(range.clone(), text);
             self.explain(first, range);

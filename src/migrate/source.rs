@@ -13,12 +13,14 @@ use crate::span::{FileId, Span};
 pub(super) struct File {
     /// The name of the file that it becomes: `retrue.toml` or `NAME.retrue.toml`.
     pub(super) target: String,
+    /// The text of it.
+    pub(super) text: Arc<str>,
     /// What it says.
     pub(super) body: Body,
 }
 
 /// Attributes and blocks, in the order in which they are written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Body {
     pub(super) entries: Vec<Entry>,
     /// Comments behind the last of them.
@@ -26,14 +28,14 @@ pub(super) struct Body {
 }
 
 /// One thing in a body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Entry {
     Attribute(Attribute),
     Block(Block),
 }
 
 /// `name = value`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Attribute {
     pub(super) name: String,
     /// The place of the name.
@@ -43,7 +45,7 @@ pub(super) struct Attribute {
 }
 
 /// `kind "label" { … }`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Block {
     pub(super) kind: String,
     pub(super) labels: Vec<String>,
@@ -61,7 +63,7 @@ pub(super) struct Comments {
 }
 
 /// A value, as it is written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Value {
     /// In Terraform's own language.
     Native(Expression, Text),

@@ -24,8 +24,6 @@ pub struct Recorded {
     pub objects: Vec<Object>,
     /// Outputs: their values, marked where they are sensitive.
     pub outputs: BTreeMap<String, Value>,
-    /// The addresses of all that is in a module.
-    pub in_modules: Vec<String>,
 }
 
 /// One object.
@@ -147,10 +145,6 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Recorded, Diagnostic> {
         recorded.outputs.insert(name, if output.sensitive { value.sensitive() } else { value });
     }
     for resource in document.resources {
-        if let Some(module) = &resource.module {
-            recorded.in_modules.push(format!("{module}.{}.{}", resource.kind, resource.name));
-            continue;
-        }
         // Data is read whenever it is needed.
         if resource.mode != "managed" {
             continue;
@@ -176,7 +170,12 @@ fn without_values(error: &serde_json::Error) -> String {
 }
 
 fn object(resource: &Resource, instance: &Instance) -> Result<Object, String> {
-    let block = BlockAddress::managed(type_name(&resource.kind), resource.name.as_str());
+    let block = match &resource.module {
+        None => BlockAddress::managed(type_name(&resource.kind), resource.name.as_str()),
+        Some(module) => format!("{module}.{}.{}", type_name(&resource.kind), resource.name)
+            .parse()
+            .map_err(|_| format!("the address of a `{}` in a module", resource.kind))?,
+    };
     let key = match &instance.index_key {
         None | Some(Json::Null) => None,
         Some(Json::String(name)) => Some(InstanceKey::Name(name.as_str().into())),
@@ -268,17 +267,18 @@ mod tests {
                   "dependencies": ["null_resource.a", "data.x.y", "terraform_data.b"], "create_before_destroy": true},
                  {"index_key": "k", "deposed": "0badcafe", "attributes": {"id": "0"}}]},
               {"mode": "data", "type": "a", "name": "b", "provider": "p", "instances": []},
-              {"module": "module.m", "mode": "managed", "type": "a", "name": "b", "provider": "p", "instances": []}]}"#;
+              {"module": "module.m[\"x\"].module.n", "mode": "managed", "type": "a", "name": "b", "provider": "p",
+               "instances": [{"attributes": {}}]}]}"#;
         let recorded = check(text).unwrap();
-        assert_eq!(recorded.in_modules, ["module.m.a.b"]);
         assert!(recorded.outputs["o"].marks().sensitive);
-        let [first, second] = recorded.objects.as_slice() else { panic!() };
+        let [first, second, inside] = recorded.objects.as_slice() else { panic!() };
         assert_eq!(first.address.to_string(), "retrue_data.x[\"k\"]");
         assert!(first.tainted && first.create_before_destroy);
         assert_eq!(first.private, b"ab");
         assert_eq!(first.sensitive[0].to_string(), "input[\"p\"]");
         let dependencies: Vec<String> = first.dependencies.iter().map(ToString::to_string).collect();
         assert_eq!(dependencies, ["null_resource.a", "data.x.y", "retrue_data.b"]);
+        assert_eq!(inside.address.to_string(), "module.m[\"x\"].module.n.a.b");
         assert_eq!(second.deposed.as_deref(), Some("0badcafe"));
     }
 }

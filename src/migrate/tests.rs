@@ -22,8 +22,11 @@ fn shown(name: &str, in_place: bool) -> String {
             if let Some(values) = &converted.values {
                 let _ = write!(text, "=== {VALUES_FILE}\n{values}");
             }
+            for Flattened { module, prefix, file } in &converted.flattened {
+                let _ = writeln!(text, "=== {module} is {prefix}_ in {file}");
+            }
             for object in &converted.recorded.objects {
-                let _ = writeln!(text, "=== {} by `{}`", object.address, object.provider);
+                let _ = writeln!(text, "=== {} by `{}`{}", object.address, object.provider, depends(object));
             }
             for (source, version) in &converted.locked {
                 let _ = writeln!(text, "=== {source} {version}");
@@ -40,6 +43,10 @@ fn shown(name: &str, in_place: bool) -> String {
         let _ = writeln!(text, "    {}", finding.hint.unwrap_or_default());
     }
     text
+}
+
+fn depends(object: &state::Object) -> String {
+    object.dependencies.iter().map(|block| format!(" after {block}")).collect()
 }
 
 /// Whether what becomes of a directory is a stack, with what is wrong with it.
@@ -87,6 +94,17 @@ fn what_has_no_counterpart_is_listed_by_place() {
 fn moves_that_mean_nothing_are_left_out() {
     insta::assert_snapshot!(shown("moves", true));
     assert_eq!(unsound("moves"), Vec::<String>::new());
+}
+
+#[test]
+fn modules_are_written_into_the_stack() {
+    insta::assert_snapshot!(shown("modules", true));
+    assert_eq!(unsound("modules"), Vec::<String>::new());
+}
+
+#[test]
+fn modules_that_cannot_be_are_listed_by_place() {
+    insta::assert_snapshot!(shown("refused_modules", true));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Values as TOML.
 
+use hcl_edit::Span as _;
+use hcl_edit::template::Element;
+
 use super::source::Comments;
 
 /// A value that is to be written.
@@ -143,6 +146,31 @@ pub(super) fn comment_line(comment: &str) -> String {
 /// A text as a template that has it as its value.
 pub(super) fn escaped(text: &str) -> String {
     text.replace("${", "$${").replace("%{", "%%{")
+}
+
+/// A template in quotes: text is escaped, interpolations are not.
+pub(super) fn in_quotes(template: &str) -> String {
+    let mut quoted = String::from("\"");
+    let parsed = hcl_edit::parser::parse_template(template).unwrap_or_default();
+    for element in &parsed {
+        match element {
+            Element::Literal(literal) => {
+                for character in escaped(literal.value()).chars() {
+                    match character {
+                        '"' => quoted.push_str("\\\""),
+                        '\\' => quoted.push_str("\\\\"),
+                        '\n' => quoted.push_str("\\n"),
+                        '\r' => quoted.push_str("\\r"),
+                        '\t' => quoted.push_str("\\t"),
+                        other => quoted.push(other),
+                    }
+                }
+            }
+            other => quoted.push_str(other.span().and_then(|range| template.get(range)).unwrap_or_default()),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// A key of TOML.

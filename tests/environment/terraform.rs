@@ -62,11 +62,18 @@ impl Beside {
     /// Takes it over: the same addresses, and nothing to do.
     #[track_caller]
     pub(crate) fn migrate(&self) {
+        self.migrate_with(str::to_owned);
+    }
+
+    /// Takes it over, with other addresses for what is in modules, and nothing to do.
+    #[track_caller]
+    pub(crate) fn migrate_with(&self, flat: impl Fn(&str) -> String) {
         let listed = self.terraform(&["state", "list"]).ends(0);
         let mut theirs: Vec<String> = listed
             .stdout
             .lines()
-            .filter(|line| !line.starts_with("data."))
+            .filter(|line| !line.starts_with("data.") && !line.contains(".data."))
+            .map(flat)
             .map(|line| line.replacen("terraform_data.", "retrue_data.", 1))
             .collect();
         theirs.sort();

@@ -6,7 +6,7 @@ use crate::environment::peers::Aws;
 use crate::environment::terraform::Beside;
 
 /// The provider of AWS, with all of it at one server.
-fn provider(port: u16) -> String {
+pub(crate) fn provider(port: u16) -> String {
     let url = format!("http://127.0.0.1:{port}");
     let endpoints: String =
         ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"].map(|name| format!("    {name} = \"{url}\"\n")).concat();

@@ -10,7 +10,7 @@ use crate::cli::json::diagnostics::{WireDiagnostic, wire};
 use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
 use crate::engine;
-use crate::migrate::VALUES_FILE;
+use crate::migrate::{Flattened, VALUES_FILE};
 
 /// Turn a Terraform directory into a stack
 ///
@@ -31,6 +31,7 @@ pub(crate) struct Arguments {
 struct Document<'a> {
     files: &'a [String],
     objects: &'a [String],
+    modules: &'a [Flattened],
     findings: Vec<WireDiagnostic<'a>>,
     changes: Vec<WireChange>,
 }
@@ -58,6 +59,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         return session.document(&Document {
             files: &migrated.files,
             objects: &migrated.objects,
+            modules: &migrated.flattened,
             findings: wire(&migrated.findings, &migrated.sources),
             changes,
         });
@@ -65,6 +67,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     session.warn(&migrated.findings, &migrated.sources);
     for file in &migrated.files {
         console.line(&format!("wrote {file}"));
+    }
+    for Flattened { module, prefix, .. } in &migrated.flattened {
+        console.line(&format!("{module}.TYPE.NAME is TYPE.{prefix}_NAME"));
     }
     console.line(&format!("{} recorded", count(migrated.objects.len(), "object is", "objects are")));
     for change in &changes {

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::engine::planning::{Basis, Planned, make};
 use crate::engine::workspace::with_variables;
 use crate::engine::{Cancellation, Failure, FailureKind, Options, PlanOptions, Session, look};
-use crate::migrate::{Converted, VALUES_FILE, codes};
+use crate::migrate::{Converted, Flattened, VALUES_FILE, codes};
 use crate::plan::{Action, PlanKind, StepEffect};
 use crate::saga::{RecordedObject, State};
 use crate::store::Sealer;
@@ -28,6 +28,8 @@ pub struct Migrated {
     pub files: Vec<String>,
     /// The addresses that are recorded now, those of replaced objects included.
     pub objects: Vec<String>,
+    /// The modules, which are parts of the stack now.
+    pub flattened: Vec<Flattened>,
     /// What a person should know, by place.
     pub findings: Vec<Diagnostic>,
     /// The files that the findings are about.
@@ -53,7 +55,7 @@ pub async fn migrate(
     let name = stack_name(&root);
     let converted = crate::migrate::convert(source, &name, same_directory(source, &root))
         .map_err(|unreadable| Failure::many(unreadable.diagnostics, unreadable.sources))?;
-    let Converted { files, values, locked, recorded, mut findings, sources } = converted;
+    let Converted { files, values, locked, recorded, flattened, mut findings, sources } = converted;
     refuse_errors(&mut findings, &sources, partial)?;
     let stack = loaded(&root, &files, partial, &mut findings)?;
     fs_err::create_dir_all(&root).map_err(|error| writing::cannot_write(&error))?;
@@ -94,7 +96,7 @@ pub async fn migrate(
     let files = write(options, &stack, source, &texts, &taken, &recorded.outputs, lock).await?;
     let objects = taken.iter().map(Taken::shown).collect();
     crate::diagnostic::sort(&mut findings);
-    Ok(Migrated { files, objects, findings, sources, changes })
+    Ok(Migrated { files, objects, flattened, findings, sources, changes })
 }
 
 /// The stack that the texts are. With `partial`, one with mistakes in it is one, too: a person will mend it.

@@ -1,8 +1,11 @@
 //! Functions that change the type or the marks of a value.
 
-use retrue_provider_api::{Marks, Value, convert};
+use retrue_provider_api::{Marks, Type, Value, convert};
 
 use super::lists::kind;
+use crate::expression::TypeExpression;
+use crate::span::{FileId, Span};
+
 use super::specification::{Call, Function, FunctionError, Outcome, Parameter, Returns, Shape};
 
 const V: Parameter = Parameter::any("v").null().dynamic().marked();
@@ -22,6 +25,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("tolist", &[V.unknown()], Returns::Fixed(Shape::List(&Shape::Any)), change_type).nullable(),
     Function::new("tomap", &[V.unknown()], Returns::Fixed(Shape::Map(&Shape::Any)), change_type).nullable(),
     Function::new("toset", &[V.unknown()], Returns::Fixed(Shape::Set(&Shape::Any)), change_type).nullable(),
+    Function::new("convert", &[V.unknown(), Parameter::text("type")], Returns::By(declared_type), to_declared)
+        .nullable(),
     Function::new("sensitive", &[VALUE], SAME, |call| Ok(call.argument(0)?.clone().sensitive())).nullable(),
     Function::new("nonsensitive", &[VALUE], SAME, |call| {
         let (value, marks) = call.argument(0)?.clone().unmark();
@@ -39,6 +44,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     Function::new("ephemeralasnull", &[VALUE], SAME, ephemeral_as_null).nullable(),
 ];
+
+/// The type that the second argument writes out.
+fn declared(arguments: &[Value]) -> Result<TypeExpression, FunctionError> {
+    let text = arguments.get(1).and_then(Value::as_str).ok_or_else(|| FunctionError::at(1, "a type is required"))?;
+    let nowhere = Span::new(FileId::default(), 0..0);
+    TypeExpression::parse(text, nowhere, text).map_err(|errors| {
+        let messages: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+        FunctionError::at(1, messages.join("; "))
+    })
+}
+
+fn declared_type(arguments: &[Value]) -> Result<Type, FunctionError> {
+    match arguments.get(1) {
+        Some(text) if !text.is_known() => Ok(Type::Dynamic),
+        _ => declared(arguments).map(|declared| declared.kind().clone()),
+    }
+}
+
+/// As a variable of the type takes the value: with the defaults of optional attributes.
+fn to_declared(call: &Call<'_>) -> Outcome {
+    let declared = declared(&call.arguments)?;
+    declared.convert(call.argument(0)?).map_err(|error| FunctionError::at(0, error.to_string()))
+}
 
 fn change_type(call: &Call<'_>) -> Outcome {
     convert(call.argument(0)?, &call.result).map_err(|error| FunctionError::at(0, error.to_string()))

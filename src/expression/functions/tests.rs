@@ -18,13 +18,13 @@ const TERRAFORM: &str = "abs abspath alltrue anytrue base64decode base64encode b
     trimprefix trimspace trimsuffix try upper urlencode uuid uuidv5 values yamldecode yamlencode zipmap";
 
 /// Those that Terraform does not have.
-const OURS: [&str; 2] = ["tomldecode", "tomlencode"];
+const OURS: [&str; 3] = ["convert", "tomldecode", "tomlencode"];
 
 #[test]
 fn names_are_those_of_terraform_and_ours() {
     let mut expected: Vec<&str> = TERRAFORM.split_whitespace().chain(OURS).collect();
     expected.sort_unstable();
-    assert_eq!(expected.len(), 120);
+    assert_eq!(expected.len(), 121);
     assert_eq!(names().collect::<Vec<_>>(), expected);
     assert!(exists("core::upper") && exists("try") && !exists("core::nosuch") && !exists("type"));
 }

@@ -99,10 +99,10 @@ impl Converter<'_> {
         };
         let iterator = Iterator { name: iterator };
         let (name, key) = (iterator.name.clone(), iterator.key());
-        self.iterators.push(iterator);
+        self.around.iterators.push(iterator);
         let object = self.object_of(content, depth);
         let label = labels.map(|labels| format!("({})[0]", self.expression(labels)));
-        self.iterators.pop();
+        self.around.iterators.pop();
         let names = match uses(&object, &key) || label.as_ref().is_some_and(|label| uses(label, &key)) {
             true => format!("{key}, {name}"),
             false => name,

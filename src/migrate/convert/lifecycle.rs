@@ -3,17 +3,17 @@
 use hcl_edit::expr::Expression;
 
 use super::named::reference_text;
-use super::{Converter, put_conditions, texts};
+use super::{Converter, put_conditions, texts, type_name};
 use crate::migrate::document::Table;
 use crate::migrate::json::Data;
+use crate::migrate::modules::Scope;
 use crate::migrate::rewrite::BUILT_IN;
 use crate::migrate::source::{Block, Entry, Value};
 use crate::migrate::written::Written;
 
 impl Converter<'_> {
-    pub(super) fn lifecycle(&mut self, block: &Block) -> Table {
+    pub(super) fn lifecycle(&mut self, block: &Block, mut conditions: Vec<(String, Table)>) -> Table {
         let mut table = Table::commented(&block.comments);
-        let mut conditions = Vec::new();
         for entry in &block.body.entries {
             match entry {
                 Entry::Attribute(attribute) => match attribute.name.as_str() {
@@ -26,7 +26,14 @@ impl Converter<'_> {
                         table.set("ignore_changes", value, &attribute.comments);
                     }
                     "replace_triggered_by" => {
-                        let named = elements(&attribute.value).iter().map(|name| renamed(name)).collect();
+                        let scope = &self.around.module.scope;
+                        if scope.repeated.is_some() {
+                            let message =
+                                "`replace_triggered_by` means one instance of a module, and cannot be converted";
+                            self.findings.refuse(attribute.span, message, "write the stack without it");
+                            continue;
+                        }
+                        let named = elements(&attribute.value).iter().map(|name| renamed(name, scope)).collect();
                         table.set("replace_triggered_by", texts(named), &attribute.comments);
                     }
                     _ => self.unknown(entry, "`lifecycle`"),
@@ -43,10 +50,29 @@ impl Converter<'_> {
     }
 
     /// `depends_on` of a resource: addresses.
-    pub(super) fn depends_on(&mut self, value: &Value) -> Written {
-        let addresses: Vec<String> =
-            items(value).iter().filter_map(|item| self.address(item)).map(|address| address.to_string()).collect();
+    pub(super) fn depends_on(&mut self, value: Option<&Value>) -> Written {
+        let mut addresses = value.map(|value| self.addresses(value)).unwrap_or_default();
+        for address in &self.around.from_call.depends_on {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
         texts(addresses)
+    }
+
+    /// The addresses in a list; those of all that is in a module, where one stands there.
+    pub(super) fn addresses(&mut self, value: &Value) -> Vec<String> {
+        let mut addresses = Vec::new();
+        for item in items(value) {
+            let text = reference_text(&item);
+            let mut path = self.around.module.path.clone();
+            path.extend(text.strip_prefix("module.").map(str::to_owned));
+            match path.len() > self.around.module.path.len() && self.modules.at(&path).is_some() {
+                true => addresses.extend(self.modules.blocks_below(&path)),
+                false => addresses.extend(self.address(&item).map(|address| address.to_string())),
+            }
+        }
+        addresses
     }
 }
 
@@ -71,11 +97,17 @@ fn ignored(value: &Value) -> Written {
     texts(paths)
 }
 
-fn renamed(name: &str) -> String {
+fn renamed(name: &str, scope: &Scope) -> String {
     let (prefix, rest) = match name.strip_prefix("resource.") {
         Some(rest) => ("resource.", rest),
         None => ("", name),
     };
+    if let Some((kind, after)) = rest.split_once('.') {
+        let (block, path) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
+        if let Some(flat) = scope.name(kind, block) {
+            return format!("{prefix}{}.{flat}{path}", type_name(kind));
+        }
+    }
     match rest.strip_prefix(BUILT_IN.0).filter(|rest| rest.starts_with('.')) {
         Some(rest) => format!("{prefix}{}{rest}", BUILT_IN.1),
         None => name.to_owned(),

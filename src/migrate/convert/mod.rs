@@ -1,7 +1,10 @@
 //! From what Terraform's files say to the tables of a stack.
 
+mod checks;
 mod dynamic;
+mod inherited;
 mod lifecycle;
+mod module;
 mod named;
 mod providers;
 mod resource;
@@ -11,11 +14,15 @@ use std::collections::BTreeSet;
 
 use super::codes;
 use super::document::{Document, Table};
-use super::rewrite::Iterator;
+use super::modules::{Bound, Module, Modules};
+use super::rewrite::{Context, Iterator};
 use super::source::{Block, Body, Entry, File};
 use super::written::Written;
+use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
+use module::FromCall;
+pub(super) use named::{literal_text, reference_text};
 pub(super) use providers::{Providers, TERRAFORM_HOST};
 pub(super) use resource::type_name;
 
@@ -60,14 +67,55 @@ pub(super) struct Converter<'c> {
     pub(super) providers: &'c Providers,
     /// The blocks that are declared: `TYPE.NAME`, with the types that they have in a stack.
     pub(super) declared: &'c BTreeSet<String>,
+    /// All modules.
+    pub(super) modules: &'c Modules,
+    /// Where moves lead that are written already.
+    moved_to: BTreeSet<Address>,
+    /// The checks that are written already.
+    checks: BTreeSet<String>,
+    /// What is around of what is converted.
+    around: Around<'c>,
+}
+
+/// What is around of what is converted, and decides what names mean.
+struct Around<'c> {
+    module: &'c Module,
+    /// What the call of the module says of what is in it.
+    from_call: FromCall,
     /// The elements of the `dynamic` blocks around.
     iterators: Vec<Iterator>,
+    /// The names of a `for` over the instances of the module, inside of one.
+    bound: Option<Bound>,
+}
+
+impl<'c> Around<'c> {
+    fn of(module: &'c Module) -> Self {
+        Around { module, from_call: FromCall::default(), iterators: Vec::new(), bound: None }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { iterators: &self.iterators, scope: &self.module.scope, bound: self.bound.as_ref() }
+    }
 }
 
 impl<'c> Converter<'c> {
     /// One that knows the providers and the blocks of all files.
-    pub(super) fn new(findings: Findings<'c>, providers: &'c Providers, declared: &'c BTreeSet<String>) -> Self {
-        Converter { findings, providers, declared, iterators: Vec::new() }
+    pub(super) fn new(
+        findings: Findings<'c>,
+        providers: &'c Providers,
+        declared: &'c BTreeSet<String>,
+        modules: &'c Modules,
+        root: &'c Module,
+    ) -> Self {
+        Converter {
+            findings,
+            providers,
+            declared,
+            modules,
+            moved_to: BTreeSet::new(),
+            checks: BTreeSet::new(),
+            around: Around::of(root),
+        }
     }
 
     /// Converts one file.
@@ -83,6 +131,10 @@ impl<'c> Converter<'c> {
                 }
             };
             match block.kind.as_str() {
+                // They are written already, or were told of.
+                "module" | "removed" => {}
+                "check" => self.check(block, document),
+                "variable" | "output" | "locals" if self.around.module.parent.is_some() => {}
                 "variable" => self.variable(block, document),
                 "output" => self.output(block, document),
                 "locals" => {
@@ -106,10 +158,7 @@ impl<'c> Converter<'c> {
 
     fn unsupported(&mut self, kind: &str, block: &Block) {
         let hint = match kind {
-            "module" => "modules are not supported yet; write what it makes into the directory itself",
             "import" => "leave it out where it is carried out already; else `retrue import ADDR ID`",
-            "removed" => "leave it out where it is carried out already; else `retrue state rm ADDR`",
-            "check" => "write its conditions as a `postcondition`",
             "ephemeral" => "use a variable with `from`",
             _ => "write the stack without it",
         };
@@ -196,6 +245,6 @@ fn texts(texts: Vec<String>) -> Written {
 }
 
 /// The attributes of all blocks of a kind.
-fn of_kind<'b>(body: &'b Body, kind: &'b str) -> impl std::iter::Iterator<Item = &'b Block> {
+pub(super) fn of_kind<'b>(body: &'b Body, kind: &'b str) -> impl std::iter::Iterator<Item = &'b Block> {
     body.blocks().filter(move |block| block.kind == kind)
 }

@@ -4,7 +4,6 @@ use super::{Converter, of_kind, put_conditions};
 use crate::address::Address;
 use crate::migrate::document::{Document, Table};
 use crate::migrate::json::Data;
-use crate::migrate::rewrite::BUILT_IN;
 use crate::migrate::source::{Attribute, Block, Body, Comments, Entry, Value};
 use crate::migrate::written::Written;
 
@@ -102,6 +101,12 @@ impl Converter<'_> {
         for entry in &block.body.entries {
             match entry {
                 Entry::Attribute(attribute) if matches!(attribute.name.as_str(), "from" | "to") => {
+                    if self.names_module(&attribute.value) {
+                        let message = "this move is left out: it moves a module as a whole";
+                        let hint = "it means nothing where the state follows it already";
+                        self.findings.differs(block.span, message, hint);
+                        return;
+                    }
                     let Some(address) = self.address(&attribute.value) else { continue };
                     table.set(&attribute.name, Written::Text(address.to_string()), &attribute.comments);
                     addresses.push(address);
@@ -112,8 +117,11 @@ impl Converter<'_> {
         let [from, to] = addresses.as_slice() else { return };
         let gone = !self.declared.contains(&to.block.to_string());
         let other_type = from.type_name() != to.type_name();
-        if gone || other_type || self.declared.contains(&from.block.to_string()) && from.key.is_none() {
+        let again = self.moved_to.contains(to);
+        let declared = self.declared.contains(&from.block.to_string()) && from.key.is_none();
+        if gone || other_type || declared || again {
             let why = match (gone, other_type) {
+                _ if again => format!("another one moves to `{to}`"),
                 (true, _) => format!("`{to}` is not declared any more"),
                 (_, true) => "the types differ".to_owned(),
                 _ => format!("`{from}` is still declared"),
@@ -122,21 +130,25 @@ impl Converter<'_> {
             self.findings.differs(block.span, format!("this move is left out: {why}"), hint);
             return;
         }
+        self.moved_to.insert(to.clone());
         document.append(&["moved"], table);
+    }
+
+    /// Whether a module, or an instance of one, stands there.
+    fn names_module(&self, value: &Value) -> bool {
+        let text = reference_text(value);
+        text.parse::<Address>().is_err() && format!("{text}.a.b").parse::<Address>().is_ok()
     }
 
     /// The address of a resource; reports what is none.
     pub(super) fn address(&mut self, value: &Value) -> Option<Address> {
         let text = reference_text(value);
         match text.parse::<Address>() {
-            Ok(mut address) if address.block.modules.is_empty() => {
-                if *address.block.type_name == *BUILT_IN.0 {
-                    address.block.type_name = BUILT_IN.1.into();
-                }
-                Some(address)
+            Ok(address) if self.modules.flat(&self.around.module.path, &address).is_some() => {
+                self.modules.flat(&self.around.module.path, &address)
             }
             _ => {
-                let hint = "the address of a resource stands here; modules are not supported yet";
+                let hint = "the address of a resource stands here";
                 self.findings.refuse(value.span(), format!("`{text}` cannot be converted"), hint);
                 None
             }
@@ -145,7 +157,7 @@ impl Converter<'_> {
 }
 
 /// A type expression as a text.
-fn type_text(value: &Value) -> String {
+pub(super) fn type_text(value: &Value) -> String {
     let text = match literal_text(value) {
         Some(text) => text,
         None => reference_source(value),
@@ -157,7 +169,7 @@ fn type_text(value: &Value) -> String {
 }
 
 /// The text of a string without interpolations.
-pub(super) fn literal_text(value: &Value) -> Option<String> {
+pub(in crate::migrate) fn literal_text(value: &Value) -> Option<String> {
     match value {
         Value::Native(hcl_edit::expr::Expression::String(text), _) => Some(text.value().clone()),
         Value::Native(hcl_edit::expr::Expression::HeredocTemplate(heredoc), _) => {
@@ -186,7 +198,7 @@ fn reference_source(value: &Value) -> String {
 }
 
 /// What a value names, without white space, quotes and `${}`.
-pub(super) fn reference_text(value: &Value) -> String {
+pub(in crate::migrate) fn reference_text(value: &Value) -> String {
     let source = literal_text(value).unwrap_or_else(|| reference_source(value));
     let bare = source.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(&source);
     let mut quoted = false;

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Converter, Findings, of_kind};
+use super::inherited::require;
+use super::{Converter, Findings};
 use crate::migrate::convert::named::{literal_text, reference_text};
 use crate::migrate::document::{Document, Table};
 use crate::migrate::json::Data;
-use crate::migrate::source::{Block, Body, Entry, File, Value};
+use crate::migrate::modules::{Module, Modules};
+use crate::migrate::source::{Block, Entry, Value};
 use crate::migrate::written::Written;
 
 /// The host of Terraform's own registry, whose terms allow downloads for Terraform only.
@@ -20,15 +22,17 @@ const RESERVED: [&str; 5] = ["errors", "path", "resilience", "source", "type"];
 
 /// What is required of a provider.
 #[derive(Clone, Debug, Default)]
-struct Required {
-    source: Option<String>,
-    version: Option<String>,
+pub(super) struct Required {
+    pub(super) source: Option<String>,
+    pub(super) version: Option<String>,
 }
 
 /// All configurations of providers, by what Terraform calls them.
 #[derive(Debug, Default)]
 pub(in crate::migrate) struct Providers {
-    required: BTreeMap<String, Required>,
+    pub(super) required: BTreeMap<String, Required>,
+    /// What modules call those that the root calls otherwise.
+    pub(super) in_modules: BTreeMap<Vec<String>, BTreeMap<String, Required>>,
     /// The name of each: by the local name and, where it has one, the alias.
     names: BTreeMap<(String, Option<String>), String>,
     /// Those without a block, which are needed all the same.
@@ -36,26 +40,23 @@ pub(in crate::migrate) struct Providers {
 }
 
 /// The local name of the provider that a type stands for.
-fn implied_by(type_name: &str) -> &str {
+pub(super) fn implied_by(type_name: &str) -> &str {
     type_name.split_once('_').map_or(type_name, |(name, _)| name)
 }
 
 impl Providers {
     /// Gathers them from all files, and from the addresses that the state names.
     pub(in crate::migrate) fn gather<'s>(
-        files: &[File],
+        modules: &Modules,
         recorded: impl IntoIterator<Item = &'s str>,
         findings: &mut Findings<'_>,
     ) -> Providers {
         let mut providers = Providers::default();
-        let bodies = || files.iter().map(|file| &file.body);
-        for settings in bodies().flat_map(|body| of_kind(body, "terraform")) {
-            for block in of_kind(&settings.body, "required_providers") {
-                providers.require(&block.body, findings);
-            }
-        }
+        let bodies = || modules.root_files().iter().map(|file| &file.body);
+        require(bodies(), &mut providers.required, findings);
+        providers.inherit(modules, findings);
         let mut used: BTreeSet<(String, Option<String>)> = BTreeSet::new();
-        for block in bodies().flat_map(Body::blocks) {
+        for block in modules.all.first().into_iter().flat_map(Module::blocks) {
             match block.kind.as_str() {
                 "provider" => {
                     let alias = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value));
@@ -73,6 +74,7 @@ impl Providers {
                 _ => {}
             }
         }
+        used.extend(providers.used_in_modules(modules));
         for address in recorded {
             let Some((source, _)) = recorded_address(address).filter(|(source, _)| source != BUILT_IN) else {
                 continue;
@@ -115,35 +117,22 @@ impl Providers {
         }
     }
 
-    fn require(&mut self, body: &Body, findings: &mut Findings<'_>) {
-        for entry in &body.entries {
-            let Entry::Attribute(attribute) = entry else { continue };
-            let required = self.required.entry(attribute.name.clone()).or_default();
-            if let Some(version) = literal_text(&attribute.value) {
-                required.version = Some(version);
-                continue;
-            }
-            for (name, value) in fields(&attribute.value) {
-                match (name.as_str(), literal_text(&value)) {
-                    ("source", Some(source)) => {
-                        let short = source.strip_prefix(TERRAFORM_HOST).unwrap_or(&source);
-                        required.source = Some(short.to_owned());
-                    }
-                    ("version", Some(version)) => required.version = Some(version),
-                    _ => {
-                        let message = format!("`{name}` of a required provider cannot be converted");
-                        findings.refuse(value.span(), message, "write the stack without it");
-                    }
-                }
-            }
+    /// The name of the configuration that a resource of a module picks; nothing where it is the one of its type.
+    pub(super) fn picked(
+        &self,
+        modules: &Modules,
+        module: &Module,
+        reference: Option<&str>,
+        type_name: &str,
+    ) -> Option<Option<String>> {
+        let implied = implied_by(type_name);
+        if reference.is_none() && (module.parent.is_none() || implied == "terraform") {
+            return Some(None);
         }
-    }
-
-    /// The name of the configuration that a resource picks; nothing where it is the one of its type.
-    pub(super) fn picked(&self, reference: &str, type_name: &str) -> Option<Option<String>> {
-        let key = split(reference);
+        let key = reference.map_or_else(|| (implied.to_owned(), None), split);
+        let key = self.at_root(modules, module, key)?;
         let name = self.names.get(&key)?;
-        Some((key.1.is_some() || key.0 != implied_by(type_name)).then(|| name.clone()))
+        Some((key.1.is_some() || key.0 != implied).then(|| name.clone()))
     }
 
     /// The name of the configuration by which something is recorded: `provider["HOST/NAMESPACE/NAME"].ALIAS`.
@@ -160,9 +149,8 @@ impl Providers {
     }
 
     /// Where a provider comes from.
-    fn source(&self, local: &str) -> String {
-        let required = self.required.get(local).and_then(|required| required.source.clone());
-        required.unwrap_or_else(|| format!("hashicorp/{local}"))
+    pub(super) fn source(&self, local: &str) -> String {
+        source_of(&self.required, local)
     }
 
     /// The lines that say where the program of a provider is to be had.
@@ -183,9 +171,23 @@ impl Providers {
     }
 }
 
+/// Where the provider comes from that has this name by what is required.
+pub(super) fn source_of(required: &BTreeMap<String, Required>, local: &str) -> String {
+    let source = required.get(local).and_then(|required| required.source.clone());
+    source.unwrap_or_else(|| format!("hashicorp/{local}"))
+}
+
 impl Converter<'_> {
     pub(super) fn provider(&mut self, block: &Block, document: &mut Document) {
         let local = block.label(0);
+        if self.around.module.parent.is_some() {
+            // Without a configuration, it only says that one is handed in.
+            if block.body.entries.iter().any(|entry| !matches!(entry, Entry::Attribute(one) if one.name == "alias")) {
+                let hint = "configure it in the root, and hand it in with `providers`";
+                self.findings.refuse(block.span, "a provider that a module configures cannot be converted", hint);
+            }
+            return;
+        }
         let alias = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value));
         let Some(name) = self.providers.names.get(&(local.to_owned(), alias.clone())) else { return };
         let mut table = Table::commented(&block.comments);
@@ -218,7 +220,7 @@ impl Converter<'_> {
 }
 
 /// `aws.west` is the local name and the alias.
-fn split(reference: &str) -> (String, Option<String>) {
+pub(super) fn split(reference: &str) -> (String, Option<String>) {
     match reference.split_once('.') {
         Some((local, alias)) => (local.to_owned(), Some(alias.to_owned())),
         None => (reference.to_owned(), None),
@@ -233,16 +235,19 @@ fn recorded_address(address: &str) -> Option<(String, Option<String>)> {
 }
 
 /// The entries of an object that is written out.
-fn fields(value: &Value) -> Vec<(String, Value)> {
+pub(super) fn fields(value: &Value) -> Vec<(String, Value)> {
     match value {
         Value::Native(hcl_edit::expr::Expression::Object(object), text) => object
             .iter()
-            .filter_map(|(key, value)| {
+            .map(|(key, value)| {
                 let name = match key {
                     hcl_edit::expr::ObjectKey::Ident(name) => name.value().to_string(),
-                    hcl_edit::expr::ObjectKey::Expression(expression) => expression.as_str()?.to_owned(),
+                    // A text, or the alias of a configuration.
+                    hcl_edit::expr::ObjectKey::Expression(expression) => {
+                        reference_text(&Value::Native(expression.clone(), text.clone()))
+                    }
                 };
-                Some((name, Value::Native(value.expr().clone(), text.clone())))
+                (name, Value::Native(value.expr().clone(), text.clone()))
             })
             .collect(),
         Value::Json(json) => match &json.data {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Converter, of_kind};
+use super::providers::implied_by;
+use super::{Converter, of_kind, put_conditions};
 use crate::migrate::convert::named::reference_text;
 use crate::migrate::document::{Document, Table};
 use crate::migrate::rewrite::BUILT_IN;
-use crate::migrate::source::{Block, Body, Entry};
+use crate::migrate::source::{Attribute, Block, Body, Entry};
 use crate::migrate::written::Written;
 
 /// The type that a type of Terraform's has in a stack.
@@ -27,26 +28,25 @@ impl Converter<'_> {
             return;
         }
         let mut table = Table::commented(&block.comments);
+        if let Some(repeated) = &self.around.module.scope.repeated {
+            let of_all = Written::Expression(format!("local.{}", repeated.local));
+            table.put(if repeated.counted { "count" } else { "for_each" }, of_all);
+        }
+        let mut conditions = self.conditions_of(block);
+        if block.body.attribute("provider").is_none() {
+            self.pick(block, None, &mut table);
+        }
         for entry in &block.body.entries {
             match entry {
                 Entry::Attribute(attribute) if attribute.name == "depends_on" => {
-                    let value = self.depends_on(&attribute.value);
+                    let value = self.depends_on(Some(&attribute.value));
                     table.set("depends_on", value, &attribute.comments);
                 }
                 Entry::Attribute(attribute) if attribute.name == "provider" => {
-                    let named = reference_text(&attribute.value);
-                    match self.providers.picked(&named, block.label(0)) {
-                        Some(Some(name)) => table.set("provider", Written::Text(name), &attribute.comments),
-                        // The one that its type stands for anyway.
-                        Some(None) => {}
-                        None => {
-                            let message = format!("there is no provider `{named}`");
-                            self.findings.refuse(attribute.span, message, "declare its configuration");
-                        }
-                    }
+                    self.pick(block, Some(attribute), &mut table);
                 }
                 Entry::Block(inner) if inner.kind == "lifecycle" && inner.labels.is_empty() => {
-                    let lifecycle = self.lifecycle(inner);
+                    let lifecycle = self.lifecycle(inner, std::mem::take(&mut conditions));
                     if !lifecycle.is_empty() {
                         table.child("lifecycle", lifecycle);
                     }
@@ -54,14 +54,51 @@ impl Converter<'_> {
                 Entry::Block(inner) if matches!(inner.kind.as_str(), "provisioner" | "connection") => {
                     let name = [inner.kind.as_str()].into_iter().chain(inner.labels.iter().map(String::as_str));
                     let name = name.collect::<Vec<_>>().join(" ");
-                    let hint = "a `local_command` runs commands, and can be undone";
+                    let hint = match inner.label(0) {
+                        "local-exec" => {
+                            "a resource of the type `local_command` runs commands: `create` is what `command` is here, \
+                             `delete` what it is with `when = destroy`, and `inputs` are the triggers"
+                        }
+                        _ => "a `local_command` runs commands, and can be undone",
+                    };
                     self.findings.refuse(inner.span, format!("`{name}` cannot be converted"), hint);
                 }
                 other => self.nested(other, &block.body, &mut table),
             }
         }
+        if block.body.attribute("depends_on").is_none() && !self.around.from_call.depends_on.is_empty() {
+            let value = self.depends_on(None);
+            table.put("depends_on", value);
+        }
+        if !conditions.is_empty() {
+            let mut lifecycle = Table::default();
+            put_conditions(&mut lifecycle, conditions);
+            table.child("lifecycle", lifecycle);
+        }
         table.closing.clone_from(&block.body.closing);
-        document.add(&[kind, type_name(block.label(0)), block.label(1)], table);
+        let word = if kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        let name = self.around.module.scope.name(&word, block.label(1)).unwrap_or(block.label(1)).to_owned();
+        document.add(&[kind, type_name(block.label(0)), &name], table);
+    }
+
+    /// The configuration of its provider that a resource picks, where it is not the one of its type.
+    fn pick(&mut self, block: &Block, written: Option<&Attribute>, table: &mut Table) {
+        let named = written.map(|attribute| reference_text(&attribute.value));
+        match self.providers.picked(self.modules, self.around.module, named.as_deref(), block.label(0)) {
+            Some(Some(name)) => {
+                let comments = written.map(|attribute| attribute.comments.clone()).unwrap_or_default();
+                table.set("provider", Written::Text(name), &comments);
+            }
+            // The one that its type stands for anyway.
+            Some(None) => {}
+            None => {
+                let (name, span) = match (named, written) {
+                    (Some(name), Some(attribute)) => (name, attribute.span),
+                    _ => (implied_by(block.label(0)).to_owned(), block.span),
+                };
+                self.findings.refuse(span, format!("there is no provider `{name}`"), "declare its configuration");
+            }
+        }
     }
 
     /// One entry of a body that is the provider's.

@@ -14,7 +14,7 @@ use crate::migrate::json::{Data, Json};
 use crate::migrate::native::comments;
 use crate::migrate::rewrite;
 use crate::migrate::source::{Comments, Place, Text, Value};
-use crate::migrate::written::{Written, escaped};
+use crate::migrate::written::{Written, escaped, in_quotes};
 
 impl Converter<'_> {
     /// A value, to be written.
@@ -34,7 +34,7 @@ impl Converter<'_> {
     }
 
     fn source(&mut self, expression: &Expression, text: &Text) -> String {
-        rewrite::expression(expression, text, &self.iterators, &mut self.findings)
+        rewrite::expression(expression, text, self.around.context(), &mut self.findings)
     }
 
     fn native(&mut self, expression: &Expression, text: &Text) -> Written {
@@ -109,7 +109,7 @@ impl Converter<'_> {
     }
 
     fn element(&mut self, element: &Element, text: &Text) -> String {
-        rewrite::part(element.span(), text, &self.iterators, &mut self.findings, |rewriter| {
+        rewrite::part(element.span(), text, self.around.context(), &mut self.findings, |rewriter| {
             rewriter.visit_element(element);
         })
     }
@@ -141,7 +141,7 @@ impl Converter<'_> {
         if range.is_none() {
             return whole(self);
         }
-        Written::Text(rewrite::part(range, text, &self.iterators, &mut self.findings, |rewriter| {
+        Written::Text(rewrite::part(range, text, self.around.context(), &mut self.findings, |rewriter| {
             rewriter.visit_template(&template.template);
         }))
     }
@@ -262,9 +262,15 @@ impl Converter<'_> {
         {
             return self.native_expression(&interpolation.expr, &text);
         }
-        Written::Text(rewrite::part(Some(0..content.len()), &text, &self.iterators, &mut self.findings, |rewriter| {
-            rewriter.visit_template(&template);
-        }))
+        Written::Text(rewrite::part(
+            Some(0..content.len()),
+            &text,
+            self.around.context(),
+            &mut self.findings,
+            |rewriter| {
+                rewriter.visit_template(&template);
+            },
+        ))
     }
 
     /// The template that a string of JSON is; nothing where it is a plain text, or wrong.
@@ -346,31 +352,6 @@ pub(super) fn as_expression(written: &Written) -> String {
 /// A key of an object in an expression.
 pub(super) fn object_key(name: &str) -> String {
     if crate::address::is_identifier(name) { name.to_owned() } else { in_quotes(name) }
-}
-
-/// A template in quotes: text is escaped, interpolations are not.
-fn in_quotes(template: &str) -> String {
-    let mut quoted = String::from("\"");
-    let parsed = hcl_edit::parser::parse_template(template).unwrap_or_default();
-    for element in &parsed {
-        match element {
-            Element::Literal(literal) => {
-                for character in escaped(literal.value()).chars() {
-                    match character {
-                        '"' => quoted.push_str("\\\""),
-                        '\\' => quoted.push_str("\\\\"),
-                        '\n' => quoted.push_str("\\n"),
-                        '\r' => quoted.push_str("\\r"),
-                        '\t' => quoted.push_str("\\t"),
-                        other => quoted.push(other),
-                    }
-                }
-            }
-            other => quoted.push_str(other.span().and_then(|range| template.get(range)).unwrap_or_default()),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// How far a line is moved to the right; nothing for a blank one, which does not count.
