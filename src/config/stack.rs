@@ -328,6 +328,14 @@ impl Default for IgnoreChanges {
 }
 
 impl IgnoreChanges {
+    /// The paths whose difference means nothing; the root for all.
+    pub fn paths(&self) -> Vec<Path> {
+        match self {
+            IgnoreChanges::All => vec![Path::root()],
+            IgnoreChanges::Paths(paths) => paths.iter().map(|(path, _)| path.clone()).collect(),
+        }
+    }
+
     /// Whether a difference at a path means nothing.
     pub fn covers(&self, path: &Path) -> bool {
         match self {

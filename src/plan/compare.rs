@@ -77,6 +77,19 @@ pub fn data_fingerprint_attributes(block: &Block, state: &Value, used: &[Path]) 
     lasting.filter(used).cloned().collect()
 }
 
+/// A configuration with what is there in place of what does not count (`ignore_changes`); the root stands for all that
+/// can be set.
+pub fn with_kept(block: &Block, config: Value, kept: &[Path], observed: &Value) -> Value {
+    kept.iter().fold(config, |config, path| match path.0.is_empty() {
+        true => Value::object(config.as_entries().into_iter().flatten().map(|(name, value)| {
+            let settable = block.attributes.get(name.as_ref()).is_none_or(|attribute| attribute.settable());
+            let kept = observed.get(name).filter(|_| settable).unwrap_or(value);
+            (Arc::clone(name), kept.clone())
+        })),
+        false => with_part(config, &path.0, path.get(observed)),
+    })
+}
+
 /// A value with the part at a path replaced; where the path leads nowhere, nothing changes.
 pub fn with_part(value: Value, steps: &[PathStep], part: Option<&Value>) -> Value {
     let Some((first, rest)) = steps.split_first() else { return part.cloned().unwrap_or(value) };

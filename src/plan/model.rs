@@ -310,6 +310,8 @@ pub struct Step {
     pub reversibility: Reversibility,
     /// The evaluated configuration; null for a delete or forget.
     pub config: PlannedValue,
+    /// For an update: the paths that stay as they are observed, whatever the configuration says; the root for all.
+    pub kept: Vec<Path>,
     /// What it will look like; null for a delete or forget.
     pub planned: Value,
     /// The provider's own bytes for the change.

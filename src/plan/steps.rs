@@ -26,6 +26,11 @@ pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
         stage: 0,
         reversibility: Reversibility::Full,
         config: desired.map_or_else(|| PlannedValue::known(null()), |desired| desired.config.clone()),
+        kept: match (effect, recorded) {
+            // What is not ours yet is first made as declared.
+            (StepEffect::Update, Some(_)) => desired.map(|desired| desired.ignored.clone()).unwrap_or_default(),
+            _ => Vec::new(),
+        },
         planned: null(),
         planned_private: Private::default(),
         observed: instance.observed_state(),

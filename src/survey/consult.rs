@@ -12,7 +12,7 @@ use crate::config::IgnoreChanges;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::codes;
-use crate::plan::compare::{differing_attributes, effective_difference, with_part};
+use crate::plan::compare::{differing_attributes, effective_difference, with_kept};
 use crate::plan::decide::{Responses, World};
 use crate::rest::redacted;
 use crate::saga::ObjectStatus;
@@ -284,18 +284,8 @@ fn ignoring(question: &Question<'_>, observed: &Value) -> Value {
     if question.recorded.is_none() {
         return question.config.clone();
     }
-    match question.ignore {
-        IgnoreChanges::Paths(paths) if paths.is_empty() => question.config.clone(),
-        IgnoreChanges::All => Value::object(question.config.as_entries().into_iter().flatten().map(|(name, value)| {
-            let settable =
-                question.schema.block.attributes.get(name.as_ref()).is_none_or(|attribute| attribute.settable());
-            let kept = observed.get(name).filter(|_| settable).unwrap_or(value);
-            (Arc::clone(name), kept.clone())
-        })),
-        IgnoreChanges::Paths(paths) => paths
-            .iter()
-            .fold(question.config.clone(), |config, (path, _)| with_part(config, &path.0, path.get(observed))),
-    }
+    let kept = question.ignore.paths();
+    with_kept(&question.schema.block, question.config.clone(), &kept, observed)
 }
 
 /// Plans the end of an object that is no longer declared.

@@ -287,3 +287,43 @@ fn promise_1_data_that_changed_makes_a_plan_stale() {
     place.write("in", "b");
     place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &["data.local_file.d"]);
 }
+
+#[test]
+fn promise_1_what_is_ignored_stays_as_it_is_also_when_something_else_changes() {
+    let blocks = |content: &str, mode: &str, a: u8, b: u8| {
+        format!(
+            "[resource.local_file.f]\npath = \"f\"\ncontent = \"{content}\"\nmode = \"{mode}\"\n\
+             lifecycle.ignore_changes = [\"content\"]\n\n\
+             [resource.retrue_data.m]\ninput = {{ a = {a}, b = {b}, of = \"${{local_file.f.mode}}\" }}\n\
+             lifecycle.ignore_changes = [\"input.a\"]\n\n\
+             [resource.retrue_data.all]\ninput = {b}\nlifecycle.ignore_changes = \"all\"\n"
+        )
+    };
+    let place = Environment::with(&blocks("1", "0644", 1, 2));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("f", "by hand");
+    place.write("retrue.toml", stack(&blocks("2", "0600", 7, 3)));
+    place.run(&["plan", "-o", "p"]).ends(0);
+    let shown = place.run(&["apply", "p", "--yes"]).ends(0);
+    assert!(!shown.all().contains("reads back differently"), "{}", shown.screen());
+    assert_eq!(place.read("f"), "by hand");
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&fs_err::metadata(place.path("f")).unwrap().permissions()) & 0o777,
+        0o600
+    );
+    let value = |of: &str| place.run(&["eval", of]).ends(0).stdout.trim().to_owned();
+    assert_eq!((value("retrue_data.m.output.a"), value("retrue_data.m.output.b")), ("1".to_owned(), "3".to_owned()));
+    assert_eq!(value("retrue_data.all.output"), "2");
+    assert_eq!(place.run(&["plan", "--detailed-exitcode"]).code, 0);
+    // Whatever was known only while applying is left out in the same way.
+    place.write("retrue.toml", stack(&blocks("3", "0640", 9, 4)));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(
+        (value("retrue_data.m.output.a"), value("retrue_data.m.output.of")),
+        ("1".to_owned(), "\"0640\"".to_owned())
+    );
+    assert_eq!(place.read("f"), "by hand");
+    // What is made anew is made as it is declared.
+    place.run(&["apply", "--yes", "--replace", "local_file.f"]).ends(0);
+    assert_eq!(place.read("f"), "3");
+}

@@ -13,6 +13,7 @@ use crate::apply::context::{Work, failure};
 use crate::apply::settle::{Verdict, examine, write_verdict};
 use crate::apply::writes::{drop_object, put_effects, put_generation, put_object};
 use crate::engine::{RunEventKind, StepRef};
+use crate::plan::compare::with_kept;
 use crate::plan::marks::mark_planned;
 use crate::plan::{Degraded, ObjectKey, Step, StepEffect};
 use crate::rest::redacted;
@@ -132,11 +133,13 @@ impl Executor<'_> {
             true => recorded.map_or_else(|| Value::null(Type::Dynamic), |recorded| recorded.config.clone()),
             false => ready.config.clone(),
         };
+        let before = observed.as_ref().map_or_else(|| Value::null(Type::Dynamic), |observed| observed.state.clone());
+        let config = with_kept(&ready.schema.block, config.unmark_deep().0, &step.kept, &before);
         let change = Change {
             type_name: step.type_name.to_string(),
             effect,
-            config: config.unmark_deep().0,
-            prior: observed.as_ref().map_or_else(|| Value::null(Type::Dynamic), |observed| observed.state.clone()),
+            config,
+            prior: before,
             prior_private: private_of(observed.as_ref(), recorded),
             planned: planned_plain.clone(),
             planned_private: ready.planned_private.clone(),

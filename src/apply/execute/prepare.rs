@@ -3,6 +3,7 @@
 use retrue_provider_api::{Category, Path, PlanRequest, TypeSchema, Value, proposed_state};
 
 use crate::apply::codes;
+use crate::plan::compare::with_kept;
 use crate::plan::marks::mark_planned;
 use crate::plan::{Step, StepEffect};
 use crate::survey::conditions::holds;
@@ -61,6 +62,7 @@ impl Executor<'_> {
         let step = ready.step;
         let address = &step.id.address;
         let prior = step.observed.clone().unmark_deep().0;
+        let config = with_kept(&ready.schema.block, config, &step.kept, &prior);
         let limit = ready.capability.time_limits.read;
         let context = self.call(ready, "", limit);
         let proposed = proposed_state(&ready.schema.block, &prior, &config);

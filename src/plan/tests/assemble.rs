@@ -14,6 +14,7 @@ pub(super) fn chain(address: Address, effect: StepEffect, dependencies: &[BlockA
         stage: 0,
         reversibility: Reversibility::Full,
         config: PlannedValue::known(null()),
+        kept: Vec::new(),
         planned: null(),
         planned_private: Default::default(),
         observed: null(),

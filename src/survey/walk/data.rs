@@ -188,6 +188,7 @@ impl<'a> Walk<'a> {
             reversibility: retrue_provider_api::Reversibility::Full,
             config,
             planned: planned.clone(),
+            kept: Vec::new(),
             planned_private: Default::default(),
             observed: Value::null(Type::Dynamic),
             observed_private: Default::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use retrue_provider_api::{Block, Path, PlanResponse, Subject, Type, ValidateRequest, Value};
 
 use crate::address::{Address, BlockAddress, Mode};
-use crate::config::{IgnoreChanges, OnDestroy as Declared, OnExisting, ResourceBlock};
+use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
@@ -247,10 +247,7 @@ impl<'a> Walk<'a> {
             adopt_existing: block.lifecycle.on_existing == OnExisting::Adopt,
             dependencies: dependencies.clone(),
             provenance: provenance(&block.body, self.request.stack),
-            ignored: match &block.lifecycle.ignore_changes {
-                IgnoreChanges::All => vec![Path::root()],
-                IgnoreChanges::Paths(paths) => paths.iter().map(|(path, _)| path.clone()).collect(),
-            },
+            ignored: block.lifecycle.ignore_changes.paths(),
             preconditions: candidate.preconditions.clone(),
             postconditions: Vec::new(),
             span: block.span,
