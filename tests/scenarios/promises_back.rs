@@ -315,3 +315,22 @@ fn promise_4_an_output_follows_an_id_that_is_new_and_the_plan_says_so() {
     assert_eq!(recorded("text"), json!(format!("is {new}")));
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }
+
+#[test]
+fn promise_4_what_cannot_be_kept_takes_nothing_else_with_it() {
+    let place = Environment::with("[resource.local_directory.r]\npath = \"r\"\nrecursive = true\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("r/keep", "keep");
+    place.write("r/sub/deep", "deep");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    for name in ["r/pipe", "r/sub/pipe"] {
+        rustix::fs::mknodat(rustix::fs::CWD, place.path(name), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    }
+    let shown = place.run(&["plan", "--destroy"]).ends(0);
+    assert!(shown.stdout.contains("is a named pipe"), "{}", shown.screen());
+    place.run(&["destroy", "--yes"]).ends(0);
+    assert!(!place.path("r").exists());
+    place.run(&["compensate", "--yes"]);
+    assert_eq!((place.read("r/keep"), place.read("r/sub/deep")), ("keep".to_owned(), "deep".to_owned()));
+    assert!(!place.path("r/pipe").exists());
+}

@@ -20,7 +20,7 @@ use crate::here::Here;
 use crate::owner;
 use crate::path_type::{Effected, PathType, path_replaces, unknown_where_unset, written, written_path};
 use crate::stamp::{self, Stamp};
-use crate::tree;
+use crate::tree::{self, Keeps};
 
 /// See the module.
 pub(crate) struct Directory;
@@ -36,6 +36,9 @@ struct Kept {
 
 /// Said by the plan of a delete, and held to: all that is in the directory is kept.
 const KEPT: &[u8] = b"kept";
+
+/// The same of all but what is named: what others talk through.
+const KEPT_IN_PART: &[u8] = b"kept in part";
 
 impl PathType for Directory {
     fn schema(&self) -> TypeSchema {
@@ -97,9 +100,13 @@ impl PathType for Directory {
             return Ok(response);
         }
         let path = here.places.resolve(written_path("plan", &request.prior)?);
-        match tree::lost(here, "plan", &path)? {
-            Some(reason) => response.reversibility = Reversibility::Lossy(reason),
-            None => response.planned_private = Private(KEPT.to_vec()),
+        match tree::keeps(here, "plan", &path)? {
+            Keeps::All => response.planned_private = Private(KEPT.to_vec()),
+            Keeps::Part(reason) => {
+                response.planned_private = Private(KEPT_IN_PART.to_vec());
+                response.reversibility = Reversibility::Lossy(reason);
+            }
+            Keeps::Nothing(reason) => response.reversibility = Reversibility::Lossy(reason),
         }
         Ok(response)
     }
@@ -117,8 +124,8 @@ impl PathType for Directory {
         let path = here.places.resolve(written_path("image", &state)?);
         let metadata = look_for_directory("image", &path)?.ok_or_else(|| errors::gone("image", &path))?;
         let going = request.effect == Some(Effect::Delete) && is_recursive(&state);
-        let tree =
-            if going && tree::lost(here, "image", &path)?.is_none() { tree::keep(here, "image", &path)? } else { None };
+        let kept = going && !matches!(tree::keeps(here, "image", &path)?, Keeps::Nothing(_));
+        let tree = if kept { tree::keep(here, "image", &path)? } else { None };
         let extended = open("image", &path).map(|directory| extended::read(directory.file())).unwrap_or_default();
         let blobs = tree.iter().cloned().collect();
         stamp::image(state, Kept { stamp: Stamp::of(&metadata, extended), tree }, blobs)
@@ -218,7 +225,7 @@ fn delete(here: &Here, change: &Change) -> ProviderResult<Effected> {
         return Ok(Effected::gone(None));
     }
     if is_recursive(&change.prior) {
-        return delete_all(here, &path, change.planned_private.0 == KEPT);
+        return delete_all(here, &path, &change.planned_private);
     }
     match fs_err::remove_dir(&path) {
         Ok(()) => Ok(Effected::gone(draft::sync_parent("delete", &path).err())),
@@ -229,9 +236,17 @@ fn delete(here: &Here, change: &Change) -> ProviderResult<Effected> {
 }
 
 /// Takes the directory away in one step, and only then removes what is in it.
-fn delete_all(here: &Here, path: &Path, kept: bool) -> ProviderResult<Effected> {
-    if kept && let Some(reason) = tree::lost(here, "delete", path)? {
-        return Err(errors::moved_on("delete", path, &format!("has grown since it was planned ({reason})")));
+fn delete_all(here: &Here, path: &Path, planned: &Private) -> ProviderResult<Effected> {
+    // No more is lost than the plan said.
+    let (all, part) = (planned.0 == KEPT, planned.0 == KEPT_IN_PART);
+    if all || part {
+        match tree::keeps(here, "delete", path)? {
+            Keeps::Part(_) if part => {}
+            Keeps::All => {}
+            Keeps::Part(reason) | Keeps::Nothing(reason) => {
+                return Err(errors::moved_on("delete", path, &format!("has grown since it was planned ({reason})")));
+            }
+        }
     }
     tree::refuse_mounts("delete", path)?;
     let temporary = neighbour(path);

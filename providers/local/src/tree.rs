@@ -50,19 +50,35 @@ enum Kind {
     Link(String),
 }
 
-/// What would be lost for good if the directory were deleted with all that is in it. `None` when all
-/// of it can be kept.
-pub(crate) fn lost(here: &Here, operation: &str, directory: &Path) -> ProviderResult<Option<String>> {
+/// What is kept of a directory that is deleted with all that is in it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Keeps {
+    /// All of it.
+    All,
+    /// All but what this says.
+    Part(String),
+    /// Nothing, for this reason.
+    Nothing(String),
+}
+
+/// What would be kept of a directory if it were deleted now.
+pub(crate) fn keeps(here: &Here, operation: &str, directory: &Path) -> ProviderResult<Keeps> {
     let (mut size, mut entries) = (0u64, 0u64);
+    let (mut special, mut more) = (None, 0u64);
     for entry in walk(directory) {
         here.patience.check(operation)?;
         let (path, metadata) = match entry {
             Ok(entry) => entry,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Ok(Some(format!("not all that is in {} can be read ({error})", directory.display()))),
+            Err(error) => {
+                let why = format!("not all that is in {} can be read ({error})", directory.display());
+                return Ok(Keeps::Nothing(format!("{why}, so nothing of it is brought back")));
+            }
         };
-        if !metadata.is_file() && !metadata.is_dir() && !metadata.is_symlink() {
-            return Ok(Some(format!("{} is {} and is not brought back", path.display(), kind_of(&metadata))));
+        if !is_kept(&metadata) {
+            more += u64::from(special.is_some());
+            special.get_or_insert_with(|| format!("{} is {}", path.display(), kind_of(&metadata)));
+            continue;
         }
         entries += 1;
         size = size.saturating_add(ENTRY);
@@ -70,23 +86,37 @@ pub(crate) fn lost(here: &Here, operation: &str, directory: &Path) -> ProviderRe
             size = size.saturating_add(metadata.len());
         }
     }
-    Ok((size > LIMIT).then(|| {
-        format!(
-            "what is in {} ({entries} entries, {} MiB) is more than the {} MiB that are kept",
+    if size > LIMIT {
+        return Ok(Keeps::Nothing(format!(
+            "what is in {} ({entries} entries, {} MiB) is more than the {} MiB that are kept, so nothing of it is \
+             brought back",
             directory.display(),
             size / 1024 / 1024,
             LIMIT / 1024 / 1024
-        )
-    }))
+        )));
+    }
+    Ok(match (special, more) {
+        (None, _) => Keeps::All,
+        (Some(one), 0) => Keeps::Part(format!("{one} and is not brought back")),
+        (Some(one), more) => Keeps::Part(format!("{one} and is not brought back, like {more} more of such")),
+    })
 }
 
-/// Keeps all that is in the directory. `None` for an empty one.
+/// Whether an entry can be kept. What others talk through (a pipe, a socket, a device) cannot.
+fn is_kept(metadata: &Metadata) -> bool {
+    metadata.is_file() || metadata.is_dir() || metadata.is_symlink()
+}
+
+/// Keeps what can be kept of all that is in the directory. `None` where that is nothing.
 pub(crate) fn keep(here: &Here, operation: &str, directory: &Path) -> ProviderResult<Option<BlobId>> {
     let mut packed = MAGIC.to_vec();
     for entry in walk(directory) {
         here.patience.check(operation)?;
         let at = |error: io::Error| errors::at_path(operation, directory, error);
         let (path, metadata) = entry.map_err(at)?;
+        if !is_kept(&metadata) {
+            continue;
+        }
         pack(&mut packed, directory, &path, &metadata).map_err(|error| errors::at_path(operation, &path, error))?;
         if packed.len() as u64 > LIMIT + LIMIT / 2 {
             return Err(errors::moved_on(operation, directory, "is growing while it is read"));

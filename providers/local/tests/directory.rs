@@ -161,7 +161,17 @@ async fn what_cannot_be_kept_is_told_before() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, world.path("d").join("pipe"), pipe, mode, 0).unwrap();
     let response = world.plan(&made.state, &null()).await.unwrap();
-    assert!(matches!(response.reversibility, Reversibility::Lossy(reason) if reason.contains("named pipe")));
+    assert!(matches!(&response.reversibility, Reversibility::Lossy(reason) if reason.contains("named pipe")));
+
+    // What can be kept beside it is kept, and if it grows too large, it does not go unasked.
+    fs_err::write(world.path("d/keep"), "x").unwrap();
+    let image = world.image(Some(Effect::Delete), &made.state, &null(), &null()).await.unwrap();
+    assert_eq!(image.blobs.len(), 1);
+    fs_err::File::create(world.path("d/large")).unwrap().set_len(65 << 20).unwrap();
+    let mut change = world.change(Effect::Delete, &null(), &made.state, &null());
+    change.planned_private = response.planned_private;
+    let error = not_applied(world.apply(change).await);
+    assert!(error.message.contains("has grown since it was planned"), "{}", error.message);
 }
 
 #[tokio::test]
