@@ -93,3 +93,20 @@ fn a_part_is_put_where_its_path_leads() {
     assert_eq!(put(&[attribute("items"), PathStep::Index(2)], Some("z")), whole);
     assert_eq!(put(&[attribute("items"), attribute("a")], Some("z")), whole);
 }
+
+#[test]
+fn what_is_kept_is_as_it_is_there() {
+    let settable = |name: &str| (name.to_owned(), Attribute::optional(Type::String, ""));
+    let block = Block {
+        attributes: [settable("a"), settable("b"), ("id".to_owned(), Attribute::computed(Type::String, ""))].into(),
+        ..Block::default()
+    };
+    let object = |a: &str, b: &str, id: &str| {
+        Value::object([("a", Value::from(a)), ("b", Value::from(b)), ("id", Value::from(id))])
+    };
+    let (config, there) = (object("1", "2", "3"), object("x", "y", "z"));
+    let kept = |paths: &[Path]| with_kept(&block, config.clone(), paths, &there);
+    assert_eq!(kept(&[]), config);
+    assert_eq!(kept(&[Path::attribute("b")]), object("1", "y", "3"));
+    assert_eq!(kept(&[Path::root()]), object("x", "y", "3"));
+}

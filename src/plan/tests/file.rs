@@ -3,7 +3,7 @@
 use super::model::{condition, plan, step};
 use super::*;
 use crate::plan::file::{PlanFileError, read, seal_digest, write};
-use crate::plan::{Dependency, Plan};
+use crate::plan::{Dependency, FallbackOfData, Instead, Plan};
 use crate::rest::PlainSeal;
 
 /// A plan of three steps, of which the last waits for a group of the others, with its digest.
@@ -79,4 +79,19 @@ fn steps_wait_only_for_earlier_ones_and_for_groups_that_there_are() {
         let error = reread(&sealed(change)).unwrap_err();
         assert_eq!(error, PlanFileError::Damaged("its steps do not fit together".into()), "{index}");
     }
+}
+
+#[test]
+fn what_stands_in_for_data_and_what_stays_as_it_is_rest_with_a_step() {
+    let fallback = FallbackOfData {
+        instead: vec![Instead { value: Value::from("hunter").sensitive(), what: "a value".into() }],
+        remember: true,
+    };
+    let kept = vec![Path::attribute("tags")];
+    let plan = sealed(|plan| {
+        plan.steps[0].fallback = Some(fallback.clone());
+        plan.steps[1].kept = kept.clone();
+    });
+    let again = reread(&plan).unwrap();
+    assert_eq!((again.steps[0].fallback.as_ref(), &again.steps[1].kept), (Some(&fallback), &kept));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assemble::chain;
 use super::*;
 use crate::plan::{
-    Base, OutputChange, Pending, PendingCondition, Plan, PlanKind, PlannedEphemeral, ProviderInstance, Summary,
+    Asked, Base, OutputChange, Pending, PendingCondition, Plan, PlanKind, PlannedEphemeral, ProviderInstance, Summary,
 };
 
 /// A plan of nothing.
@@ -183,4 +183,31 @@ fn an_object_key_reads_back() {
         assert_eq!(serde_json::from_value::<ObjectKey>(text).unwrap(), key);
     }
     assert!(serde_json::from_value::<ObjectKey>("former".into()).is_err());
+}
+
+#[test]
+fn what_may_fail_is_optional_but_for_what_is_to_go() {
+    let optional = |effect| {
+        let mut step = step("a", effect);
+        step.lifecycle.optional = true;
+        step
+    };
+    assert!(optional(StepEffect::Create).is_optional() && optional(StepEffect::Update).is_optional());
+    assert!(!optional(StepEffect::Delete).is_optional() && !step("a", StepEffect::Create).is_optional());
+    let mut plan = plan();
+    plan.steps = vec![optional(StepEffect::Create), step("b", StepEffect::Create)];
+    assert_eq!(plan.optional().into_iter().collect::<Vec<_>>(), [&address("a")]);
+}
+
+#[test]
+fn an_address_stands_for_its_current_object() {
+    assert!(ObjectKey::Current.is_current());
+    assert!(!ObjectKey::Deposed("d".into()).is_current());
+}
+
+#[test]
+fn a_plan_that_was_asked_for_with_nothing_has_nothing_to_say_of_it() {
+    let asked = Asked::default();
+    assert!(asked.is_empty());
+    assert!(!Asked { targets: vec!["t.a".into()], ..asked }.is_empty());
 }

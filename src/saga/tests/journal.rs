@@ -7,7 +7,7 @@ use crate::clock::{Clock, CountingClock};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::machine::Machine;
 use crate::saga::state::{RunRecord, State, run_key};
-use crate::store::{MemoryStore, Store, Write};
+use crate::store::{Failure, MemoryStore, Store, Write};
 
 async fn journal(kind: RunKind) -> (Arc<MemoryStore>, Journal) {
     let store = Arc::new(MemoryStore::new("lineage", &[0; 32]));
@@ -119,4 +119,13 @@ async fn what_is_older_than_is_kept_is_forgotten_with_the_start_of_a_run() {
     assert_ne!(journal.run(), old.run());
     let state = State::read(store.state().await.unwrap()).unwrap();
     assert_eq!(state.runs.keys().collect::<Vec<_>>(), [journal.run()]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_told() {
+    let (store, journal) = journal(RunKind::Apply).await;
+    store.fail_after(0, Failure::Lost);
+    let a = step("a", StepEffect::Create);
+    let written = journal.write(vec![Entry::of(&a, imaged()), Entry::of(&a, begun())]).await;
+    assert!(matches!(written, Err(JournalError::Store(_))), "{written:?}");
 }

@@ -107,6 +107,7 @@ fn steps_are_of_runs_that_bring_about_and_undos_of_those_that_unwind() {
         let unwinds = kind == RunKind::Compensate;
         for event in [
             child(1),
+            Event::Checked { name: "c".into(), healthy: false, tries: 3, problem: None },
             Event::Recorded { what: String::new(), object: None },
             Event::Outputs { before: Default::default() },
         ] {

@@ -7,8 +7,8 @@ use retrue_provider_api::{BlobId, Image, Path, Private};
 use super::*;
 use crate::saga::object::Renames;
 use crate::saga::state::{
-    AddressState, RecordedOutput, RunRecord, State, StateError, effects_key, generation_key, object_key, output_key,
-    run_key,
+    AddressState, RecordedData, RecordedOutput, RunRecord, State, StateError, data_key, effects_key, generation_key,
+    object_key, output_key, run_key,
 };
 
 /// An output that came from a secret of somewhere.
@@ -56,6 +56,7 @@ fn what_says_something_of_a_moved_one_says_it_of_where_that_went() {
     user.dependencies = vec![block("z"), block("a")];
     user.provenance = [(Path::attribute("x"), (address("a"), Path::attribute("id")))].into();
     let at_rest = RestingObject::new(&user, &PlainSeal);
+    assert_eq!(at_rest.provenance(), &user.provenance);
     let renamed = |renames: Renames| at_rest.renamed(&renames).map(|renamed| renamed.wake(&PlainSeal).unwrap());
     let blocks = |from: &str, to: &[&str], emptied| Renames {
         blocks: [(block(from), (to.iter().map(|name| block(name)).collect(), emptied))].into(),
@@ -93,6 +94,8 @@ fn each_record_stands_under_a_key_of_its_own() {
         accepted: false,
         lineage: None,
     };
+    let data = BlockAddress { mode: crate::address::Mode::Data, ..block("d") }.instance(None);
+    let seen = || RecordedData { value: RestingValue::null(), run: "r".into() };
     let records = BTreeMap::from([
         (object_key(&a, &ObjectKey::Current), json!(resting("new"))),
         (object_key(&a, &put_aside("3")), json!(resting("old"))),
@@ -100,12 +103,22 @@ fn each_record_stands_under_a_key_of_its_own() {
         (generation_key(&address("gone")), json!(2)),
         (effects_key(&a), json!(9)),
         (output_key("sum"), json!(output())),
+        (data_key(&data), json!(seen())),
         (run_key("r"), json!(run)),
     ]);
     let keys: Vec<&str> = records.keys().map(String::as_str).collect();
     assert_eq!(
         keys,
-        ["deposed/3/t.a", "effects/t.a", "generation/t.a", "generation/t.gone", "object/t.a", "output/sum", "run/r"]
+        [
+            "data/data.t.d",
+            "deposed/3/t.a",
+            "effects/t.a",
+            "generation/t.a",
+            "generation/t.gone",
+            "object/t.a",
+            "output/sum",
+            "run/r"
+        ]
     );
     let state = State::read(records).unwrap();
     let stands = AddressState {
@@ -116,6 +129,7 @@ fn each_record_stands_under_a_key_of_its_own() {
     };
     assert_eq!(state.addresses[&a], stands);
     assert_eq!(state.outputs, [("sum".into(), output())].into());
+    assert_eq!(state.data, [(data, seen())].into());
     assert_eq!(state.runs, [("r".into(), run)].into());
 
     assert_eq!(output().wake(&PlainSeal), Ok(Value::from("hunter").sensitive()));
