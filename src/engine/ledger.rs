@@ -52,9 +52,13 @@ pub struct DeadLetter {
 /// Whether anything in a run can have failed for good, by its record alone.
 pub fn may_have_letters(record: &RunRecord) -> bool {
     let Counts { partial, not_applied, .. } = record.counts;
-    let unwound = matches!(record.state, RunState::Compensated | RunState::CompensatedPartly);
     let failed = record.state != RunState::Succeeded || partial + not_applied > 0;
-    record.state.is_final() && !record.accepted && !unwound && failed
+    record.state.is_final() && !is_closed(record) && failed
+}
+
+/// Whether a run is dealt with, by its record alone.
+fn is_closed(record: &RunRecord) -> bool {
+    record.accepted || matches!(record.state, RunState::Compensated | RunState::CompensatedPartly)
 }
 
 /// What failed for good, newest first. `runs` are newest first; those that are closed, unwound or given up are
@@ -67,8 +71,7 @@ pub fn dead_letters<'h>(runs: impl Iterator<Item = (&'h RunRecord, &'h RunHistor
             Event::Review { decision, .. } => Some(decision.clone()),
             _ => None,
         });
-        let unwound = matches!(record.state, RunState::Compensated | RunState::CompensatedPartly);
-        let dealt_with = record.accepted || unwound || reviewed.as_deref() == Some(Decision::GiveUp.word());
+        let dealt_with = is_closed(record) || reviewed.as_deref() == Some(Decision::GiveUp.word());
         for step in &history.steps {
             let failure = step.failure.as_ref().filter(|_| {
                 matches!(step.status, StepStatus::NotApplied | StepStatus::Partial) && record.state.is_final()
