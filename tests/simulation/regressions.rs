@@ -113,3 +113,11 @@ fn a_tainted_object_that_somebody_changed_is_not_taken_back() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":7094304833719306601,"rounds":[{"edits":[[2,{"size":1,"zone":0,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":1,"times":1,"changes":false,"what":"TimedOutDone"}],"crash":{"Call":{"nth":9,"done":false}}},{"verb":"ApplyCompensate","between":{"Change":1}}],"goal":"Forward"}]}"#,
     );
 }
+
+/// What an undo changed a moment ago was read before it showed, and taken for drift: a plan offered it again.
+#[test]
+fn what_was_undone_a_moment_ago_and_does_not_show_yet_is_no_drift() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":17111628583518579297,"rounds":[{"edits":[[0,{"size":0,"zone":0,"refers":false,"first":false}],[2,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[2,null],[5,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","faults":[{"nth":1,"times":1,"changes":true,"what":"Expired"}],"stop":{"nth":8,"hard":true}}],"goal":"Forward"}]}"#,
+    );
+}

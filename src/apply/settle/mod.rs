@@ -12,7 +12,7 @@ use retrue_provider_api::{Category, Value, process};
 use crate::address::Address;
 use crate::apply::context::Caller;
 use crate::apply::late::{give, give_ephemeral, make_ready};
-use crate::apply::undo::{Examined, Scene, Setting, examine as examine_undo, record_writes, referred};
+use crate::apply::undo::{Examined, Scene, Setting, changed_by, examine as examine_undo, record_writes, referred};
 use crate::apply::writes::{drop_object, put_generation, put_object};
 use crate::crash_point;
 use crate::diagnostic::Diagnostic;
@@ -357,7 +357,8 @@ pub async fn write_undone(
     object: Option<&RecordedObject>,
     lost: Vec<String>,
 ) -> Result<(), SettleError> {
-    let resting = object.map(|object| RestingObject::new(object, caller.seal));
+    let object = object.map(|object| changed_by(object.clone(), caller.journal.run()));
+    let resting = object.map(|object| RestingObject::new(&object, caller.seal));
     let writes = record_writes(undo, resting.as_ref())?;
     caller.journal.had_effect();
     let end = UndoEnd { of: undo.run.clone(), object: resting, lost };

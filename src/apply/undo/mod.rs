@@ -121,7 +121,11 @@ impl Worker<'_> {
         let done = self.act(&mut scene, effect, &seen, &reference).await;
         crash_point!("undo/effect/after");
         match done {
-            Ok(done) => self.undone(undo, reference, began, Vec::new(), done).await,
+            Ok(mut done) => {
+                // For a while a read may still show what was there before the undo.
+                done.object = done.object.map(|object| changed_by(object, self.caller.journal.run()));
+                self.undone(undo, reference, began, Vec::new(), done).await
+            }
             Err(trouble) => self.stuck(undo, reference, trouble).await,
         }
     }
@@ -222,6 +226,11 @@ impl Scene<'_> {
         let lost = if dropped { vec!["nothing is recorded for it any more".to_owned()] } else { Vec::new() };
         Done { object, lost, expected: None }
     }
+}
+
+/// The record of what a run changed last.
+pub(super) fn changed_by(object: RecordedObject, run: &str) -> RecordedObject {
+    RecordedObject { run: run.to_owned(), ..object }
 }
 
 /// What changes in the record once a step is undone.
