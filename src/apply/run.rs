@@ -177,7 +177,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
             if let Some(waiting) = plan.steps.get(waiting) {
                 caller.tell(RunEventKind::StepSkipped {
                     address: waiting.id.address.clone(),
-                    action: waiting.id.effect.word(),
+                    action: waiting.word(),
                     reason: format!("it depends on `{}`, which failed", step.id.address),
                 });
             }

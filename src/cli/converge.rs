@@ -139,7 +139,9 @@ async fn with_store(
         "destroy" => "Destroy all this?",
         _ => "Apply this?",
     };
-    let wanted = Wanted { question, on_failure: request.on_failure, yes: request.yes, replays: None, recorder };
+    // Whoever kept a plan and names it has seen it, and agrees: it is done as it was shown, or refused.
+    let yes = request.yes || request.plan_file.is_some();
+    let wanted = Wanted { question, on_failure: request.on_failure, yes, replays: None, recorder };
     carry_out(session, store, &progress, &mut planned, &doubtful, &wanted).await
 }
 

@@ -306,6 +306,7 @@ pub(crate) fn done(action: &str) -> &str {
         "replace" => "replaced",
         "delete" => "deleted",
         "forget" => "forgotten",
+        "restore" => "restored",
         "depose" => "set aside",
         "record" => "recorded",
         "read" => "read",

@@ -40,6 +40,7 @@ pub use reconciling::{Recording, reconcile};
 pub use recovery::recover;
 pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
+pub use restoring::Displaced;
 pub use retracing::{Retraced, not_planned, retrace, stood};
 pub use session::{Applied, Kept, Session, find_run};
 pub use workspace::{

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use crate::address::Address;
 use crate::diagnostic::Diagnostic;
 use crate::engine::look::read_history;
 use crate::engine::session::journal_stop;
@@ -20,7 +21,38 @@ fn refused(why: String) -> Failure {
     Failure::one(Diagnostic::error(codes::RESTORE, why))
 }
 
+/// What a restore would lose that is recorded of another stack or environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Displaced {
+    /// The lineage of the export.
+    pub lineage: String,
+    /// What is recorded here, and is not in the export.
+    pub dropped: Vec<Address>,
+    /// What is recorded here, and otherwise there.
+    pub changed: Vec<Address>,
+}
+
 impl Session {
+    /// What the restore of an export would lose, where that is of another lineage: it may be of another stack.
+    pub async fn displaced(&self, document: &Json) -> Result<Option<Displaced>, Failure> {
+        let export = Export::from_document(document).map_err(store_failure)?;
+        if export.lineage == self.lineage() {
+            return Ok(None);
+        }
+        let current = self.store.state().await.map_err(store_failure)?;
+        let mut displaced = Displaced { lineage: export.lineage, dropped: Vec::new(), changed: Vec::new() };
+        for address in self.state().await?.current().map(|(address, _)| address) {
+            let key = object_key(address, &ObjectKey::Current);
+            match export.state.get(&key) {
+                None => displaced.dropped.push(address.clone()),
+                Some(value) if current.get(&key) != Some(value) => displaced.changed.push(address.clone()),
+                Some(_) => {}
+            }
+        }
+        let loses = !displaced.dropped.is_empty() || !displaced.changed.is_empty();
+        Ok(loses.then_some(displaced))
+    }
+
     /// Puts an exported state in the place of what is recorded. Runs stay as they are; those that left
     /// something in doubt come along where they are not known, so that it stays in doubt.
     pub async fn state_restore(&self, document: &Json) -> Result<usize, Failure> {

@@ -16,7 +16,7 @@ use crate::registry::BUILT_IN;
 use crate::span::Span;
 use crate::store::{Holder, KeySource, StoreError};
 use crate::survey::calls::within;
-use crate::survey::told;
+use crate::survey::{clashes_of_bodies, told};
 use crate::telemetry;
 
 /// The environment that is meant where none is chosen.
@@ -224,6 +224,7 @@ pub async fn validate(options: &Options) -> Result<(Vec<Diagnostic>, Sources), F
     let (schemas, problems) = schemas_of(&providers).await;
     let (mut found, bodies) = config::check_bodies(&stack, &schemas);
     found.extend(problems);
+    found.extend(clashes_of_bodies(&stack, &schemas, &bodies, &providers));
     found.extend(asked(&providers, &bodies).await);
     crate::diagnostic::sort(&mut found);
     if found.iter().any(Diagnostic::is_error) {

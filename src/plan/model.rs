@@ -357,6 +357,13 @@ pub struct Step {
     pub late: bool,
 }
 
+impl Step {
+    /// What is done, in a word: that of its effect, or `restore`, where it gives back what was adopted.
+    pub fn word(&self) -> &'static str {
+        if self.restores { "restore" } else { self.id.effect.word() }
+    }
+}
+
 /// A condition that is evaluated while applying.
 #[derive(Clone, Debug)]
 pub struct PendingCondition {

@@ -1,11 +1,13 @@
 //! One object has one owner: type, provider instance and natural identity are unique.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use retrue_provider_api::{Provider, TypeSchema, Value, canonical_bytes};
 
-use crate::address::Address;
+use crate::address::{Address, Mode};
+use crate::config::{CheckedBody, Repetition, Schemas, Stack};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{Action, codes};
 use crate::span::Span;
@@ -18,6 +20,8 @@ pub(super) struct Claim {
     pub address: Address,
     /// The provider instance.
     pub provider: Arc<str>,
+    /// What its identity is unique in.
+    pub space: String,
     /// The identity, where the type has one and it is known.
     pub identity: Option<Value>,
     /// The place of the block.
@@ -45,23 +49,22 @@ pub fn identity(provider: &Arc<dyn Provider>, schema: &TypeSchema, type_name: &s
     useful.then(|| value.unmark_deep().0)
 }
 
-/// All identities that two owners ask for, or that are recorded under another address.
-pub(super) fn clashes(
-    claims: &[Claim],
-    records: &Records,
-    providers: &Providers,
-    actions: &BTreeMap<Address, Action>,
-) -> Vec<Diagnostic> {
-    let key = |type_name: &str, provider: &str, identity: &Value| {
-        (type_name.to_owned(), provider.to_owned(), canonical_bytes(identity))
-    };
+/// What makes an object one: the space of its identity, its provider instance, its identity.
+type Key = (String, String, Vec<u8>);
+
+fn key(space: &str, provider: &str, identity: &Value) -> Key {
+    (space.to_owned(), provider.to_owned(), canonical_bytes(identity))
+}
+
+/// By object, who asks for it first; and a problem for everybody who asks for it again.
+fn owners(claims: &[Claim]) -> (BTreeMap<Key, &Claim>, Vec<Diagnostic>) {
     let mut problems = Vec::new();
-    let mut owners: BTreeMap<(String, String, Vec<u8>), &Claim> = BTreeMap::new();
+    let mut owners: BTreeMap<Key, &Claim> = BTreeMap::new();
     for claim in claims {
         let Some(identity) = &claim.identity else { continue };
-        let key = key(claim.address.type_name(), &claim.provider, identity);
-        match owners.get(&key) {
-            Some(first) => {
+        match owners.entry(key(&claim.space, &claim.provider, identity)) {
+            Entry::Occupied(taken) => {
+                let first = taken.get();
                 let mut problem = Diagnostic::error(
                     codes::SAME_IDENTITY,
                     format!("`{}` and `{}` mean one and the same object", first.address, claim.address),
@@ -74,20 +77,57 @@ pub(super) fn clashes(
                 }
                 problems.push(problem);
             }
-            None => {
-                owners.insert(key, claim);
+            Entry::Vacant(free) => {
+                free.insert(claim);
             }
         }
     }
+    (owners, problems)
+}
+
+/// All identities that two blocks ask for, as far as that can be told of their text alone. What there may be
+/// none of, or several, is left to the plan.
+pub fn clashes_of_bodies(
+    stack: &Stack,
+    schemas: &Schemas,
+    bodies: &[CheckedBody<'_>],
+    providers: &BTreeMap<Arc<str>, Arc<dyn Provider>>,
+) -> Vec<Diagnostic> {
+    let claim = |body: &CheckedBody<'_>| {
+        let block = body.block.filter(|block| block.address.mode == Mode::Managed)?;
+        if block.lifecycle.enabled.is_some() || !matches!(block.repetition, Repetition::One) {
+            return None;
+        }
+        let (type_name, provider) = (block.address.type_name.as_ref(), providers.get(&body.provider)?);
+        let schema = schemas.provider(&body.provider)?.resources.get(type_name)?;
+        Some(Claim {
+            address: block.address.clone().instance(None),
+            provider: stack.provider_name(block),
+            space: schema.identity_space(type_name).to_owned(),
+            identity: identity(provider, schema, type_name, &body.value.clone().unmark_deep().0),
+            span: Some(block.span),
+        })
+    };
+    let claims: Vec<Claim> = bodies.iter().filter_map(claim).collect();
+    owners(&claims).1
+}
+
+/// All identities that two owners ask for, or that are recorded under another address.
+pub(super) fn clashes(
+    claims: &[Claim],
+    records: &Records,
+    providers: &Providers,
+    actions: &BTreeMap<Address, Action>,
+) -> Vec<Diagnostic> {
+    let (owners, mut problems) = owners(claims);
     for (address, entry) in &records.0 {
         for object in entry.current.iter().chain(entry.deposed.values()) {
             let Some(configured) = providers.get(&object.provider.instance) else { continue };
             let Some(schema) = configured.schema.resources.get(address.type_name()) else { continue };
             let state = object.attributes.clone().unmark_deep().0;
             let Some(identity) = identity(&configured.provider, schema, address.type_name(), &state) else { continue };
-            let Some(claim) = owners.get(&key(address.type_name(), &object.provider.instance, &identity)) else {
-                continue;
-            };
+            let space = schema.identity_space(address.type_name());
+            let Some(claim) = owners.get(&key(space, &object.provider.instance, &identity)) else { continue };
             if claim.address == *address {
                 continue;
             }
@@ -99,7 +139,9 @@ pub(super) fn clashes(
                 format!("what `{}` means is recorded as `{address}`", claim.address),
             )
             .maybe_at(claim.span)
-            .hint(if leaves {
+            .hint(if leaves && claim.address.type_name() != address.type_name() {
+                format!("what ends goes last: end `{address}` first, in an apply of its own, then declare the other")
+            } else if leaves {
                 format!("if it was renamed, add: [[moved]] from = \"{address}\", to = \"{}\"", claim.address)
             } else {
                 format!("`{address}` owns it: give one of them another identity")

@@ -28,7 +28,7 @@ mod walk;
 pub use calls::Calls;
 pub use ephemeral::Ephemerals;
 pub use functions::Functions;
-pub use identity::identity;
+pub use identity::{clashes_of_bodies, identity};
 pub use opening::{functions_of, mark_secret, open_all};
 pub use patience::patiently;
 pub use providers::{Configured, Providers, told};

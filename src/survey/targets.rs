@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::nearest;
 use crate::graph::{Graph, Node};
 use crate::plan::{PlanKind, codes};
+use crate::survey::expand::Expanded;
 use crate::survey::record::Records;
 
 /// Which part of a stack is planned.
@@ -55,6 +56,10 @@ impl Targets {
                 });
                 let known: Vec<String> = declared.chain(records.0.keys().map(ToString::to_string)).collect();
                 problems.push(with_nearest(problem, &address, &known));
+                continue;
+            }
+            if address.key.is_some() && !records.0.contains_key(&address) && (!declared || kind == PlanKind::Destroy) {
+                problems.push(no_instance(&address, records.0.keys()));
                 continue;
             }
             roots.insert(address.block.clone());
@@ -111,6 +116,20 @@ impl Targets {
         !self.partial || self.blocks.contains(&address.block) || self.addresses.contains(address)
     }
 
+    /// A problem for each instance that is meant, and is neither among the declared ones of its block nor recorded.
+    pub(super) fn strangers(&self, block: &BlockAddress, declared: &[Expanded], records: &Records) -> Vec<Diagnostic> {
+        if !self.partial || !self.of_addresses.contains(block) {
+            return Vec::new();
+        }
+        let declared: BTreeSet<Address> =
+            declared.iter().map(|instance| block.clone().instance(instance.key.clone())).collect();
+        let meant = self.addresses.iter().filter(|address| address.block == *block);
+        meant
+            .filter(|address| !declared.contains(address) && !records.0.contains_key(address))
+            .map(|address| no_instance(address, declared.iter().chain(records.0.keys())))
+            .collect()
+    }
+
     /// Whether any instance of a block may be meant.
     pub(super) fn reaches(&self, block: &BlockAddress) -> bool {
         !self.partial || self.blocks.contains(block) || self.of_addresses.contains(block)
@@ -128,9 +147,7 @@ impl Targets {
         let mut problems = Vec::new();
         for text in texts {
             match self.one_replaced(text, kind, graph, records) {
-                Ok(address) => {
-                    addresses.insert(address);
-                }
+                Ok(meant) => addresses.extend(meant),
                 Err(why) => {
                     let problem = Diagnostic::error(codes::TARGET, format!("--replace: {why}"));
                     let known: Vec<String> = records.0.keys().map(ToString::to_string).collect();
@@ -144,21 +161,48 @@ impl Targets {
         if problems.is_empty() { Ok(addresses) } else { Err(problems) }
     }
 
-    fn one_replaced(&self, text: &str, kind: PlanKind, graph: &Graph, records: &Records) -> Result<Address, String> {
+    /// What one `--replace` names: without a key, all instances of the block.
+    fn one_replaced(
+        &self,
+        text: &str,
+        kind: PlanKind,
+        graph: &Graph,
+        records: &Records,
+    ) -> Result<Vec<Address>, String> {
         let address: Address = text.parse().map_err(|error: AddressError| error.to_string())?;
         if kind == PlanKind::Destroy {
             return Err(format!("`{address}` is to be destroyed, and nothing is made anew"));
         }
-        if records.0.get(&address).is_none_or(|entry| entry.current.is_none()) {
+        let meant: Vec<Address> = records
+            .0
+            .iter()
+            .filter(|(recorded, entry)| {
+                let named = **recorded == address || address.key.is_none() && recorded.block == address.block;
+                named && entry.current.is_some()
+            })
+            .map(|(recorded, _)| recorded.clone())
+            .collect();
+        if meant.is_empty() {
             return Err(format!("nothing is recorded as `{address}`"));
         }
         if graph.position(&Node::Block(address.block.clone())).is_none() {
             return Err(format!("`{address}` is no longer declared, so it is not made anew"));
         }
-        if !self.covers(&address) {
-            return Err(format!("`{address}` is not among what --target names"));
+        match meant.iter().find(|address| !self.covers(address)) {
+            Some(address) => Err(format!("`{address}` is not among what --target names")),
+            None => Ok(meant),
         }
-        Ok(address)
+    }
+}
+
+fn no_instance<'k>(address: &Address, known: impl Iterator<Item = &'k Address>) -> Diagnostic {
+    let message = format!("--target: nothing is declared or recorded as `{address}`");
+    let known: Vec<String> = known.filter(|known| known.block == address.block).map(ToString::to_string).collect();
+    let problem = Diagnostic::error(codes::TARGET, message);
+    match known.as_slice() {
+        [] => problem,
+        [only] => problem.hint(format!("its only instance is `{only}`")),
+        _ => with_nearest(problem, address, &known),
     }
 }
 

@@ -112,6 +112,12 @@ fn expressions() {
     place.run(&["eval", "var.secret", "--json"]).ends(1).tells("RT0813", &[]);
     place.run(&["eval", "timestamp()", "--json"]).ends(1).tells("RT0812", &[]);
     place.run(&["eval", "nonsensitive(var.secret)", "--json"]).ends(0);
+    // What was asked for is whole, so that a script or a person can take it from there.
+    let expression = format!("{{ a = join(\"\", [for i in range(200) : \"0123456789 \"]), b = \"{}\" }}", "\\u001b[1m");
+    let shown = place.run(&["eval", &expression]).ends(0).stdout;
+    assert_eq!(shown, format!("{{\n  a = \"{}\"\n  b = \"\\u{{1b}}[1m\"\n}}\n", "0123456789 ".repeat(200)));
+    let lines = place.run(&["eval", "join(\"\\n\", range(100))"]).ends(0).stdout;
+    assert_eq!(lines.lines().count(), 102, "{lines}");
     let mut screens = String::new();
     for wrong in ["var.no", "1 +", "nothing(1)", "", "\"${\"", "local_file.f.no"] {
         screens += &place.run(&["eval", wrong]).ends(1).screen();

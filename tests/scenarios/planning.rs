@@ -127,6 +127,50 @@ fn targets_are_taken_with_what_they_rest_on() {
 }
 
 #[test]
+fn a_target_that_is_no_instance_is_refused() {
+    let place = Environment::with(
+        "[resource.retrue_data.d]\nfor_each = [\"a\", \"b\"]\ninput = \"${each.key}\"\n\n[resource.retrue_data.one]\ninput = 1\n",
+    );
+    let refused = |verb: &[&str]| {
+        place.run(verb).ends(1).tells("RT0418", &["retrue_data.d[\"typo\"]"]);
+    };
+    refused(&["plan", "--target", "retrue_data.d[\"typo\"]"]);
+    let near = place.run(&["plan", "--target", "retrue_data.d[\"aa\"]"]).ends(1);
+    near.tells("RT0418", &["did you mean `retrue_data.d[\"a\"]`?"]);
+    place.run(&["plan", "--target", "retrue_data.one[0]"]).ends(1).tells("RT0418", &["its only instance is"]);
+    place.run(&["apply", "--yes", "--target", "retrue_data.d[\"a\"]"]).ends(0);
+    assert_eq!(place.recorded(), ["retrue_data.d[\"a\"]"]);
+    refused(&["destroy", "--yes", "--target", "retrue_data.d[\"typo\"]"]);
+    // What is recorded is meant, declared or not.
+    place.write("retrue.toml", stack("[resource.retrue_data.one]\ninput = 1\n"));
+    refused(&["plan", "--target", "retrue_data.d[\"typo\"]"]);
+    place.run(&["apply", "--yes", "--target", "retrue_data.d[\"a\"]"]).ends(0);
+    assert_eq!(place.recorded(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_key_all_instances_are_meant() {
+    let place = Environment::with("[resource.retrue_data.d]\nfor_each = [\"a\", \"b\"]\ninput = \"${each.key}\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.run(&["plan", "--replace", "retrue_data.d", "--json"]).ends(0).json()["summary"]["replace"], 2);
+    let one = place.run(&["plan", "--replace", "retrue_data.d[\"a\"]", "--json"]).ends(0).json();
+    assert_eq!(one["summary"]["replace"], 1);
+    let partly = &["plan", "--replace", "retrue_data.d", "--target", "retrue_data.d[\"a\"]"];
+    place.run(partly).ends(1).tells("RT0418", &["retrue_data.d[\"b\"]", "--target"]);
+    let shown = place.run(&["show", "retrue_data.d"]).ends(0).stdout;
+    assert!(shown.contains("retrue_data.d[\"a\"]") && shown.contains("retrue_data.d[\"b\"]"), "{shown}");
+    assert_eq!(place.run(&["show", "retrue_data.d", "--json"]).ends(0).json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_kept_plan_was_agreed_to_when_it_is_named() {
+    let place = Environment::with(THREE);
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.run(&["apply", "p"]).ends(0);
+    assert_eq!(place.recorded().len(), 3);
+}
+
+#[test]
 fn replace_makes_anew() {
     let place = Environment::with(
         "[resource.retrue_data.d]\ninput = \"x\"\n\n[resource.retrue_data.e]\ninput = \"${retrue_data.d.id}\"\n",

@@ -166,6 +166,28 @@ fn promise_6_two_desired_with_one_identity_are_an_error() {
 }
 
 #[test]
+fn promise_6_a_path_is_one_object_whatever_is_to_be_there() {
+    let file = "[resource.local_file.f]\npath = \"x\"\ncontent = \"x\"\n\n";
+    let directory = "[resource.local_directory.d]\npath = \"x\"\n\n";
+    let place = Environment::with(&[file, directory].concat());
+    for verb in ["validate", "plan"] {
+        place.run(&[verb]).ends(1).tells("RT0408", &["local_file.f", "local_directory.d"]);
+    }
+    // What may not be there at all is left to the plan.
+    place.write("retrue.toml", stack(&[file, directory, "lifecycle.enabled = false\n"].concat()));
+    place.run(&["validate"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    // Another kind in the place of what is there: what ends goes last, and so would come too late.
+    place.write("retrue.toml", stack(directory));
+    place.run(&["plan"]).ends(1).tells("RT0409", &["local_file.f", "in an apply of its own"]);
+    place.write("retrue.toml", stack(""));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(directory));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert!(place.path("x").is_dir());
+}
+
+#[test]
 fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
     let place = Environment::with(OWNED);
     place.write("a.txt", "by hand");

@@ -78,6 +78,24 @@ fn rm_forgets_and_touches_nothing() {
 }
 
 #[test]
+fn the_export_of_another_stack_is_restored_when_somebody_agrees() {
+    let (here, there) = (applied(), Environment::with("[resource.retrue_data.d]\ninput = \"y\"\n"));
+    there.run(&["apply", "--yes"]).ends(0);
+    here.write("../export.json", &there.run(&["state", "export"]).ends(0).stdout);
+    let before = here.run(&["show", "--json"]).ends(0).stdout;
+    let refused = here.run(&["state", "restore", "../export.json"]).ends(1);
+    refused.tells(
+        "RT0803",
+        &["another stack", "--yes", "No longer recorded: local_file.f[\"a\"]", "otherwise: retrue_data.d"],
+    );
+    assert_eq!(here.run(&["show", "--json"]).ends(0).stdout, before);
+    here.run(&["state", "restore", "../export.json", "--yes"]).ends(0);
+    assert_eq!(here.recorded(), ["retrue_data.d"]);
+    // The same once more loses nothing, and asks nothing.
+    here.run(&["state", "restore", "../export.json"]).ends(0);
+}
+
+#[test]
 fn an_export_is_restored_where_nothing_is() {
     let place = applied();
     let export = place.run(&["state", "export"]).ends(0);

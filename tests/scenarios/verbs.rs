@@ -84,6 +84,7 @@ const EXERCISED: &[(&str, &str, &str)] = &[
     ("state export", "--format", "a_state_is_handed_to_terraform"),
     ("state export", "--partial", "what_terraform_cannot_have_is_listed"),
     ("state restore", "FILE", "an_export_is_restored_where_nothing_is"),
+    ("state restore", "--yes", "the_export_of_another_stack_is_restored_when_somebody_agrees"),
     ("state recover", "", "recover_mends_what_can_be_mended"),
     ("runs list", "", "the_history_of_a_stack"),
     ("runs show", "RUN", "the_history_of_a_stack"),

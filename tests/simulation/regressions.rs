@@ -121,3 +121,11 @@ fn what_was_undone_a_moment_ago_and_does_not_show_yet_is_no_drift() {
         r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":17111628583518579297,"rounds":[{"edits":[[0,{"size":0,"zone":0,"refers":false,"first":false}],[2,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[0,{"size":2,"zone":1,"refers":false,"first":false}],[2,null],[5,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","faults":[{"nth":1,"times":1,"changes":true,"what":"Expired"}],"stop":{"nth":8,"hard":true}}],"goal":"Forward"}]}"#,
     );
 }
+
+/// What an undo brought back in part names what was made again, and follows when that is made once more.
+#[test]
+fn what_is_back_in_part_follows_what_is_made_again() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":231420741330957617,"rounds":[{"edits":[[1,{"size":1,"zone":0,"refers":false,"first":false}],[3,{"size":2,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[1,null],[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","faults":[{"nth":4,"times":3,"changes":true,"what":"Reset"}]}],"goal":"ForwardAndBack"}]}"#,
+    );
+}

@@ -29,6 +29,17 @@ pub struct TypeSchema {
     pub version: u64,
     /// Its attributes and blocks.
     pub block: Block,
+    /// The name of what its identities are unique in, where other types share it: what is at a path is a file or
+    /// a directory, and never both. Without one they are unique within the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_space: Option<String>,
+}
+
+impl TypeSchema {
+    /// What the identities of the type `name` are unique in.
+    pub fn identity_space<'a>(&'a self, name: &'a str) -> &'a str {
+        self.identity_space.as_deref().unwrap_or(name)
+    }
 }
 
 /// Attributes and nested blocks.

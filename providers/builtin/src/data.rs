@@ -20,6 +20,7 @@ pub(crate) fn schema() -> TypeSchema {
     ];
     TypeSchema {
         version: 0,
+        identity_space: None,
         block: Block {
             attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
             documentation: "A value that is recorded, passed on, and makes others be replaced.".to_owned(),

@@ -42,6 +42,7 @@ pub(crate) fn schema() -> TypeSchema {
     ];
     TypeSchema {
         version: 0,
+        identity_space: None,
         block: Block {
             attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
             documentation: "Something that commands make, look at, change and end.".to_owned(),

@@ -63,6 +63,7 @@ pub(crate) fn schemas() -> [(&'static str, TypeSchema); 2] {
     ];
     let schema = |documentation: &str, attributes: Vec<(&str, Attribute)>| TypeSchema {
         version: 0,
+        identity_space: None,
         block: Block {
             attributes: attributes.into_iter().map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
             documentation: documentation.to_owned(),

@@ -18,7 +18,7 @@ use crate::extended;
 use crate::file_write::adjust;
 use crate::here::Here;
 use crate::owner;
-use crate::path_type::{Effected, PathType, path_replaces, unknown_where_unset, written, written_path};
+use crate::path_type::{Effected, PathType, SPACE, path_replaces, unknown_where_unset, written, written_path};
 use crate::stamp::{self, Stamp};
 use crate::tree::{self, Keeps};
 
@@ -55,6 +55,7 @@ impl PathType for Directory {
         let attributes = own.into_iter().chain(owner::attributes("`0755`"));
         TypeSchema {
             version: 0,
+            identity_space: Some(SPACE.to_owned()),
             block: Block {
                 attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
                 documentation: "A directory. The one that it is in must exist.".to_owned(),

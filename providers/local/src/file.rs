@@ -16,7 +16,7 @@ use crate::file_write::{self, Bytes, Writing};
 use crate::here::Here;
 use crate::observe::{self, inspect};
 use crate::owner;
-use crate::path_type::{Effected, PathType, path_replaces, unknown_where_unset, written, written_path};
+use crate::path_type::{Effected, PathType, SPACE, path_replaces, unknown_where_unset, written, written_path};
 use crate::stamp;
 
 /// See the module.
@@ -45,6 +45,7 @@ impl PathType for File {
         let attributes = content.into_iter().chain(owner::attributes("`0644`"));
         TypeSchema {
             version: 0,
+            identity_space: Some(SPACE.to_owned()),
             block: Block {
                 attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
                 documentation: "A regular file. Exactly one of `content`, `source` and `sensitive_content` is set."

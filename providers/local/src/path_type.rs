@@ -8,6 +8,9 @@ use retrue_provider_api::{
 use crate::errors;
 use crate::here::Here;
 
+/// What paths are unique in: whatever is there has one kind.
+pub(crate) const SPACE: &str = "path";
+
 /// A type whose objects are found by a path. The verbs block, and are called on threads that may.
 pub(crate) trait PathType: Send + Sync {
     /// Its attributes.

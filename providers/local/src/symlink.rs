@@ -19,7 +19,7 @@ use crate::draft::{self, kind_of, look, neighbour};
 use crate::errors;
 use crate::here::Here;
 use crate::observe::exact_text;
-use crate::path_type::{Effected, PathType, path_replaces, written, written_path};
+use crate::path_type::{Effected, PathType, SPACE, path_replaces, written, written_path};
 use crate::stamp;
 
 /// See the module.
@@ -49,6 +49,7 @@ impl PathType for Symlink {
         ];
         TypeSchema {
             version: 0,
+            identity_space: Some(SPACE.to_owned()),
             block: Block {
                 attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
                 documentation: "A symbolic link.".to_owned(),

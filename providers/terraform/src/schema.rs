@@ -102,6 +102,7 @@ fn type_schema<A: AttributeMessage>(schema: wire::Schema<A>) -> Result<TypeSchem
     Ok(TypeSchema {
         version: u64::try_from(schema.version).unwrap_or(0),
         block: schema.block.map(block).transpose()?.unwrap_or_default(),
+        identity_space: None,
     })
 }
 

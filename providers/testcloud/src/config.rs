@@ -65,6 +65,7 @@ pub(crate) fn schema() -> TypeSchema {
     ];
     TypeSchema {
         version: 0,
+        identity_space: None,
         block: Block {
             attributes: attributes.map(|(name, attribute)| (name.to_owned(), attribute)).into(),
             documentation: "The fake cloud that retrue is tested with.".into(),

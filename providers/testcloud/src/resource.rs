@@ -73,7 +73,7 @@ pub(crate) fn schema<const A: usize, const B: usize>(
     attributes: [(&str, Attribute); A],
     blocks: [(&str, NestedBlock); B],
 ) -> TypeSchema {
-    TypeSchema { version: 0, block: block(documentation, attributes, blocks) }
+    TypeSchema { block: block(documentation, attributes, blocks), ..TypeSchema::default() }
 }
 
 fn block<const A: usize, const B: usize>(

@@ -83,7 +83,7 @@ impl Executor<'_> {
         let key = self.caller.idempotency_key(&Work {
             address,
             object: &step.id.object,
-            action: step.id.effect.word(),
+            action: step.word(),
             payload: &payload,
             generation: step.generation,
             effect: number,

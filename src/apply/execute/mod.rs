@@ -229,7 +229,7 @@ impl Executor<'_> {
             action: match (&step.import, step.adopts) {
                 (Some(_), _) => "import",
                 (None, true) => "adopt",
-                (None, false) => step.id.effect.word(),
+                (None, false) => step.word(),
             },
             step: step.id.to_string(),
             attempt,

@@ -178,8 +178,8 @@ impl Scene<'_> {
         }
         let change = self.back(image, Effect::Update, Some(&observed), reader);
         let applied = self.send(Effect::Update, change).await.map_err(|(trouble, applied)| {
-            let object = self.now.clone().zip(applied).map(|(now, applied)| self.with_state(&now, applied));
-            Trouble { object, ..trouble }
+            let halfway = |(now, applied)| self.referring_back(self.with_state(now, applied), image);
+            Trouble { object: self.now.as_ref().zip(applied).map(halfway), ..trouble }
         })?;
         Ok(done(lost(self.schema, &image.state, &applied.state)))
     }
@@ -191,6 +191,25 @@ impl Scene<'_> {
             identity: applied.identity,
             ..now.clone()
         }
+    }
+
+    /// A record of what is back in part: what refers again to where it referred before the step follows that, should
+    /// it be made anew.
+    fn referring_back(&self, mut object: RecordedObject, image: &Image) -> RecordedObject {
+        let Some(prior) = &self.prior else { return object };
+        for (path, from) in &prior.provenance {
+            let is_back = match (path.get(&object.attributes), path.get(&image.state)) {
+                (Some(is), Some(was)) => is.clone().unmark_deep().0.same(was),
+                _ => false,
+            };
+            if is_back {
+                object.provenance.insert(path.clone(), from.clone());
+                if !object.dependencies.contains(&from.0.block) {
+                    object.dependencies.push(from.0.block.clone());
+                }
+            }
+        }
+        object
     }
 
     fn back(&self, image: &Image, effect: Effect, observed: Option<&Observed>, reader: &RecordedObject) -> Change {

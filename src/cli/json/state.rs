@@ -111,9 +111,9 @@ pub(crate) fn id(address: &Address, object: &RestingObject, schemas: &Schemas) -
 }
 
 /// The objects of one address, or all.
-pub(crate) fn shown<'a>(state: &'a State, only: Option<&Address>) -> Vec<WireObject<'a>> {
+pub(crate) fn shown<'a>(state: &'a State, wanted: impl Fn(&Address) -> bool) -> Vec<WireObject<'a>> {
     objects(state)
-        .filter(|(address, ..)| only.is_none_or(|only| only == *address))
+        .filter(|(address, ..)| wanted(address))
         .map(|(address, deposed, object)| {
             let mut shown = Shown::default();
             let attributes = shown.json(&marked(object.attributes()));
@@ -145,7 +145,7 @@ fn output(value: &RestingValue) -> WireOutput {
 
 /// `show --json`.
 pub(crate) fn state<'a>(lineage: &'a str, state: &'a State) -> WireState<'a> {
-    WireState { format: "retrue.state/1", lineage, resources: shown(state, None), outputs: outputs(state) }
+    WireState { format: "retrue.state/1", lineage, resources: shown(state, |_| true), outputs: outputs(state) }
 }
 
 /// One run.

@@ -4,7 +4,7 @@ mod changes;
 mod risks;
 
 use super::text::{bold, break_styled, count, cyan, dim, green, magenta, red, visible, width, wrap, yellow};
-use crate::plan::{Action, Plan, PlanKind, Summary};
+use crate::plan::{Action, Plan, PlanKind};
 
 /// More changes than this, and creations and deletions are shown as lines of addresses only.
 const MANY: usize = 60;
@@ -49,7 +49,7 @@ pub(crate) fn headline(plan: &Plan) -> String {
             PlanKind::Fix => format!("{}: nothing to fix, all is in true.", bold(&name)),
         };
     }
-    let what = summary(&plan.summary());
+    let what = summary(plan);
     if what.is_empty() {
         return format!("{}: only records and outputs change.", bold(&name));
     }
@@ -57,22 +57,24 @@ pub(crate) fn headline(plan: &Plan) -> String {
 }
 
 /// `1 to create, 2 to update`: what happens how often; empty when nothing does.
-pub(crate) fn summary(summary: &Summary) -> String {
+fn summary(plan: &Plan) -> String {
+    let mut summary = plan.summary();
+    // What was adopted and is given back is more than forgotten.
+    let restored = plan.changes.iter().filter(|change| changes::restores(change)).count();
+    summary.forget -= restored;
     let parts = [
-        (summary.create, Action::Create),
-        (summary.import, Action::Import),
-        (summary.adopt, Action::Adopt),
-        (summary.update, Action::Update),
-        (summary.replace, Action::Replace),
-        (summary.delete, Action::Delete),
-        (summary.forget, Action::Forget),
-        (summary.read, Action::Read),
+        (summary.create, Action::Create, Action::Create.word()),
+        (summary.import, Action::Import, Action::Import.word()),
+        (summary.adopt, Action::Adopt, Action::Adopt.word()),
+        (summary.update, Action::Update, Action::Update.word()),
+        (summary.replace, Action::Replace, Action::Replace.word()),
+        (summary.delete, Action::Delete, Action::Delete.word()),
+        (restored, Action::Update, "restore"),
+        (summary.forget, Action::Forget, Action::Forget.word()),
+        (summary.read, Action::Read, Action::Read.word()),
     ];
-    let words = parts.iter().filter(|(number, _)| *number > 0);
-    words
-        .map(|(number, action)| paint(*action, &format!("{number} to {}", action.word())))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let words = parts.iter().filter(|(number, ..)| *number > 0);
+    words.map(|(number, action, word)| paint(*action, &format!("{number} to {word}"))).collect::<Vec<_>>().join(", ")
 }
 
 /// A text in the colour of an action.

@@ -38,9 +38,17 @@ pub(crate) fn is_lines(text: &str) -> bool {
     text.trim_end_matches('\n').contains('\n') && !is_binary(text)
 }
 
-/// Whether a text holds what no screen shows.
+/// Whether a text is none: a NUL, or more than every third character is one that no screen shows.
 pub(crate) fn is_binary(text: &str) -> bool {
-    text.chars().take(4_096).any(|character| character.is_control() && !matches!(character, '\n' | '\t' | '\r'))
+    let (mut all, mut hidden) = (0, 0);
+    for character in text.chars().take(4_096) {
+        all += 1;
+        hidden += usize::from(character.is_control() && !matches!(character, '\n' | '\t' | '\r'));
+        if character == '\0' {
+            return true;
+        }
+    }
+    hidden * 3 > all
 }
 
 /// What stands for a text that is too long or is no text: its size, and a hash to compare.
@@ -63,8 +71,13 @@ fn grouped(number: usize) -> String {
     text
 }
 
-/// A value on one line, without colours.
+/// A value on one line, without colours. What is too long is summed up.
 pub(crate) fn inline(value: &Value) -> String {
+    line(value, false)
+}
+
+/// A value on one line. `whole`: whatever its length.
+fn line(value: &Value, whole: bool) -> String {
     if let Some(veil) = veil(value) {
         return veil;
     }
@@ -73,21 +86,21 @@ pub(crate) fn inline(value: &Value) -> String {
         Data::Unknown(_, refinement) => unknown(refinement.as_deref()),
         Data::Bool(value) => value.to_string(),
         Data::Number(number) => number.to_string(),
-        Data::String(text) if text.len() > LONG_TEXT || is_binary(text) => summary(text),
+        Data::String(text) if !whole && (text.len() > LONG_TEXT || is_binary(text)) => summary(text),
         Data::String(text) => quoted(text),
         Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
-            format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(|item| line(item, whole)).collect::<Vec<_>>().join(", "))
         }
-        Data::Map(_, entries) | Data::Object(entries) => inline_entries(entries),
+        Data::Map(_, entries) | Data::Object(entries) => line_of_entries(entries, whole),
     }
 }
 
-fn inline_entries(entries: &Entries) -> String {
+fn line_of_entries(entries: &Entries, whole: bool) -> String {
     if entries.is_empty() {
         return "{}".to_owned();
     }
     let entries: Vec<String> =
-        entries.iter().map(|(name, value)| format!("{} = {}", key(name), inline(value))).collect();
+        entries.iter().map(|(name, value)| format!("{} = {}", key(name), line(value, whole))).collect();
     format!("{{ {} }}", entries.join(", "))
 }
 
@@ -108,48 +121,70 @@ pub(crate) fn named(name: &str, padding: usize, value: &Value, columns: usize) -
     block(&head, value, columns)
 }
 
-/// A value behind a head, on as many lines as it takes.
+/// A value behind a head, on as many lines as it takes. What is too long is summed up.
 pub(crate) fn block(head: &str, value: &Value, columns: usize) -> Vec<String> {
+    laid_out(head, value, Room { columns, whole: false })
+}
+
+/// A value and nothing else, as somebody asked for it: collections break where they do not fit, texts are whole
+/// and never broken, so that they can be copied.
+pub(crate) fn whole(value: &Value, columns: usize) -> Vec<String> {
+    laid_out("", value, Room { columns, whole: true })
+}
+
+/// How much room a value has.
+#[derive(Clone, Copy)]
+struct Room {
+    /// So wide may a line be.
+    columns: usize,
+    /// But texts are whole, whatever that takes.
+    whole: bool,
+}
+
+impl Room {
+    fn without(self, columns: usize) -> Room {
+        Room { columns: self.columns.saturating_sub(columns), ..self }
+    }
+}
+
+fn laid_out(head: &str, value: &Value, room: Room) -> Vec<String> {
     if veil(value).is_none() {
         match value.data() {
-            Data::String(text) if is_lines(text) => return text_lines(head, text, columns),
-            Data::Map(_, entries) | Data::Object(entries) if !entries.is_empty() && !fits(head, value, columns) => {
-                return nested(
-                    head,
-                    "{",
-                    "}",
-                    entries.iter().map(|(name, value)| (format!("{} = ", key(name)), value)),
-                    columns,
-                );
+            Data::String(text) if is_lines(text) => return text_lines(head, text, room),
+            Data::Map(_, entries) | Data::Object(entries) if !entries.is_empty() && !fits(head, value, room) => {
+                let entries = entries.iter().map(|(name, value)| (format!("{} = ", key(name)), value));
+                return nested(head, "{", "}", entries, room);
             }
             Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items)
-                if !items.is_empty() && !fits(head, value, columns) =>
+                if !items.is_empty() && !fits(head, value, room) =>
             {
-                return nested(head, "[", "]", items.iter().map(|value| (String::new(), value)), columns);
+                return nested(head, "[", "]", items.iter().map(|value| (String::new(), value)), room);
             }
             _ => {}
         }
     }
-    let shown = inline(value);
-    let room = columns.saturating_sub(width(head));
-    if width(&shown) <= room {
+    let shown = line(value, room.whole);
+    if room.whole || width(head) + width(&shown) <= room.columns {
         return vec![format!("{head}{}", faint(value, &shown))];
     }
-    hang(head, &shown, columns)
+    hang(head, &shown, room.columns)
 }
 
-/// A long line broken anywhere, the rest standing below its beginning.
+/// A long line broken before a space, or anywhere where none is near, the rest standing below its beginning.
+/// Nothing is left out: where a line was broken before a space, the next one begins with it.
 pub(crate) fn hang(head: &str, text: &str, columns: usize) -> Vec<String> {
     let indent = width(head).min(columns / 2);
     let room = columns.saturating_sub(indent).max(10);
     let mut lines = Vec::new();
     let mut line = String::new();
-    let mut taken = if indent < width(head) { width(head) - indent } else { 0 };
+    let mut taken = width(head).saturating_sub(indent);
     for character in text.chars() {
         let takes = width(character.encode_utf8(&mut [0; 4]));
         if taken + takes > room {
-            lines.push(std::mem::take(&mut line));
-            taken = 0;
+            let space = line.rfind(' ').filter(|kept| character != ' ' && *kept > line.len() / 2);
+            let rest = line.split_off(space.unwrap_or(line.len()));
+            taken = width(&rest);
+            lines.push(std::mem::replace(&mut line, rest));
         }
         line.push(character);
         taken += takes;
@@ -162,15 +197,15 @@ pub(crate) fn hang(head: &str, text: &str, columns: usize) -> Vec<String> {
     shown
 }
 
-fn fits(head: &str, value: &Value, columns: usize) -> bool {
-    let shown = inline(value);
+fn fits(head: &str, value: &Value, room: Room) -> bool {
+    let shown = line(value, room.whole);
     let mut lines = false;
     value.visit(&mut |_, part| {
         let hidden = veil(part).is_some();
         lines |= !hidden && part.as_str().is_some_and(is_lines);
         !hidden
     });
-    !lines && width(head) + width(&shown) <= columns
+    !lines && width(head) + width(&shown) <= room.columns
 }
 
 fn nested<'v>(
@@ -178,24 +213,29 @@ fn nested<'v>(
     open: &str,
     close: &str,
     items: impl Iterator<Item = (String, &'v Value)>,
-    columns: usize,
+    room: Room,
 ) -> Vec<String> {
     let mut lines = vec![format!("{head}{open}")];
     for (head, value) in items {
-        lines.extend(block(&head, value, columns.saturating_sub(2)).into_iter().map(|line| format!("  {line}")));
+        lines.extend(laid_out(&head, value, room.without(2)).into_iter().map(|line| format!("  {line}")));
     }
     lines.push(close.to_owned());
     lines
 }
 
-fn text_lines(head: &str, text: &str, columns: usize) -> Vec<String> {
+fn text_lines(head: &str, text: &str, room: Room) -> Vec<String> {
     let all = text.lines().count();
+    let most = if room.whole { all } else { MOST_LINES };
     let mut lines = vec![format!("{head}{}", dim("\"\"\""))];
-    for line in text.lines().take(MOST_LINES) {
-        lines.extend(hang("  ", &visible(line), columns));
+    for line in text.lines().take(most) {
+        if room.whole {
+            lines.push(format!("  {}", visible(line)));
+        } else {
+            lines.extend(hang("  ", &visible(line), room.columns));
+        }
     }
-    if all > MOST_LINES {
-        lines.push(dim(&format!("  … {} more lines {}", all - MOST_LINES, summary(text))));
+    if all > most {
+        lines.push(dim(&format!("  … {} more lines {}", all - most, summary(text))));
     }
     lines.push(if text.ends_with('\n') { dim("\"\"\"") } else { dim("\"\"\" (no newline at the end)") });
     lines
@@ -225,7 +265,8 @@ mod tests {
             &["name = \"\"\"", "  a \"b\" \\n c", "  d", "\"\"\" (no newline at the end)"],
         );
         check(Value::from("a \"b\" \\ c\n"), 80, &[r#"name = "a \"b\" \\ c\n""#]);
-        check(Value::from("\u{1b}[2J"), 80, &["name = (binary, 4 bytes, blake3 fe37344e61c59a99)"]);
+        check(Value::from("\u{1b}[2J"), 80, &["name = \"\\u{1b}[2J\""]);
+        check(Value::from("\0ELF"), 80, &["name = (binary, 4 bytes, blake3 765526b390212b04)"]);
         check(Value::null(Type::String), 80, &["name = null"]);
         check(Value::unknown(Type::String), 80, &["name = (known after apply)"]);
         check(Value::from("x").sensitive(), 80, &["name = (sensitive value)"]);

@@ -5,7 +5,7 @@ use retrue_provider_api::to_plain_json;
 
 use crate::cli::codes;
 use crate::cli::exit::{Ending, Exit, Failure};
-use crate::cli::render::value::block;
+use crate::cli::render::value::whole;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
@@ -34,7 +34,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         };
         return session.document(&json);
     }
-    for line in block("", &value, session.detail().width) {
+    for line in whole(&value, session.detail().width) {
         session.console.line(&line);
     }
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use crate::cli::codes;
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::json;
 use crate::cli::render::state::{marked, outputs};
-use crate::cli::render::value::{block, veil};
+use crate::cli::render::value::{veil, whole};
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
@@ -61,7 +61,7 @@ fn show(session: &Session, resting: &RestingValue) -> Ending {
     match value.as_str() {
         Some(text) if veil(&value).is_none() => session.console.line(text),
         _ => {
-            for line in block("", &value, session.console.settings().width_out) {
+            for line in whole(&value, session.console.settings().width_out) {
                 session.console.line(&line);
             }
         }

@@ -12,7 +12,7 @@ use crate::cli::render;
 use crate::cli::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
-use crate::saga::State;
+use crate::saga::{AddressState, State};
 
 /// Show the state, one resource, or a plan file
 #[derive(Args, Clone, Debug)]
@@ -58,9 +58,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
 fn one(session: &Session, address: &Address, path: &Path) -> Ending {
     let looked = session.look()?;
     let state = looked.as_ref().map(|look| &look.state);
-    let entry = state.and_then(|state| state.addresses.get(address));
-    let recorded = entry.filter(|entry| entry.current.is_some() || !entry.deposed.is_empty());
-    let (Some(state), Some(entry)) = (state, recorded) else {
+    // Without a key, all instances are meant.
+    let meant = |known: &Address| known == address || address.key.is_none() && known.block == address.block;
+    let entries = state.into_iter().flat_map(|state| &state.addresses);
+    let recorded: Vec<(&Address, &AddressState)> = entries
+        .filter(|(known, entry)| meant(known) && (entry.current.is_some() || !entry.deposed.is_empty()))
+        .collect();
+    let (Some(state), false) = (state, recorded.is_empty()) else {
         return if path.is_file() {
             plan_file(session, &address.to_string(), path)
         } else {
@@ -68,13 +72,15 @@ fn one(session: &Session, address: &Address, path: &Path) -> Ending {
         };
     };
     if session.console.settings().json {
-        let objects = json::state::shown(state, Some(address));
+        let objects = json::state::shown(state, meant);
         return match objects.as_slice() {
             [only] => session.document(only),
             all => session.document(&all),
         };
     }
-    session.console.data(&render::state::resource(address, entry, session.detail()));
+    for (address, entry) in recorded {
+        session.console.data(&render::state::resource(address, entry, session.detail()));
+    }
     Ok(Exit::Done)
 }
 

@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::cli::converge::{address, read};
 use crate::cli::exit::{Ending, Exit, Failure, usage};
 use crate::cli::json;
+use crate::cli::question::agree;
 use crate::cli::render::table::table;
 use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
@@ -81,6 +82,9 @@ pub(crate) struct Restore {
     /// The file that `state export` wrote
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Agree beforehand that what is recorded here is lost, where the export is of another lineage
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Nothing to choose.
@@ -140,6 +144,11 @@ async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Endin
                 Diagnostic::error(crate::store::EXPORT, format!("{} is not JSON: {error}", arguments.file.display()))
                     .hint("`retrue state export` writes a state that can be restored")
             })?;
+            if let Some(displaced) = store.displaced(&document).await? {
+                console.tell(&told_of(&displaced));
+                let question = "Put it in the place of what is recorded here?";
+                agree(console, &session.cancellation, arguments.yes, question).await?;
+            }
             let changed = store.state_restore(&document).await?;
             let doubtful: Vec<String> =
                 store.open_doubt().await?.into_iter().map(|doubt| doubt.address.to_string()).collect();
@@ -156,6 +165,26 @@ async fn change(session: &Session, store: &engine::Session, verb: Verb) -> Endin
     }
     Ok(Exit::Done)
 }
+
+/// What somebody should know who takes a state for that of another stack or environment.
+fn told_of(displaced: &engine::Displaced) -> String {
+    let mut told = format!(
+        "The export has the lineage {}, which is not that of this state: it may be of another stack or environment.\n",
+        visible(&displaced.lineage)
+    );
+    for (what, addresses) in [("No longer recorded", &displaced.dropped), ("Recorded otherwise", &displaced.changed)] {
+        let named = addresses.iter().take(MOST_NAMED).map(|address| visible(&address.to_string()));
+        let more = addresses.len().saturating_sub(MOST_NAMED);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        if !addresses.is_empty() {
+            told += &format!("{what}: {}\n", named.chain(more).collect::<Vec<_>>().join(", "));
+        }
+    }
+    told
+}
+
+/// So many addresses are named.
+const MOST_NAMED: usize = 10;
 
 /// Opens the store in a way that mends what can be mended, and tells what that was.
 async fn recover(session: &Session) -> Ending {

@@ -22,7 +22,7 @@ pub(crate) fn schemas() -> Schemas {
         blocks: [("rule".into(), NestedBlock { nesting: Nesting::List, block: rule, minimum: 0, maximum: 0 })].into(),
         ..Block::default()
     };
-    let schema = |block: Block| TypeSchema { version: 0, block };
+    let schema = |block: Block| TypeSchema { block, ..TypeSchema::default() };
     let local = ProviderSchema {
         provider: schema(Block { attributes: [("umask".into(), optional(Type::String))].into(), ..Block::default() }),
         resources: [("local_file".into(), schema(file.clone())), ("local_link".into(), schema(file.clone()))].into(),

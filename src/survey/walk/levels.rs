@@ -186,6 +186,7 @@ impl<'a> Walk<'a> {
             return self.broken(block, vec![problem]);
         };
         let mut found = Vec::new();
+        self.problems.extend(self.targets.strangers(&block.address, &expanded, self.records));
         let mut problems = Vec::new();
         let mut imports = BTreeMap::new();
         if !self.looking {

@@ -227,6 +227,7 @@ impl<'a> Walk<'a> {
         self.claims.push(Claim {
             address: address.clone(),
             provider: instance_name(block.provider.as_ref().map(|(name, _)| name), &block.address.type_name),
+            space: schema.identity_space(address.type_name()).to_owned(),
             // What resolves names may need its configuration.
             identity: match late {
                 true => None,

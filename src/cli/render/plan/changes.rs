@@ -32,7 +32,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
         for (position, change) in changes.iter().enumerate() {
             let listed = matches!(action, Action::Create | Action::Delete | Action::Forget | Action::Read);
-            let brief = short && listed && !(*action == Action::Forget && restores(change));
+            let brief = short && listed && !restores(change);
             if change.action == Action::NoOp && change.moved_from.is_none() {
                 continue;
             }
@@ -60,6 +60,7 @@ fn title(screen: &mut Screen, change: &Change, optional: bool) {
     let word = match change.action {
         Action::Replace if change.create_before_destroy => "replace, the new one first",
         Action::NoOp => "move",
+        Action::Forget if restores(change) => "restore, and forget",
         other => other.word(),
     };
     let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
@@ -91,7 +92,7 @@ fn body(screen: &mut Screen, change: &Change) {
     let columns = screen.detail.width.saturating_sub(4).max(16);
     let lines = match change.action {
         Action::Create | Action::Read => listed(&change.after, columns),
-        Action::Forget if restores(change) => differing(change, columns),
+        _ if restores(change) => differing(change, columns),
         Action::Delete | Action::Forget => briefly(&change.before, columns),
         Action::Replace if change.before.is_null() => listed(&change.after, columns),
         _ => differing(change, columns),
@@ -109,8 +110,8 @@ fn says_something(value: &Value) -> bool {
 }
 
 /// Whether what is forgotten becomes again what it was when it was adopted.
-fn restores(change: &Change) -> bool {
-    !change.after.is_null() && plain(&change.after) != plain(&change.before)
+pub(super) fn restores(change: &Change) -> bool {
+    change.action == Action::Forget && !change.after.is_null() && plain(&change.after) != plain(&change.before)
 }
 
 /// All attributes that are set.
