@@ -15,7 +15,7 @@ use super::verbs::{
 
 /// Infrastructure as a transaction: plan, apply, reconcile, compensate.
 #[derive(Debug, Parser)]
-#[command(name = "retrue", version, disable_help_subcommand = true, subcommand_required = true, styles = STYLES)]
+#[command(name = "retrue", version, subcommand_required = true, styles = STYLES)]
 struct Line {
     #[command(subcommand)]
     verb: Verb,

@@ -166,7 +166,8 @@ impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if f.alternate() {
-            for (name, value) in &self.context {
+            // What the message says already is not said again.
+            for (name, value) in self.context.iter().filter(|(_, value)| !self.message.contains(value.as_str())) {
                 write!(f, "; {name}: {value}")?;
             }
             if let Some(source) = &self.source {

@@ -7,13 +7,23 @@ use retrue_provider_api::{Category, ProviderError};
 
 /// The error of an operation on a path. The path and what to do are in the message.
 pub(crate) fn at_path(operation: &str, path: &Path, error: impl Into<io::Error>) -> ProviderError {
-    let error = error.into();
+    let error = plain(error.into());
     let shown = path.display();
     let (category, message) = describe(&error, &shown.to_string());
     let retry = category.retryable() && category != Category::ServerError;
     let mut told = ProviderError::new(category, operation, message).with("path", shown);
     told.retry = retry;
     told.because(error)
+}
+
+/// What the system said, without the path that a library put before it: that may be of a temporary file. The library
+/// keeps the code of the system in its text only.
+fn plain(error: io::Error) -> io::Error {
+    let code = || error.to_string().strip_suffix(')')?.rsplit_once("(os error ")?.1.parse().ok();
+    match error.raw_os_error().or_else(code) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
 }
 
 /// What stands at the path is not what the resource is, and is neither followed nor replaced.
@@ -92,6 +102,21 @@ fn describe(error: &io::Error, path: &str) -> (Category, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_library_says_of_a_path_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let (place, draft) = (Path::new("/a/b"), directory.path().join("no/draft"));
+        let told = at_path("create", place, fs_err::File::open(&draft).unwrap_err());
+        assert_eq!(
+            format!("{told:#}"),
+            "the directory of /a/b does not exist: make it first (`local_directory`): No such file or directory (os error 2)"
+        );
+        let circle = directory.path().join("circle");
+        fs_err::os::unix::fs::symlink(&circle, &circle).unwrap();
+        let told = at_path("read", place, fs_err::File::open(&circle).unwrap_err());
+        assert_eq!(told.category, Category::Conflict, "{told:#}");
+    }
 
     #[test]
     fn each_kind_has_its_category() {
