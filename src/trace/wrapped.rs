@@ -88,9 +88,9 @@ impl Wrapped {
                 let found: Option<&Block> = types.and_then(|schema| {
                     let one: Option<&TypeSchema> = match of {
                         Of::Provider => Some(&schema.provider),
-                        Of::Resource => schema.resources.get(type_name),
-                        Of::Data => schema.data.get(type_name),
-                        Of::Ephemeral => schema.ephemeral.get(type_name),
+                        Of::Resource => schema.resources.get(type_name).map(Arc::as_ref),
+                        Of::Data => schema.data.get(type_name).map(Arc::as_ref),
+                        Of::Ephemeral => schema.ephemeral.get(type_name).map(Arc::as_ref),
                     };
                     one.map(|one| &one.block)
                 });

@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Bench {
     pub world: Arc<dyn World>,
     pub provider: Arc<dyn Provider>,
-    pub schema: TypeSchema,
+    pub schema: Arc<TypeSchema>,
     /// The processes that the provider told of.
     pub children: Arc<RecordedChildren>,
     base: Context,

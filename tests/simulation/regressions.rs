@@ -129,3 +129,11 @@ fn what_is_back_in_part_follows_what_is_made_again() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":231420741330957617,"rounds":[{"edits":[[1,{"size":1,"zone":0,"refers":false,"first":false}],[3,{"size":2,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[1,null],[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","faults":[{"nth":4,"times":3,"changes":true,"what":"Reset"}]}],"goal":"ForwardAndBack"}]}"#,
     );
 }
+
+/// What named something long gone, and was mended by a step that is undone, names what stands for it now.
+#[test]
+fn what_named_something_gone_names_what_stands_for_it() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":2534002032381207051,"rounds":[{"edits":[[2,{"size":0,"zone":0,"refers":false,"first":false}],[5,{"size":0,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[2,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":8,"times":3,"changes":false,"what":"NotSent"}]}],"goal":"Back"},{"edits":[[2,{"size":1,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"}],"goal":"Back"}]}"#,
+    );
+}

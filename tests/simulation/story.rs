@@ -482,17 +482,19 @@ impl<'s> Story<'s> {
     }
 
     /// What no step of the round touched still names the id that something had before it was made again: a
-    /// compensation undoes steps, and the next apply does the rest.
+    /// compensation undoes steps, and the next apply does the rest. And what named something long gone names what
+    /// stands for it now, where a step was undone that had mended that.
     fn but_for_untouched(&self, mut before: Vec<Thing>, mark: usize) -> Vec<Thing> {
         let cloud = lock(&self.cloud);
         let touched: BTreeSet<&str> = cloud.audit().iter().skip(mark).map(|entry| entry.id.as_str()).collect();
         let now = observed(&cloud.truth());
-        for thing in before.iter_mut().filter(|thing| thing.kind == "buckets" && !touched.contains(thing.name.as_str()))
-        {
+        let but_for_it = |thing: &Thing| thing.is.split_once(", of ").map(|(rest, _)| rest.to_owned());
+        for thing in before.iter_mut().filter(|thing| thing.kind == "buckets") {
             let same = now.iter().find(|now| now.kind == thing.kind && now.name == thing.name);
-            if let Some(now) = same
-                && now.is.contains(", of i-")
-            {
+            let Some(now) = same.filter(|now| but_for_it(now) == but_for_it(thing)) else { continue };
+            let is_left = !touched.contains(thing.name.as_str()) && now.is.contains(", of i-");
+            let is_mended = thing.is.contains(", of i-") && !now.is.contains(", of i-");
+            if is_left || is_mended {
                 thing.is.clone_from(&now.is);
             }
         }

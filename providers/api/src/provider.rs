@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Category, ProviderDiagnostic, ProviderError};
 use crate::object::{BlobId, Capability, Found, Image, Marker, Observed, Private, Reversibility};
 use crate::path::Path;
-use crate::schema::{ProviderSchema, TypeSchema};
+use crate::schema::ProviderSchema;
 use crate::types::Type;
 use crate::value::Value;
 use crate::wire::from_wire;
@@ -148,7 +148,7 @@ pub trait Provider: Send + Sync {
     /// `state` is the typed wire form. The default accepts only the current version.
     async fn upgrade_state(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
         let schema = self.schema().await?;
-        let current = schema.resources.get(type_name).map_or(0, |schema: &TypeSchema| schema.version);
+        let current = schema.resources.get(type_name).map_or(0, |schema| schema.version);
         if version != current {
             return Err(ProviderError::new(
                 Category::Validation,

@@ -13,11 +13,11 @@ pub struct ProviderSchema {
     /// The configuration of the provider itself.
     pub provider: TypeSchema,
     /// Managed types by name.
-    pub resources: BTreeMap<String, TypeSchema>,
+    pub resources: BTreeMap<String, Arc<TypeSchema>>,
     /// Data types by name: read, never changed.
-    pub data: BTreeMap<String, TypeSchema>,
+    pub data: BTreeMap<String, Arc<TypeSchema>>,
     /// Types whose values never rest.
-    pub ephemeral: BTreeMap<String, TypeSchema>,
+    pub ephemeral: BTreeMap<String, Arc<TypeSchema>>,
     /// Functions by name.
     pub functions: BTreeMap<String, FunctionSchema>,
 }

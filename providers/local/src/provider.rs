@@ -25,8 +25,8 @@ pub fn provider() -> Arc<dyn Provider> {
     let commands = [(command::TYPE.to_owned(), command::schema())];
     let schema = ProviderSchema {
         provider: config::schema(),
-        resources: paths.chain(commands).collect(),
-        data: data::schemas().map(|(name, schema)| (name.to_owned(), schema)).into(),
+        resources: paths.chain(commands).map(|(name, schema)| (name, Arc::new(schema))).collect(),
+        data: data::schemas().map(|(name, schema)| (name.to_owned(), Arc::new(schema))).into(),
         ..ProviderSchema::default()
     };
     Arc::new(Local { schema: Arc::new(schema), places: OnceLock::new() })

@@ -170,7 +170,7 @@ impl Terraform {
             if value.is_null() {
                 return Ok(nothing());
             }
-            encode(value, &kind.wire).map_err(|error| self.client.unsendable(word(change.effect), error))
+            encode(value, kind.wire()).map_err(|error| self.client.unsendable(word(change.effect), error))
         };
         Ok(wire::ApplyRequest {
             type_name: change.type_name.clone(),
@@ -194,7 +194,7 @@ impl Terraform {
     ) -> Outcome {
         let operation = word(change.effect);
         let error = error_of(self.client.tables(), operation, &answer.diagnostics, &[&ready.config]);
-        let state = match decode(answer.state.as_ref(), &kind.wire) {
+        let state = match decode(answer.state.as_ref(), kind.wire()) {
             Ok(state) => unmarked(kind.block(), shape(kind.block(), &state), like(change)),
             Err(unreadable) => {
                 let error = error.unwrap_or_else(|| self.client.unreadable(operation, unreadable));

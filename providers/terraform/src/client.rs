@@ -215,7 +215,7 @@ impl Client {
         let config = crate::shape::shape(loaded.provider.block(), config);
         let settings = match config.is_wholly_known() {
             true => Settings::Known(
-                encode(&config, &loaded.provider.wire).map_err(|error| self.unsendable("configure", error))?,
+                encode(&config, loaded.provider.wire()).map_err(|error| self.unsendable("configure", error))?,
             ),
             false => Settings::Unknown(config.unknown_paths()),
         };

@@ -19,14 +19,14 @@ impl Terraform {
         let config = shape(kind.block(), &request.config);
         let message = wire::ReadDataRequest {
             type_name: name.clone(),
-            config: Some(encode(&config, &kind.wire).map_err(|error| self.client.unsendable("read_data", error))?),
+            config: Some(encode(&config, kind.wire()).map_err(|error| self.client.unsendable("read_data", error))?),
             meta: Some(nothing()),
             capabilities: Some(capabilities(false)),
         };
         let answer: wire::ReadDataResponse = self.client.ask(Method::ReadData, message).await?;
         let warnings = refuse_errors(self.client.tables(), "read_data", &answer.diagnostics, &[&config])?;
         warnings.iter().for_each(|warning| tracing::warn!(name, "{warning}"));
-        let state = decode(answer.state.as_ref(), &kind.wire);
+        let state = decode(answer.state.as_ref(), kind.wire());
         let state = state.map_err(|error| self.client.unreadable("read_data", error))?;
         if state.is_null() || !state.is_wholly_known() {
             let what = format!("it answers nothing for the data `{name}`, which is a mistake in it");

@@ -21,12 +21,12 @@ impl Terraform {
         let config = shape(kind.block(), &request.config);
         let message = wire::OpenRequest {
             type_name: name.clone(),
-            config: Some(encode(&config, &kind.wire).map_err(|error| self.client.unsendable("open", error))?),
+            config: Some(encode(&config, kind.wire()).map_err(|error| self.client.unsendable("open", error))?),
             capabilities: Some(capabilities(false)),
         };
         let answer: wire::OpenResponse = self.client.ask(Method::Open, message).await?;
         refuse_errors(self.client.tables(), "open", &answer.diagnostics, &[&config])?;
-        let value = decode(answer.result.as_ref(), &kind.wire);
+        let value = decode(answer.result.as_ref(), kind.wire());
         let value = value.map_err(|error| self.client.unreadable("open", error))?;
         if value.is_null() {
             return Err(self.client.error(

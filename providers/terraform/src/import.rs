@@ -6,7 +6,6 @@ use crate::client::capabilities;
 use crate::codec::{decode, plain_json};
 use crate::diagnostic::refuse_errors;
 use crate::provider::Terraform;
-use crate::schema::Kind;
 use crate::shape::shape;
 use crate::wire;
 use crate::wire::{Method, RawState};
@@ -37,7 +36,7 @@ impl Terraform {
         for stub in answer.resources {
             let type_name = if stub.type_name.is_empty() { request.type_name.clone() } else { stub.type_name };
             let (_, kind) = self.resource("import", &type_name).await?;
-            let state = decode(stub.state.as_ref(), &kind.wire);
+            let state = decode(stub.state.as_ref(), kind.wire());
             let state = state.map_err(|error| self.client.unreadable("import", error))?;
             if state.is_null() {
                 continue;
@@ -56,8 +55,8 @@ impl Terraform {
             return Err(ProviderError::unsupported("move_state"));
         }
         // What comes from another provider is known only by its state.
-        let source = loaded.resources.get(from_type).cloned().unwrap_or_else(Kind::default);
-        let state = plain_json(&shape(source.block(), &state), &source.wire);
+        let source = loaded.resources.get(from_type).cloned().unwrap_or_default();
+        let state = plain_json(&shape(source.block(), &state), source.wire());
         let message = wire::MoveRequest {
             source_provider: self.client.launch().address.clone(),
             source_type: from_type.to_owned(),
@@ -70,7 +69,7 @@ impl Terraform {
         };
         let answer: wire::MoveResponse = self.client.ask(Method::Move, message).await?;
         refuse_errors(self.client.tables(), "move_state", &answer.diagnostics, &[])?;
-        let moved = decode(answer.state.as_ref(), &target.wire);
+        let moved = decode(answer.state.as_ref(), target.wire());
         let moved = moved.map_err(|error| self.client.unreadable("move_state", error))?;
         if moved.is_null() {
             return Err(self.missing("move_state", &format!("the provider made nothing of the `{from_type}`")));

@@ -82,9 +82,9 @@ impl Terraform {
         let proposed = without_write_only(kind.block(), proposed);
         let message = wire::PlanRequest {
             type_name: type_name.to_owned(),
-            prior: Some(encode(prior, &kind.wire).map_err(unsendable)?),
-            proposed: Some(encode(&proposed, &kind.wire).map_err(unsendable)?),
-            config: Some(encode(config, &kind.wire).map_err(unsendable)?),
+            prior: Some(encode(prior, kind.wire()).map_err(unsendable)?),
+            proposed: Some(encode(&proposed, kind.wire()).map_err(unsendable)?),
+            config: Some(encode(config, kind.wire()).map_err(unsendable)?),
             prior_private: prior_private.0.clone(),
             meta: Some(nothing()),
             capabilities: Some(capabilities(false)),
@@ -93,7 +93,7 @@ impl Terraform {
         let answer: wire::PlanResponse = self.client.ask(Method::Plan, message).await?;
         let warnings = refuse_errors(self.client.tables(), "plan", &answer.diagnostics, &[config])?;
         self.note_legacy(type_name, answer.legacy);
-        let planned = decode(answer.planned.as_ref(), &kind.wire)
+        let planned = decode(answer.planned.as_ref(), kind.wire())
             .map_err(|error| self.client.unreadable("plan", error))
             .map(|planned| shape(kind.block(), &planned))?;
         let deferred = answer.deferred.map(|deferred| deferral(deferred.reason));
@@ -136,7 +136,7 @@ impl Terraform {
             let prior = shape(kind.block(), &request.prior);
             let message = wire::PlanRequest {
                 type_name: request.type_name.clone(),
-                prior: Some(encode(&prior, &kind.wire).map_err(|error| self.client.unsendable("plan", error))?),
+                prior: Some(encode(&prior, kind.wire()).map_err(|error| self.client.unsendable("plan", error))?),
                 proposed: Some(nothing()),
                 config: Some(nothing()),
                 prior_private: request.prior_private.0,

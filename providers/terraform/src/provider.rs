@@ -65,7 +65,7 @@ impl Terraform {
         self.client.live().await.map(|connection| connection.is_encrypted())
     }
 
-    pub(crate) async fn resource(&self, operation: &str, name: &str) -> ProviderResult<(Arc<Loaded>, Kind)> {
+    pub(crate) async fn resource(&self, operation: &str, name: &str) -> ProviderResult<(Arc<Loaded>, Arc<Kind>)> {
         let loaded = Arc::clone(self.client.loaded().await?);
         match loaded.resources.get(name).cloned() {
             Some(kind) => Ok((loaded, kind)),

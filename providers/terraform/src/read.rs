@@ -17,7 +17,7 @@ impl Terraform {
         self.client.configured("read").await?;
         let (_, kind) = self.resource("read", &request.type_name).await?;
         // Also at the same version: providers mend what an earlier release of theirs has written.
-        let recorded = plain_json(&shape(kind.block(), &request.state), &kind.wire);
+        let recorded = plain_json(&shape(kind.block(), &request.state), kind.wire());
         let state = self.upgrade(&request.type_name, &kind, kind.schema.version, &recorded).await?;
         self.read_state(&request.type_name, &kind, &state, request.private, request.identity, Some(&request.state))
             .await
@@ -36,7 +36,7 @@ impl Terraform {
         let loaded = self.client.loaded().await?;
         let message = wire::ReadRequest {
             type_name: type_name.to_owned(),
-            state: Some(encode(state, &kind.wire).map_err(|error| self.client.unsendable("read", error))?),
+            state: Some(encode(state, kind.wire()).map_err(|error| self.client.unsendable("read", error))?),
             private: private.0,
             meta: Some(nothing()),
             capabilities: Some(capabilities(false)),
@@ -45,7 +45,8 @@ impl Terraform {
         let answer: wire::ReadResponse = self.client.ask(Method::Read, message).await?;
         let warnings = refuse_errors(self.client.tables(), "read", &answer.diagnostics, &[state])?;
         warnings.iter().for_each(|warning| tracing::warn!(type_name, "{warning}"));
-        let found = decode(answer.state.as_ref(), &kind.wire).map_err(|error| self.client.unreadable("read", error))?;
+        let found =
+            decode(answer.state.as_ref(), kind.wire()).map_err(|error| self.client.unreadable("read", error))?;
         if found.is_null() {
             return Ok(None);
         }
@@ -74,7 +75,7 @@ impl Terraform {
         let (_, kind) = self.resource("upgrade_state", type_name).await?;
         let recorded = from_wire(state)
             .map_err(|error| self.client.unsendable("upgrade_state", CodecError::of(error.to_string())))?;
-        self.upgrade(type_name, &kind, version, &plain_json(&recorded, &kind.wire)).await
+        self.upgrade(type_name, &kind, version, &plain_json(&recorded, kind.wire())).await
     }
 
     /// Reads state as a state file holds it.
@@ -91,7 +92,7 @@ impl Terraform {
     /// Writes state as a state file holds it.
     pub(crate) async fn hand_over_state(&self, type_name: &str, state: &Value) -> ProviderResult<serde_json::Value> {
         let (_, kind) = self.resource("hand_over", type_name).await?;
-        to_json(&shape(kind.block(), state), &kind.wire).map_err(|error| self.client.unsendable("hand_over", error))
+        to_json(&shape(kind.block(), state), kind.wire()).map_err(|error| self.client.unsendable("hand_over", error))
     }
 
     async fn upgrade(
@@ -108,7 +109,7 @@ impl Terraform {
         };
         let answer: wire::UpgradeResponse = self.client.ask(Method::UpgradeState, message).await?;
         refuse_errors(self.client.tables(), "upgrade_state", &answer.diagnostics, &[])?;
-        let upgraded = decode(answer.state.as_ref(), &kind.wire);
+        let upgraded = decode(answer.state.as_ref(), kind.wire());
         let upgraded = upgraded.map_err(|error| self.client.unreadable("upgrade_state", error))?;
         Ok(shape(kind.block(), &upgraded))
     }

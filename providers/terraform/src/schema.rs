@@ -1,7 +1,7 @@
 //! Schemas: from what a provider sends to the contract's form.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use retrue_provider_api::{
     Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ObjectType,
@@ -16,10 +16,10 @@ use crate::wire::AttributeMessage;
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) schema: Arc<ProviderSchema>,
-    pub(crate) provider: Kind,
-    pub(crate) resources: BTreeMap<String, Kind>,
-    pub(crate) data: BTreeMap<String, Kind>,
-    pub(crate) ephemeral: BTreeMap<String, Kind>,
+    pub(crate) provider: Arc<Kind>,
+    pub(crate) resources: Kinds,
+    pub(crate) data: Kinds,
+    pub(crate) ephemeral: Kinds,
     /// The version and the type of the identity, by name of the type.
     pub(crate) identities: BTreeMap<String, (i64, Type)>,
     pub(crate) plans_deletes: bool,
@@ -28,27 +28,28 @@ pub(crate) struct Loaded {
     pub(crate) schema_optional: bool,
 }
 
-/// A type, and what values of it look like on the wire.
-#[derive(Clone, Debug)]
-pub(crate) struct Kind {
-    pub(crate) schema: TypeSchema,
-    pub(crate) wire: Type,
-}
+/// Types by name. A provider has a thousand, and a stack uses a few: they are shared, never copied.
+pub(crate) type Kinds = BTreeMap<String, Arc<Kind>>;
 
-impl Default for Kind {
-    fn default() -> Self {
-        Kind::of(TypeSchema::default())
-    }
+/// A type, and what values of it look like on the wire.
+#[derive(Debug, Default)]
+pub(crate) struct Kind {
+    pub(crate) schema: Arc<TypeSchema>,
+    wire: OnceLock<Type>,
 }
 
 impl Kind {
-    pub(crate) fn of(schema: TypeSchema) -> Self {
-        let wire = schema.block.value_type().without_optional();
-        Kind { schema, wire }
+    pub(crate) fn of(schema: Arc<TypeSchema>) -> Arc<Self> {
+        Arc::new(Kind { schema, wire: OnceLock::new() })
     }
 
     pub(crate) fn block(&self) -> &Block {
         &self.schema.block
+    }
+
+    /// What values of it look like on the wire.
+    pub(crate) fn wire(&self) -> &Type {
+        self.wire.get_or_init(|| self.schema.block.value_type().without_optional())
     }
 
     /// Whether it looks as the first SDK makes types: its `id` may be set, which it never really is. Such
@@ -66,27 +67,24 @@ pub(crate) fn load<A: AttributeMessage>(
     response: wire::SchemaResponse<A>,
     identities: HashMap<String, wire::IdentitySchema>,
 ) -> Result<Loaded, CodecError> {
-    let provider = response.provider.map(type_schema).transpose()?.unwrap_or_default();
-    let resources = types(response.resources)?;
-    let data = types(response.data)?;
-    let ephemeral = types(response.ephemeral)?;
     let functions = response.functions.into_iter().map(|(name, function)| Ok((name, function_schema(function)?)));
-    let functions = functions.collect::<Result<_, CodecError>>()?;
     let capabilities = response.capabilities.unwrap_or_default();
-    let schemas =
-        |kinds: &BTreeMap<String, Kind>| kinds.iter().map(|(name, kind)| (name.clone(), kind.schema.clone())).collect();
+    let schema = ProviderSchema {
+        provider: response.provider.map(type_schema).transpose()?.unwrap_or_default(),
+        resources: types(response.resources)?,
+        data: types(response.data)?,
+        ephemeral: types(response.ephemeral)?,
+        functions: functions.collect::<Result<_, CodecError>>()?,
+    };
+    let kinds = |schemas: &BTreeMap<String, Arc<TypeSchema>>| {
+        schemas.iter().map(|(name, schema)| (name.clone(), Kind::of(Arc::clone(schema)))).collect()
+    };
     Ok(Loaded {
-        schema: Arc::new(ProviderSchema {
-            provider: provider.clone(),
-            resources: schemas(&resources),
-            data: schemas(&data),
-            ephemeral: schemas(&ephemeral),
-            functions,
-        }),
-        provider: Kind::of(provider),
-        resources,
-        data,
-        ephemeral,
+        provider: Kind::of(Arc::new(schema.provider.clone())),
+        resources: kinds(&schema.resources),
+        data: kinds(&schema.data),
+        ephemeral: kinds(&schema.ephemeral),
+        schema: Arc::new(schema),
         identities: identities.into_iter().map(identity).collect::<Result<_, _>>()?,
         plans_deletes: capabilities.plan_destroy,
         moves_state: capabilities.move_state,
@@ -94,8 +92,10 @@ pub(crate) fn load<A: AttributeMessage>(
     })
 }
 
-fn types<A: AttributeMessage>(schemas: HashMap<String, wire::Schema<A>>) -> Result<BTreeMap<String, Kind>, CodecError> {
-    schemas.into_iter().map(|(name, schema)| Ok((name, Kind::of(type_schema(schema)?)))).collect()
+fn types<A: AttributeMessage>(
+    schemas: HashMap<String, wire::Schema<A>>,
+) -> Result<BTreeMap<String, Arc<TypeSchema>>, CodecError> {
+    schemas.into_iter().map(|(name, schema)| Ok((name, Arc::new(type_schema(schema)?)))).collect()
 }
 
 fn type_schema<A: AttributeMessage>(schema: wire::Schema<A>) -> Result<TypeSchema, CodecError> {

@@ -22,7 +22,7 @@ impl Terraform {
         };
         let Some(kind) = kind else { return Err(self.no_type("validate", name)) };
         let config = shape(kind.block(), &request.config);
-        let message = match encode(&config, &kind.wire) {
+        let message = match encode(&config, kind.wire()) {
             Ok(message) => Some(message),
             Err(error) => {
                 return Ok(vec![ProviderDiagnostic {

@@ -61,11 +61,11 @@ fn known(type_name: &str, operation: &str) -> ProviderResult<&'static Resource> 
 #[async_trait]
 impl Provider for TestCloud {
     async fn schema(&self) -> ProviderResult<Arc<ProviderSchema>> {
-        let resources = RESOURCES.iter().map(|resource| (resource.type_name.to_owned(), (resource.schema)()));
+        let resources = RESOURCES.iter().map(|resource| (resource.type_name.to_owned(), Arc::new((resource.schema)())));
         Ok(Arc::new(ProviderSchema {
             provider: config::schema(),
             resources: resources.collect(),
-            data: [(image::TYPE_NAME.to_owned(), image::schema())].into(),
+            data: [(image::TYPE_NAME.to_owned(), Arc::new(image::schema()))].into(),
             ..ProviderSchema::default()
         }))
     }

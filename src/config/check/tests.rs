@@ -25,8 +25,12 @@ pub(crate) fn schemas() -> Schemas {
     let schema = |block: Block| TypeSchema { block, ..TypeSchema::default() };
     let local = ProviderSchema {
         provider: schema(Block { attributes: [("umask".into(), optional(Type::String))].into(), ..Block::default() }),
-        resources: [("local_file".into(), schema(file.clone())), ("local_link".into(), schema(file.clone()))].into(),
-        data: [("local_info".into(), schema(file))].into(),
+        resources: [
+            ("local_file".into(), Arc::new(schema(file.clone()))),
+            ("local_link".into(), Arc::new(schema(file.clone()))),
+        ]
+        .into(),
+        data: [("local_info".into(), Arc::new(schema(file)))].into(),
         ..ProviderSchema::default()
     };
     let retrue_data = Block {
@@ -38,8 +42,10 @@ pub(crate) fn schemas() -> Schemas {
         .into(),
         ..Block::default()
     };
-    let retrue =
-        ProviderSchema { resources: [("retrue_data".into(), schema(retrue_data))].into(), ..ProviderSchema::default() };
+    let retrue = ProviderSchema {
+        resources: [("retrue_data".into(), Arc::new(schema(retrue_data)))].into(),
+        ..ProviderSchema::default()
+    };
     [("local", local), ("retrue", retrue)]
         .into_iter()
         .map(|(name, schema)| (Arc::from(name), Arc::new(schema)))

@@ -46,7 +46,7 @@ impl Schemas {
         let (mode, type_name) = (block.address.mode, block.address.type_name.as_ref());
         let provider = stack.provider_type(block);
         let offered = self.provider(&provider).and_then(|schema| types(schema, mode).get(type_name));
-        offered.ok_or_else(|| Box::new(self.no_type(mode, type_name, &provider, block.span)))
+        offered.map(Arc::as_ref).ok_or_else(|| Box::new(self.no_type(mode, type_name, &provider, block.span)))
     }
 
     fn no_type(&self, mode: Mode, type_name: &str, provider: &str, span: Span) -> Diagnostic {
@@ -98,7 +98,7 @@ impl Schemas {
 }
 
 /// The types of a mode.
-pub fn types(schema: &ProviderSchema, mode: Mode) -> &BTreeMap<String, TypeSchema> {
+pub fn types(schema: &ProviderSchema, mode: Mode) -> &BTreeMap<String, Arc<TypeSchema>> {
     match mode {
         Mode::Managed => &schema.resources,
         Mode::Data => &schema.data,

@@ -7,6 +7,7 @@ mod tables;
 mod types;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use retrue_provider_api::{Block, TypeSchema};
 use schemars::generate::SchemaSettings;
@@ -91,7 +92,7 @@ fn meta<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Json> {
 /// `[resource.TYPE.NAME]`, or the same for data.
 fn blocks(
     schemas: &Schemas,
-    of: impl Fn(&retrue_provider_api::ProviderSchema) -> &BTreeMap<String, TypeSchema>,
+    of: impl Fn(&retrue_provider_api::ProviderSchema) -> &BTreeMap<String, Arc<TypeSchema>>,
     meta: &Map<String, Json>,
     shared: &mut types::Shared,
 ) -> Json {

@@ -21,6 +21,7 @@ impl Breakage for UselessAttribute {
     async fn schema(&self, good: &dyn Provider) -> ProviderResult<Arc<ProviderSchema>> {
         let mut schema = good.schema().await?.as_ref().clone();
         for resource in schema.resources.values_mut() {
+            let resource = Arc::make_mut(resource);
             resource.block.attributes.values_mut().for_each(|attribute| attribute.computed = false);
         }
         Ok(Arc::new(schema))
@@ -36,7 +37,7 @@ impl Breakage for RestlessSchema {
     async fn schema(&self, good: &dyn Provider) -> ProviderResult<Arc<ProviderSchema>> {
         let mut schema = good.schema().await?.as_ref().clone();
         let version = self.0.fetch_add(1, Ordering::Relaxed);
-        schema.resources.values_mut().for_each(|resource| resource.version = version);
+        schema.resources.values_mut().for_each(|resource| Arc::make_mut(resource).version = version);
         Ok(Arc::new(schema))
     }
 }
