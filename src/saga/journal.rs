@@ -165,10 +165,11 @@ impl Journal {
             };
             records.push(Record { body: serde_json::to_value(&journaled)?, writes: entry.writes });
         }
-        match self.store.append(&self.run, records).await {
-            Err(_) if broken!(WriteErrorSwallowed) => Ok(()),
-            written => Ok(written.map(drop)?),
+        let written = self.store.append(&self.run, records).await;
+        if broken!(WriteErrorSwallowed) {
+            return Ok(());
         }
+        Ok(written.map(drop)?)
     }
 
     /// Ends the run, and remembers how.
