@@ -168,9 +168,7 @@ impl Transport for Between {
                 self.delay().await;
                 Ok(answer)
             }
-            Some(Trouble::Throttled) => {
-                Ok(Answer { retry_after: Some(2), ..Answer::error(429, "slow_down", &said) })
-            }
+            Some(Trouble::Throttled) => Ok(Answer { retry_after: Some(2), ..Answer::error(429, "slow_down", &said) }),
             Some(Trouble::Unavailable) => refused(503, "unavailable"),
             Some(Trouble::ErrorBefore) => refused(500, "failed"),
             Some(Trouble::ErrorAfter) => {

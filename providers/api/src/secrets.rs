@@ -199,8 +199,10 @@ impl Layer {
             let Some(rest) = text.get(found.start()..) else { continue };
             let forms = self.needles.get(found.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
             // Where the text is cut off within a secret, what is left of it is hidden, too.
-            let there = |form: &&Box<str>| rest.starts_with(form.as_ref()) || form.starts_with(rest);
-            if let Some(length) = forms.iter().filter(there).map(|form| form.len().min(rest.len())).max() {
+            let there = |form: &&str| rest.starts_with(form) || form.starts_with(rest);
+            if let Some(length) =
+                forms.iter().map(AsRef::as_ref).filter(there).map(|form| form.len().min(rest.len())).max()
+            {
                 hidden.push(found.start()..found.start() + length);
             }
         }
