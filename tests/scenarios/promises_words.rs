@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 
+use crate::environment::peers::{Aws, mirror};
 use crate::environment::receiver::{Manner, Receiver};
 use crate::environment::{Environment, Shown};
 
@@ -94,7 +95,7 @@ fn look(place: &Environment, when: &str) {
         verbs.extend([vec!["runs", "show", id], vec!["runs", "events", id], vec!["explain", id]]);
     }
     for verb in verbs {
-        for extra in [&[][..], &["-vv"], &["--json"]] {
+        for extra in [&[][..], &["--json"]] {
             let shown = place.run(&[&verb, extra].concat());
             assert!(shown.code == 0 || extra == ["--json"], "{verb:?}: {}", shown.screen());
             clean(shown.all().as_bytes(), &format!("what {verb:?} {extra:?} shows {when}"));
@@ -104,7 +105,7 @@ fn look(place: &Environment, when: &str) {
     for entry in walkdir::WalkDir::new(place.root()) {
         let entry = entry.unwrap();
         // What the user wrote, and what was asked for.
-        if entry.file_type().is_file() && entry.file_name() != "kept" {
+        if entry.file_type().is_file() && !["kept", "retrue.toml"].iter().any(|name| entry.file_name() == *name) {
             clean(&fs_err::read(entry.path()).unwrap(), &format!("{} {when}", entry.path().display()));
             scanned += 1;
         }
@@ -264,4 +265,29 @@ fn promise_8_short_secrets_make_no_text_unreadable() {
     );
     let shown = place.run(&["apply", "--yes"]).ends(1);
     assert!(shown.stderr.contains("the pin is (sensitive value), a"), "{}", shown.screen());
+}
+
+/// What a provider of Terraform's says of a value, in an error or in its log, is no other matter.
+#[test]
+fn promise_8_no_secret_shows_within_what_a_provider_of_terraforms_says() {
+    let test = "promise_8_no_secret_shows_within_what_a_provider_of_terraforms_says";
+    let Some(aws) = Aws::start(test) else { return };
+    let failing = "[resource.aws_vpc.v]\ncidr_block = \"10.0.0.0/16\"\ninstance_tenancy = \"${var.plain}\"\n";
+    let mut place = place(&format!("{}{failing}", aws.provider()));
+    if mirror(test, &mut place).is_none() {
+        return;
+    }
+    place.set("RETRUE_LOG", "trace");
+    place.run(&["providers", "install"]).ends(0);
+    for extra in [&[][..], &["--json"], &["-vv", "--log-format", "json"]] {
+        let shown = run(&place, &[&["plan"], extra].concat(), 1);
+        assert!(shown.all().contains("to be one of"), "{}", shown.screen());
+    }
+    // Its log shows what is sent, as the form of a web page is; and `tags_all` repeats what `tags` says.
+    let made = "[resource.aws_sqs_queue.q]\nname = \"jobs\"\ntags = { one = \"${var.plain}\", two = \"${var.odd}\", three = \"${var.lines}\" }\n";
+    place.write("retrue.toml", place.read("retrue.toml").replace(failing, made));
+    for verb in [&["apply", "--yes"][..], &["apply", "--yes", "--json"], &["destroy", "--yes"]] {
+        run(&place, verb, 0);
+    }
+    look(&place, "after a provider said all that it does");
 }
