@@ -102,10 +102,12 @@ fn look(place: &Environment, when: &str) {
         }
     }
     let mut scanned = 0;
-    for entry in walkdir::WalkDir::new(place.root()) {
+    // What the user wrote, what was asked for, and programs of providers.
+    let others = ["kept", "retrue.toml", "mirror", ".cache"];
+    let ours = |entry: &walkdir::DirEntry| !others.iter().any(|name| entry.file_name() == *name);
+    for entry in walkdir::WalkDir::new(place.root()).into_iter().filter_entry(ours) {
         let entry = entry.unwrap();
-        // What the user wrote, and what was asked for.
-        if entry.file_type().is_file() && !["kept", "retrue.toml"].iter().any(|name| entry.file_name() == *name) {
+        if entry.file_type().is_file() {
             clean(&fs_err::read(entry.path()).unwrap(), &format!("{} {when}", entry.path().display()));
             scanned += 1;
         }
