@@ -63,11 +63,13 @@ mod armed {
         UndoneTwice,
         /// Secrets rest as they are.
         NothingSealed,
+        /// Words are told and laid to rest as they come.
+        TextsNotMasked,
     }
 
     impl Defect {
         /// All of them.
-        pub const ALL: [Defect; 15] = [
+        pub const ALL: [Defect; 16] = [
             Defect::BeginAfterEffect,
             Defect::EndBeforeEffect,
             Defect::EndNotWaitedFor,
@@ -83,6 +85,7 @@ mod armed {
             Defect::NoPatience,
             Defect::UndoneTwice,
             Defect::NothingSealed,
+            Defect::TextsNotMasked,
         ];
     }
 

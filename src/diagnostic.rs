@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::rest::masked;
 use crate::span::{FileId, Span};
 
 /// Whether it forbids going on.
@@ -96,6 +97,20 @@ impl Diagnostic {
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+
+    /// The same without secrets in its words: what may be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let label = |label: &Label| Label { span: label.span, text: masked(&label.text) };
+        Diagnostic {
+            code: self.code,
+            severity: self.severity,
+            message: masked(&self.message),
+            labels: self.labels.iter().map(label).collect(),
+            hint: self.hint.as_deref().map(masked),
+            notes: self.notes.iter().map(|note| masked(note)).collect(),
+        }
     }
 
     /// Whether it forbids going on.

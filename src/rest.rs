@@ -1,11 +1,13 @@
 //! Values at rest: secrets sealed, ephemeral ones absent, everything else readable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use retrue_provider_api::{Marks, Path, Private, Type, Value, WireValue, from_wire, to_wire};
+use retrue_provider_api::{Marks, Path, Private, Type, Value, WireValue, from_wire, secrets, to_wire};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::broken;
@@ -104,6 +106,33 @@ impl RestingValue {
     }
 }
 
+/// Tells the values that are sealed in a record, as a store holds it. What this key does not open is left out.
+pub fn each_sealed(record: &Json, seal: &dyn Seal, told: &mut dyn FnMut(&Value)) {
+    match record {
+        Json::Object(fields) => {
+            for (name, inner) in fields {
+                let Some(sealed) = inner.as_object().filter(|_| name == "sealed") else {
+                    each_sealed(inner, seal, told);
+                    continue;
+                };
+                for text in sealed.values().filter_map(Json::as_str) {
+                    let wire = seal.unseal(text).and_then(|bytes| serde_json::from_slice::<Json>(&bytes).ok());
+                    if let Some(value) = wire.and_then(|wire| from_wire(&wire).ok()) {
+                        told(&value);
+                    }
+                }
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| each_sealed(item, seal, told)),
+        _ => {}
+    }
+}
+
+/// Has the secrets known that are sealed in a record: words that stand beside them are about to be shown or written.
+pub fn know_sealed(record: &Json, seal: &dyn Seal) {
+    each_sealed(record, seal, &mut secrets::learn);
+}
+
 /// Provider-private bytes at rest: always sealed; nothing where there are none.
 pub fn seal_private(private: &Private, seal: &dyn Seal) -> Option<String> {
     (!private.0.is_empty()).then(|| seal.seal(BASE64.encode(&private.0).as_bytes()))
@@ -115,40 +144,27 @@ pub fn wake_private(sealed: Option<&str>, seal: &dyn Seal) -> Result<Private, Un
     seal.unseal(sealed).and_then(|text| BASE64.decode(text).ok()).map(Private).ok_or_else(|| UnsealError(Path::root()))
 }
 
-/// Texts shorter than this are not looked for: they would stand everywhere.
-const SHORTEST_SECRET: usize = 3;
-
-/// A text without the secret texts, sensitive or ephemeral, in some values.
-pub fn redacted(text: &str, values: &[&Value]) -> String {
-    let mut secrets: BTreeSet<String> = BTreeSet::new();
-    for value in values.iter().filter(|value| !value.marks_deep().is_empty()) {
-        let (plain, marked) = (*value).clone().unmark_with_paths();
-        for part in marked.keys().filter_map(|path| path.get(&plain)) {
-            part.visit(&mut |_, leaf| {
-                let shown = match leaf.as_number() {
-                    Some(number) => Some(number.to_string()),
-                    None => leaf.as_str().map(str::to_owned),
-                };
-                secrets.extend(shown.filter(|secret| secret.len() >= SHORTEST_SECRET));
-                true
-            });
-        }
+/// A text without the secrets that are known in this process, in whatever form they stand in it: what may be shown, told
+/// and laid to rest. Everything that leaves as words goes through here; values never do.
+pub fn masked(text: &str) -> String {
+    if broken!(TextsNotMasked) {
+        return text.to_owned();
     }
-    // The longest first: one may be a part of another.
-    let mut secrets: Vec<String> = secrets.into_iter().collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.iter().fold(text.to_owned(), |text, secret| {
-        let text = text.replace(secret.as_str(), HIDDEN);
-        // A tool that reports several lines repeats a secret of several lines one by one.
-        secret
-            .lines()
-            .filter(|line| line.len() >= SHORTEST_SECRET.max(8))
-            .fold(text, |text, line| text.replace(line, HIDDEN))
-    })
+    secrets::masked(text).into_owned()
 }
 
-/// What stands in place of a secret.
-const HIDDEN: &str = "(sensitive value)";
+/// The same for what is said about an object with some values: short secrets among them are hidden as well.
+pub fn masked_near(text: &str, values: &[&Value]) -> String {
+    if broken!(TextsNotMasked) {
+        return text.to_owned();
+    }
+    secrets::masked_near(text, values)
+}
+
+/// Where secrets stand in a text.
+pub fn standing_in(text: &str) -> Vec<Range<usize>> {
+    if broken!(TextsNotMasked) { Vec::new() } else { secrets::standing_in(text) }
+}
 
 /// A seal for tests that need no secrecy.
 #[cfg(test)]

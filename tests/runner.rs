@@ -47,6 +47,7 @@ mod scenarios {
     mod promises_plan;
     mod promises_run;
     mod promises_secret;
+    mod promises_words;
     mod providers;
     mod reconciling;
     mod recordings;

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
 use crate::plan::{ObjectKey, StepId};
 use crate::resilience::Failed;
-use crate::rest::{Seal, redacted};
+use crate::rest::{Seal, masked_near};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::state::effects_key;
 use crate::saga::{Event, StepFailure};
@@ -59,8 +59,9 @@ impl<'a> Caller<'a> {
         Arc::new(move |bytes| journal.store().sealer().keyed_hash(bytes))
     }
 
-    /// Tells the observer.
-    pub fn tell(&self, kind: RunEventKind) {
+    /// Tells the observer, without secrets in the words.
+    pub fn tell(&self, mut kind: RunEventKind) {
+        kind.mask();
         let event = RunEvent { time: self.journal.now(), run: self.journal.run().to_owned(), kind };
         event.log();
         event.count();
@@ -207,7 +208,7 @@ pub fn failure(code: &str, error: &ProviderError, values: &[&Value]) -> StepFail
     StepFailure {
         code: code.to_owned(),
         category: error.category,
-        message: redacted(&format!("{error:#}"), values),
+        message: masked_near(&format!("{error:#}"), values),
         retryable: error.retry,
         retry_after: error.retry_after,
     }

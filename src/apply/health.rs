@@ -18,7 +18,7 @@ use crate::engine::RunEventKind;
 use crate::health::{Around, Definition, Report, kinds, run, run_all};
 use crate::plan::{PlanKind, PlannedCheck};
 use crate::resilience::Gate;
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::{Event, StepFailure};
 
@@ -125,7 +125,7 @@ fn evaluated(check: &PlannedCheck, values: &Values) -> Result<Value, String> {
             return Err(format!("`{name}` has no value"));
         }
         if let Some(problem) = probe.wrong_value(name, &value).filter(|_| !value.is_null()) {
-            return Err(redacted(&format!("`{name}`: {problem}"), &[&whole]));
+            return Err(masked_near(&format!("`{name}`: {problem}"), &[&whole]));
         }
         known = known.with_attribute(name, value);
     }

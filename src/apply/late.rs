@@ -14,8 +14,9 @@ use crate::apply::scope::Values;
 use crate::apply::settle::journaled;
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
+use crate::plan::marks::mark_planned;
 use crate::plan::{Pending, PendingCondition, Plan, PlannedEphemeral, PlannedValue, ProviderInstance, Step};
-use crate::rest::{Seal, redacted};
+use crate::rest::{Seal, masked_near};
 use crate::saga::journal::{Entry, Journal};
 use crate::saga::{Event, State};
 use crate::survey::conditions::holds;
@@ -186,7 +187,7 @@ impl<'a> Late<'a> {
         self.check(&planned.preconditions, None, address)?;
         let config =
             self.values.evaluate_body(&planned.config, &schema.block).map_err(|problems| wrong(in_words(&problems)))?;
-        self.providers.taps().learn(&config);
+        self.providers.taps().learn(&mark_planned(&schema.block, config.clone(), None));
         let (plain, _) = config.clone().unmark_deep();
         if let Some(path) = plain.unknown_paths().first() {
             return Err(wrong(format!("`{path}` has no value yet")));
@@ -194,7 +195,7 @@ impl<'a> Late<'a> {
         let ephemerals = self.providers.ephemerals();
         let opened = ephemerals.open(address, &configured.provider, plain, planned.limit, &self.calls).await;
         let value = opened.map_err(|error| {
-            let told = redacted(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
+            let told = masked_near(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
             Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}"))
         })?;
         self.check(&planned.postconditions, Some(&value), address)?;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::screen::Screen;
 use crate::clock::{Clock as _, SystemClock};
+use crate::rest::masked;
 
 /// The width of a screen where there is none.
 pub const FIXED_WIDTH: usize = 100;
@@ -178,9 +179,9 @@ impl Console {
         self.data(&format!("{text}\n"));
     }
 
-    /// Writes to standard error what must be read: errors and questions.
+    /// Writes to standard error what must be read: errors and questions. All of it is words, so no secret is in it.
     pub fn tell(&self, text: &str) {
-        let text = with_options(text, &self.chosen);
+        let text = masked(&with_options(text, &self.chosen));
         let shown = match self.settings {
             Settings { log_json: true, .. } => logged(&text),
             Settings { colour_err: true, .. } => text,

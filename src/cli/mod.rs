@@ -42,6 +42,7 @@ const END_OF_THREADS: Duration = Duration::from_millis(200);
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    logs::mask_panics();
     // Parsing and evaluation recurse as deep as the input does, deeper than a first thread may.
     let worker = std::thread::Builder::new().name("retrue".into()).stack_size(THREAD_STACK);
     match worker.spawn(|| run(std::env::args_os())).map(std::thread::JoinHandle::join) {

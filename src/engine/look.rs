@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::workspace::{holder, key_source, store_directory, store_failure};
 use crate::engine::{Failure, Options};
 use crate::plan::InDoubt;
+use crate::rest::know_sealed;
 use crate::saga::history::{self, RunHistory};
 use crate::saga::{RunState, State, codes};
 use crate::store::{Owner, Reader, Sealer};
@@ -91,6 +92,7 @@ impl Look {
     fn bodies(&self, run: &str) -> Result<Option<(Vec<Json>, RunHistory)>, Failure> {
         let records = self.reader.run(run).map_err(store_failure)?;
         let bodies: Vec<Json> = records.into_iter().map(|record| record.body).collect();
+        bodies.iter().for_each(|body| know_sealed(body, self.seal()));
         Ok(read_history(&bodies)?.map(|history| (bodies, history)))
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::health;
 use crate::plan::Degraded;
+use crate::rest::masked;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// Is told what happens. Calls come from many tasks, in the order in which things happened.
@@ -167,6 +168,32 @@ pub enum RunEventKind {
         /// How many steps ended how.
         counts: Counts,
     },
+}
+
+impl RunEventKind {
+    /// Takes the secrets out of its words: whoever is told passes them on.
+    pub fn mask(&mut self) {
+        let mask = |words: &mut String| *words = masked(words);
+        match self {
+            RunEventKind::StepRetrying { error, .. }
+            | RunEventKind::StepFailed { error, .. }
+            | RunEventKind::StepInDoubt { error, .. }
+            | RunEventKind::UndoStuck { error, .. } => error.mask(),
+            RunEventKind::StepHeld { reason, .. } | RunEventKind::StepSkipped { reason, .. } => mask(reason),
+            RunEventKind::StepResolved { how, .. } => mask(how),
+            RunEventKind::StepFinished { warnings, .. } => warnings.iter_mut().for_each(mask),
+            RunEventKind::UndoFinished { lost, .. } => lost.iter_mut().for_each(mask),
+            RunEventKind::Degraded(degraded) => mask(&mut degraded.reason),
+            RunEventKind::CheckFinished(report) => report.finding.problem.iter_mut().for_each(mask),
+            RunEventKind::Notice(text) => mask(text),
+            RunEventKind::RunStarted { .. }
+            | RunEventKind::StepStarted(_)
+            | RunEventKind::UndoStarted(_)
+            | RunEventKind::Verified { .. }
+            | RunEventKind::Drift { .. }
+            | RunEventKind::RunFinished { .. } => {}
+        }
+    }
 }
 
 /// Listens to nothing.

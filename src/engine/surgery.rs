@@ -12,6 +12,7 @@ use crate::engine::session::journal_stop;
 use crate::engine::workspace::store_failure;
 use crate::engine::{CompensateOptions, Failure, FailureKind, Session};
 use crate::plan::ObjectKey;
+use crate::rest::know_sealed;
 use crate::saga::journal::Entry;
 use crate::saga::object::Renames;
 use crate::saga::state::{generation_key, object_key};
@@ -188,9 +189,18 @@ impl Session {
         Ok(())
     }
 
+    /// Has the secrets of the record known: people repeat them in what they write.
+    async fn know_recorded(&self) -> Result<(), Failure> {
+        let records = self.store.state().await.map_err(store_failure)?;
+        let seal = self.store.sealer();
+        records.values().for_each(|record| know_sealed(record, seal));
+        Ok(())
+    }
+
     /// Adds a person's remark to a run.
     pub async fn note(&self, run: &str, text: &str) -> Result<String, Failure> {
         let (record, history) = self.run(run).await?;
+        self.know_recorded().await?;
         let journal = reopened(&self.store, &self.clock, &record, &history);
         let event = Event::Note { actor: self.options.actor.clone(), text: text.to_owned() };
         journal.write(vec![Entry::run(event)]).await.map_err(|error| journal_stop(&error))?;
@@ -225,6 +235,7 @@ impl Session {
                     .hint("`retrue plan` reports what is in doubt, and `retrue resolve ADDR` takes your answer"),
             ));
         }
+        self.know_recorded().await?;
         let journal = reopened(&self.store, &self.clock, &record, &history);
         let actor = self.options.actor.clone();
         let review = Event::Review { actor: actor.clone(), decision: decision.word().to_owned() };

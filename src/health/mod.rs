@@ -21,7 +21,7 @@ use retrue_provider_api::{Data, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use judge::Judge;
 
 /// What a check is run with, apart from what it is.
@@ -130,7 +130,7 @@ pub async fn run(definition: &Definition, values: &Value, around: &Around<'_>) -
             Some(true) => return Finding { problem: None, tries, took: began.elapsed(), cancelled: false },
             Some(false) => {
                 let problem = problem.unwrap_or_else(|| "it is healthy at times, and then it is not".to_owned());
-                let problem = Some(redacted(&problem, &[values]));
+                let problem = Some(masked_near(&problem, &[values]));
                 return Finding { problem, tries, took: began.elapsed(), cancelled: false };
             }
             None => {}

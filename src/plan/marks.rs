@@ -1,9 +1,13 @@
 //! Puts marks back on what a provider returned: providers are given, and give, values without any.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use retrue_provider_api::secrets::LONG_ENOUGH;
 use retrue_provider_api::{Attribute, AttributeKind, Block, Data, Marks, Path, PathStep, Value};
 
 /// The state with its marks: what the schema calls sensitive, what was sensitive in `like` (the
-/// configuration, or the record), and what is made from such attributes.
+/// configuration, or the record), what is made from such attributes, and what repeats the text of one.
 pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value {
     marked(block, state, like)
 }
@@ -21,7 +25,9 @@ fn marked<'v>(block: &Block, state: Value, likes: impl IntoIterator<Item = &'v V
     let mut paths: Vec<Path> = Vec::new();
     collect_block(block, &state, &Path::root(), &mut paths);
     let mut state = state.with_marked_paths(paths.iter().map(|path| (path, Marks::SENSITIVE)));
+    let mut secrets: BTreeSet<Arc<str>> = BTreeSet::new();
     for like in likes.into_iter().filter(|like| !like.marks_deep().is_empty()) {
+        secret_texts(like, &mut secrets);
         let (_, marked) = like.clone().unmark_with_paths();
         // Ephemeral values are kept by no provider but in write-only attributes, which are null.
         let marked: Vec<(Path, Marks)> = marked
@@ -31,7 +37,40 @@ fn marked<'v>(block: &Block, state: Value, likes: impl IntoIterator<Item = &'v V
             .collect();
         state = state.with_marked_paths(marked.iter().map(|(path, marks)| (path, *marks)));
     }
-    mark_derived(block, state)
+    let state = mark_derived(block, state);
+    secret_texts(&state, &mut secrets);
+    mark_repeated(state, &secrets)
+}
+
+/// The texts that are secret in a value, and long enough not to stand elsewhere by chance.
+fn secret_texts(value: &Value, secrets: &mut BTreeSet<Arc<str>>) {
+    value.visit(&mut |_, part| {
+        if part.marks().is_empty() {
+            return true;
+        }
+        part.visit(&mut |_, leaf| {
+            secrets.extend(leaf.as_shared_str().filter(|text| text.trim().chars().count() >= LONG_ENOUGH).cloned());
+            true
+        });
+        false
+    });
+}
+
+/// What repeats a secret of the same object is as secret: providers have attributes that hold what was set and more
+/// (all tags, an address with a password in it), and call none of them sensitive.
+fn mark_repeated(state: Value, secrets: &BTreeSet<Arc<str>>) -> Value {
+    if secrets.is_empty() {
+        return state;
+    }
+    let mut repeated: Vec<Path> = Vec::new();
+    state.visit(&mut |path, part| {
+        let text = part.as_str().filter(|_| part.marks().is_empty());
+        if text.is_some_and(|text| secrets.iter().any(|secret| text.contains(secret.trim()))) {
+            repeated.push(path.clone());
+        }
+        part.marks().is_empty()
+    });
+    state.with_marked_paths(repeated.iter().map(|path| (path, Marks::SENSITIVE)))
 }
 
 /// The outermost sensitive paths of a value.
@@ -97,7 +136,7 @@ fn each_nested(value: &Value, at: &Path, visit: &mut dyn FnMut(&Value, &Path)) {
         }),
         Data::Map(_, entries) => {
             for (key, item) in entries.iter() {
-                visit(item, &at.child(PathStep::Key(std::sync::Arc::clone(key))));
+                visit(item, &at.child(PathStep::Key(Arc::clone(key))));
             }
         }
         Data::Object(_) => visit(value, at),
@@ -144,5 +183,27 @@ mod tests {
             ["a", "b", "c", "d"].into_iter().filter(|name| marked.get(name).unwrap().marks().sensitive).collect();
         assert_eq!(secret, ["a", "b", "c"]);
         assert!(!mark_planned(&block, state(), None).get("c").unwrap().marks().sensitive);
+    }
+
+    #[test]
+    fn what_repeats_a_secret_of_the_same_object_is_one() {
+        let names = ["set", "all", "url", "short", "pin", "other"];
+        let text = |name: &str| (name.to_owned(), Attribute::computed(Type::Dynamic, ""));
+        let block = Block { attributes: names.map(text).into(), ..Block::default() };
+        let state = Value::object([
+            ("set", Value::from("planted-secret")),
+            ("all", Value::map(Type::String, [("k", Value::from("planted-secret")), ("l", Value::from("plain"))])),
+            ("url", Value::from("db://user:planted-secret@host")),
+            ("short", Value::from("a 12345 b")),
+            ("pin", Value::from("12345")),
+            ("other", Value::from("planted")),
+        ]);
+        let config = Value::object([
+            ("set", Value::from("planted-secret").sensitive()),
+            ("pin", Value::from("12345").sensitive()),
+        ]);
+        let marked = mark_observed(&block, state, None, Some(&config));
+        let paths: Vec<String> = sensitive_paths(&marked).iter().map(ToString::to_string).collect();
+        assert_eq!(paths, ["all[\"k\"]", "pin", "set", "url"]);
     }
 }

@@ -94,7 +94,11 @@ pub fn parse(position: usize, body: &Json) -> Result<Journaled, HistoryError> {
     if version > u64::from(JOURNAL_VERSION) {
         return Err(HistoryError::Version(version));
     }
-    Journaled::deserialize(body).map_err(|error| HistoryError::Form(position, error.to_string()))
+    let mut journaled =
+        Journaled::deserialize(body).map_err(|error| HistoryError::Form(position, error.to_string()))?;
+    // They were written without the secrets that were known then.
+    journaled.event.mask();
+    Ok(journaled)
 }
 
 /// Reads a run; `None` when nothing is written.

@@ -145,8 +145,9 @@ impl Journal {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).interrupted = true;
     }
 
-    /// Writes events, all or none of them. They are durable on return.
-    pub async fn write(&self, entries: Vec<Entry>) -> Result<(), JournalError> {
+    /// Writes events, all or none of them, without secrets in their words. They are durable on return.
+    pub async fn write(&self, mut entries: Vec<Entry>) -> Result<(), JournalError> {
+        entries.iter_mut().for_each(|entry| entry.event.mask());
         let mut records = Vec::with_capacity(entries.len());
         {
             // A copy takes the events first, so that an illegal one changes nothing.

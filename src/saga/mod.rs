@@ -8,6 +8,7 @@ pub mod journal;
 pub mod machine;
 pub mod object;
 pub mod state;
+mod words;
 
 pub use event::{
     Counts, Event, ImageEvent, JOURNAL_VERSION, Journaled, JournaledProvider, PlannedStep, Resolution, ResolvedOutcome,

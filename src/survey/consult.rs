@@ -14,7 +14,7 @@ use crate::expression::Expression;
 use crate::plan::codes;
 use crate::plan::compare::{differing_attributes, effective_difference, with_kept};
 use crate::plan::decide::{Responses, World};
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
@@ -89,7 +89,7 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
 impl Question<'_> {
     fn problem(&self, error: &ProviderError) -> Diagnostic {
         let at = error.path.as_ref().and_then(|path| attribute_span(self.body, path)).unwrap_or(self.span);
-        let told = redacted(&error.to_string(), &self.secrets);
+        let told = masked_near(&error.to_string(), &self.secrets);
         Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", self.address))
             .at(at)
             .note(format!("category: {}", error.category))
@@ -158,7 +158,7 @@ async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -
         // What it is looked for with (a directory, a server) may be what this very plan makes: then it is
         // looked for while applying, just before it would be made.
         Err(_) if question.waits => World::NotKnownYet,
-        Err(error) => World::Unreadable(redacted(&format!("{error:#}"), &question.secrets)),
+        Err(error) => World::Unreadable(masked_near(&format!("{error:#}"), &question.secrets)),
     }
 }
 
@@ -310,7 +310,7 @@ pub(super) async fn consult_end(
         prior_private: private,
     };
     let response = provider.plan(&context, request).await.map_err(|error| {
-        let told = redacted(&error.to_string(), &[&recorded.config, &recorded.attributes]);
+        let told = masked_near(&error.to_string(), &[&recorded.config, &recorded.attributes]);
         Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}"))
     })?;
     Ok((capability, Responses { delete: Some(response), ..Responses::default() }))

@@ -10,7 +10,7 @@ use crate::config::{self, Import, Instances, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{TargetKey, evaluate};
 use crate::plan::codes;
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::span::Span;
 use crate::survey::calls::Calls;
 use crate::survey::expand::{Expanded, repeated_scope};
@@ -173,7 +173,7 @@ pub async fn find(
         .provider
         .import(&context, request)
         .await
-        .map_err(|error| redacted(&format!("`{id}` cannot be imported: {error}"), &secrets))?;
+        .map_err(|error| masked_near(&format!("`{id}` cannot be imported: {error}"), &secrets))?;
     let (mut of_type, others): (Vec<Imported>, Vec<Imported>) =
         found.into_iter().partition(|imported| imported.type_name == type_name);
     // What is called so itself comes before what merely belongs to it.

@@ -7,8 +7,9 @@ use retrue_provider_api::{Marks, ProviderError, Subject, ValidateRequest, Value}
 use crate::address::InstanceKey;
 use crate::config::{ResourceBlock, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
+use crate::plan::marks::mark_planned;
 use crate::plan::{PendingCondition, PlannedEphemeral, codes};
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::survey::calls::Calls;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::{Expanded, expand, instance_scope};
@@ -87,7 +88,7 @@ impl Opener<'_> {
         };
         let scope = instance_scope(block, expanded, known);
         let config = evaluate_body(&block.body, &schema.block, &scope)?;
-        self.calls.taps.learn(&config);
+        self.calls.taps.learn(&mark_planned(&schema.block, config.clone(), None));
         let preconditions = check_conditions(&block.lifecycle.preconditions, &address, self.stack, &scope)?;
         let plain = config.clone().unmark_deep().0;
         let request = ValidateRequest {
@@ -97,7 +98,7 @@ impl Opener<'_> {
         };
         let problem = |error: &ProviderError| {
             let at = error.path.as_ref().and_then(|path| attribute_span(&block.body, path)).unwrap_or(block.span);
-            let told = redacted(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
+            let told = masked_near(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
             Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}")).at(at)
         };
         let said = configured.provider.validate(request).await.map_err(|error| vec![problem(&error)])?;

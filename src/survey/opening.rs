@@ -17,7 +17,7 @@ use crate::graph::{Graph, Node};
 use crate::plan::{Action, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, codes};
 use crate::registry;
 use crate::resilience::Traced;
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::span::Span;
 use crate::survey::calls::Calls;
 use crate::survey::calls::within;
@@ -211,13 +211,13 @@ async fn configure_one(
     let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
     let said = within(OPENING_WITHIN, "validate", provider.validate(request))
         .await
-        .map_err(|error| vec![refused(name, &redacted(&error.to_string(), &[&config]), span)])?;
+        .map_err(|error| vec![refused(name, &masked_near(&error.to_string(), &[&config]), span)])?;
     let wrong: Vec<Diagnostic> = said
         .into_iter()
         .filter(|diagnostic| diagnostic.error)
         .map(|diagnostic| {
             let at = diagnostic.path.as_ref().and_then(|path| attribute_span(body, path)).or(span);
-            refused(name, &redacted(&diagnostic.message, &[&config]), at)
+            refused(name, &masked_near(&diagnostic.message, &[&config]), at)
         })
         .collect();
     if !wrong.is_empty() {
@@ -226,7 +226,7 @@ async fn configure_one(
     let request = ConfigureRequest { config: plain, directory: stack.directory.clone() };
     within(OPENING_WITHIN, "configure", provider.configure(request))
         .await
-        .map_err(|error| vec![refused(name, &redacted(&error.to_string(), &[&config]), span)])?;
+        .map_err(|error| vec![refused(name, &masked_near(&error.to_string(), &[&config]), span)])?;
     let sources = sources(body, &config, stack, origins);
     let instance = ProviderInstance {
         provider: type_name,

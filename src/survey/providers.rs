@@ -15,7 +15,7 @@ use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
 use crate::registry;
 use crate::resilience::{Gate, Guard, Layered, Resilience};
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::saga::ProviderRef;
 use crate::span::Span;
 use crate::survey::calls::within;
@@ -166,7 +166,7 @@ impl Providers {
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         within(OPENING_WITHIN, "configure", provider.configure(request))
             .await
-            .map_err(|error| refused(name, &redacted(&error.to_string(), &secrets), None))?;
+            .map_err(|error| refused(name, &masked_near(&error.to_string(), &secrets), None))?;
         let _ = unready.late.set(Configured { provider, schema, instance, guard });
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::plan::ObjectKey;
 use crate::plan::compare::settable_difference;
 use crate::plan::decide::World;
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::saga::RecordedObject;
 use crate::survey::calls::Calls;
 use crate::survey::patiently;
@@ -114,7 +114,7 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
         Ok(None) => World::Absent,
         Err(error) => {
             let secrets = [&object.config, &object.attributes, &configured.instance.config.value];
-            World::Unreadable(redacted(&format!("{error:#}"), &secrets))
+            World::Unreadable(masked_near(&format!("{error:#}"), &secrets))
         }
     }
 }

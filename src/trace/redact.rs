@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use retrue_provider_api::{Data, Entries, Number, Private, Refinement, Value};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use retrue_provider_api::{Data, Entries, Number, Private, Refinement, Value, secrets};
 use serde_json::Value as Json;
 
-use crate::rest::Seal;
+use crate::rest::{Seal, each_sealed};
 
 /// The key that seals what rests in a trace: no secret, for no secret is in it.
 pub const KEY: [u8; 32] = *b"retrue trace: there is no secret";
@@ -19,8 +19,6 @@ const PRIVATE: &str = "retrue trace private ";
 const OPEN: &str = "(secret ";
 /// Texts shorter than this are secrets only where nothing stands beside them.
 const SHORTEST: usize = 3;
-/// Below this length an encoded secret in the middle of another text is no more than chance.
-const SHORTEST_INSIDE: usize = 8;
 /// Numbers that stand for secret ones begin here.
 const NUMBERS: i64 = 900_000_000_000_000;
 
@@ -112,12 +110,7 @@ impl Secrets {
     pub fn reseal(&self, records: BTreeMap<String, Json>, seal: &dyn Seal, anew: &dyn Seal) -> BTreeMap<String, Json> {
         // All secrets are learned first: one may stand elsewhere in the clear, as a part of something else.
         for json in records.values() {
-            each_sealed(json, &mut |sealed| {
-                let wire = seal.unseal(sealed).and_then(|bytes| serde_json::from_slice::<Json>(&bytes).ok());
-                if let Some(value) = wire.and_then(|wire| retrue_provider_api::from_wire(&wire).ok()) {
-                    self.learn_all(&value);
-                }
-            });
+            each_sealed(json, seal, &mut |value| self.learn_all(value));
         }
         let records = records.into_iter();
         records.map(|(key, json)| (key, self.resealed(&json, false, seal, anew))).collect()
@@ -165,22 +158,6 @@ impl Secrets {
     }
 }
 
-/// The sealed texts below a key of that name.
-fn each_sealed(json: &Json, told: &mut dyn FnMut(&str)) {
-    match json {
-        Json::Object(fields) => {
-            for (name, inner) in fields {
-                match inner.as_object().filter(|_| name == "sealed") {
-                    Some(sealed) => sealed.values().filter_map(Json::as_str).for_each(&mut *told),
-                    None => each_sealed(inner, told),
-                }
-            }
-        }
-        Json::Array(items) => items.iter().for_each(|item| each_sealed(item, told)),
-        _ => {}
-    }
-}
-
 impl Known {
     fn text(&mut self, text: &str) {
         if text.contains(OPEN) || self.texts.contains_key(text) {
@@ -192,35 +169,11 @@ impl Known {
         if text.len() < SHORTEST {
             return;
         }
-        for line in text.lines().filter(|line| line.trim().len() >= SHORTEST_INSIDE) {
-            self.form(line.to_owned(), format!("{OPEN}{number}, a line)"));
-        }
         let bytes = text.as_bytes();
-        for encoded in [
-            STANDARD.encode(bytes),
-            STANDARD_NO_PAD.encode(bytes),
-            URL_SAFE.encode(bytes),
-            URL_SAFE_NO_PAD.encode(bytes),
-        ] {
+        for encoded in [STANDARD.encode(bytes), URL_SAFE.encode(bytes)] {
             self.form(encoded, format!("{OPEN}{number}, base64)"));
         }
-        let hex = hex(bytes);
-        self.form(hex.to_uppercase(), format!("{OPEN}{number}, hex)"));
-        self.form(hex, format!("{OPEN}{number}, hex)"));
-        let escaped = Json::String(text.to_owned()).to_string();
-        self.form(escaped.trim_matches('"').to_owned(), format!("{OPEN}{number}, escaped)"));
-        if text.len() >= SHORTEST_INSIDE {
-            // In the middle of something else that is encoded, it begins at any of three places.
-            for before in 1..3 {
-                let shifted = STANDARD_NO_PAD.encode([&vec![0; before], bytes].concat());
-                let whole = shifted.len() - usize::from(!(before + bytes.len()).is_multiple_of(3));
-                let inner = shifted.get(before + 1..whole).unwrap_or_default();
-                self.form(inner.to_owned(), format!("{OPEN}{number}, within base64)"));
-            }
-            let whole = STANDARD_NO_PAD.encode(bytes);
-            let end = whole.len() - usize::from(!bytes.len().is_multiple_of(3));
-            self.form(whole.get(..end).unwrap_or_default().to_owned(), format!("{OPEN}{number}, within base64)"));
-        }
+        secrets::each_form(text, &mut |form, kind| self.form(form.to_owned(), format!("{OPEN}{number}, {kind})")));
     }
 
     fn form(&mut self, form: String, placeholder: String) {
@@ -271,10 +224,6 @@ fn outside_placeholders(text: &str, secret: &str, placeholder: &str) -> String {
     }
     done.push_str(&rest.replace(secret, placeholder));
     done
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn hide(value: &Value, known: &Known, digest: &dyn Fn(&[u8]) -> Vec<u8>) -> Value {

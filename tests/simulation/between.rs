@@ -159,16 +159,16 @@ impl Transport for Between {
         }
         way.call = None;
         let lost = |what: &str| Err(SendError::Lost(what.to_owned()));
-        let refused = |status: u16, code: &str| Ok(Answer::error(status, code, "trouble"));
+        // As many do, it repeats what it was asked: with a password in the middle of it.
+        let said = format!("trouble with {}", call.body);
+        let refused = |status: u16, code: &str| Ok(Answer::error(status, code, &said));
         match trouble {
             None => {
                 let answer = self.serve(call);
                 self.delay().await;
                 Ok(answer)
             }
-            Some(Trouble::Throttled) => {
-                Ok(Answer { retry_after: Some(2), ..Answer::error(429, "slow_down", "trouble") })
-            }
+            Some(Trouble::Throttled) => Ok(Answer { retry_after: Some(2), ..Answer::error(429, "slow_down", &said) }),
             Some(Trouble::Unavailable) => refused(503, "unavailable"),
             Some(Trouble::ErrorBefore) => refused(500, "failed"),
             Some(Trouble::ErrorAfter) => {

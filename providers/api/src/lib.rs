@@ -15,6 +15,7 @@ mod proposed;
 mod provider;
 mod refinement;
 mod schema;
+pub mod secrets;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod types;

@@ -177,10 +177,14 @@ impl Value {
         self.marks
     }
 
-    /// The same value with these marks added.
+    /// The same value with these marks added. What is marked is known as [secret](crate::secrets) from here on.
     #[must_use]
     pub fn with_marks(mut self, marks: Marks) -> Self {
-        self.marks = self.marks.union(marks);
+        let marks = self.marks.union(marks);
+        if marks != self.marks {
+            self.marks = marks;
+            crate::secrets::learn(&self);
+        }
         self
     }
 
@@ -263,9 +267,7 @@ impl Value {
             (Data::Tuple(items), PathStep::Index(index)) if *index < items.len() => {
                 Data::Tuple(mark_item(&items, *index, rest, marks))
             }
-            (data, _) => {
-                return Value { data, marks: own.union(marks) };
-            }
+            (data, _) => return Value { data, marks: own }.with_marks(marks),
         };
         Value { data, marks: own }
     }
@@ -334,6 +336,14 @@ impl Value {
 
     /// The text, when it is known text.
     pub fn as_str(&self) -> Option<&str> {
+        match &self.data {
+            Data::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text, when it is known text, to be shared.
+    pub fn as_shared_str(&self) -> Option<&Arc<str>> {
         match &self.data {
             Data::String(text) => Some(text),
             _ => None,

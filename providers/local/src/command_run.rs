@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use retrue_provider_api::process::{self, Ended, Finished};
 use retrue_provider_api::{
-    Category, ChildProcess, Children, Context, ProviderError, ProviderResult, Value, from_plain_json,
+    Category, ChildProcess, Children, Context, ProviderError, ProviderResult, Value, from_plain_json, secrets,
 };
 
 use crate::command_config::{Line, Spec, Surroundings, VARIABLE_LIMIT, as_variable};
@@ -183,11 +183,13 @@ fn ended_with(action: &str, status: i32, finished: &Finished) -> String {
     }
 }
 
-/// A line that may be long, such as one of JSON.
+/// A line that may be long, such as one of JSON. It is cut off behind the secrets in it, or what is left of one that is
+/// cut through would not be known for a secret.
 fn shortened(line: &str) -> String {
+    let line = secrets::masked(line);
     match line.char_indices().nth(MOST_CHARACTERS) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line.to_owned(),
+        None => line.into_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::{RunEventKind, StepRef};
 use crate::plan::compare::with_kept;
 use crate::plan::marks::mark_planned;
 use crate::plan::{Degraded, ObjectKey, Step, StepEffect};
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::saga::history::StepHistory;
 use crate::saga::journal::Entry;
 use crate::saga::machine::StepStatus;
@@ -50,7 +50,7 @@ impl Executor<'_> {
                 let Some(instead) = chain.into_iter().next().filter(|_| error.category != Category::Validation) else {
                     return Err(stop_provider(&error, &ready.secrets()));
                 };
-                let why = redacted(&format!("{error:#}"), &ready.secrets());
+                let why = masked_near(&format!("{error:#}"), &ready.secrets());
                 let reason = format!("it could not be read ({why}): {} stands in its place", instead.what);
                 let degraded = Degraded { address: step.id.address.clone(), reason };
                 self.degraded.lock().unwrap_or_else(PoisonError::into_inner).push(degraded);
@@ -284,7 +284,7 @@ impl Executor<'_> {
         let (entries, result, verified) = match outcome {
             Outcome::Applied(applied) => {
                 let object = object_after(&applied, ObjectStatus::Ok, true);
-                warnings.extend(applied.warnings.iter().map(|warning| redacted(warning, &ready.secrets())));
+                warnings.extend(applied.warnings.iter().map(|warning| masked_near(warning, &ready.secrets())));
                 let resting = object.as_ref().map(|object| RestingObject::new(object, seal));
                 let writes = writes_for(resting.as_ref())?;
                 let state = object.map_or_else(|| Value::null(Type::Dynamic), |object| object.attributes);

@@ -6,20 +6,20 @@ use crate::diagnostic::{Diagnostic, Severity, Sources};
 
 /// One diagnostic, as `validate --json` lists them.
 #[derive(Debug, Serialize)]
-pub(crate) struct WireDiagnostic<'a> {
-    code: &'a str,
+pub(crate) struct WireDiagnostic {
+    code: &'static str,
     severity: Severity,
-    message: &'a str,
+    message: String,
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
-    hint: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'a [String],
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
-/// The wire form of diagnostics.
-pub(crate) fn wire<'a>(diagnostics: &'a [Diagnostic], sources: &Sources) -> Vec<WireDiagnostic<'a>> {
+/// The wire form of diagnostics, without secrets in their words.
+pub(crate) fn wire(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<WireDiagnostic> {
     diagnostics
         .iter()
         .map(|diagnostic| {
@@ -28,16 +28,8 @@ pub(crate) fn wire<'a>(diagnostics: &'a [Diagnostic], sources: &Sources) -> Vec<
                 Some(place) => (Some(place.file), Some(place.line), Some(place.column)),
                 None => (None, None, None),
             };
-            WireDiagnostic {
-                code: diagnostic.code,
-                severity: diagnostic.severity,
-                message: &diagnostic.message,
-                file,
-                line,
-                column,
-                hint: diagnostic.hint.as_deref(),
-                notes: &diagnostic.notes,
-            }
+            let Diagnostic { code, severity, message, hint, notes, .. } = diagnostic.masked();
+            WireDiagnostic { code, severity, message, file, line, column, hint, notes }
         })
         .collect()
 }

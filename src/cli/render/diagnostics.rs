@@ -27,7 +27,8 @@ const MOST: usize = 50;
 pub fn diagnostics(diagnostics: &[Diagnostic], sources: &Sources, width: usize) -> String {
     let renderer = Renderer::styled().term_width(width);
     let mut text = String::new();
-    for diagnostic in diagnostics.iter().take(MOST) {
+    // Before lines are broken: a secret would be in two parts.
+    for diagnostic in &diagnostics.iter().take(MOST).map(Diagnostic::masked).collect::<Vec<_>>() {
         let places = places(&diagnostic.labels, sources);
         let bare = places.is_empty();
         text.push_str(&renderer.render(&[group(diagnostic, places)]));

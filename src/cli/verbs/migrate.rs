@@ -32,7 +32,7 @@ struct Document<'a> {
     files: &'a [String],
     objects: &'a [String],
     modules: &'a [Flattened],
-    findings: Vec<WireDiagnostic<'a>>,
+    findings: Vec<WireDiagnostic>,
     changes: Vec<WireChange>,
 }
 

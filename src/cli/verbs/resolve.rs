@@ -9,6 +9,7 @@ use crate::cli::exit::{Ending, Exit};
 use crate::cli::progress::Progress;
 use crate::cli::session::Session;
 use crate::engine::{self, Answer};
+use crate::rest::masked;
 
 /// Say what became of a step that is in doubt
 ///
@@ -61,6 +62,7 @@ async fn with_store(session: &Session, store: &engine::Session, arguments: &Argu
     };
     let progress = Progress::new(session.console.clone());
     let how = store.resolve(&arguments.address, &answer, &progress, &session.cancellation).await?;
+    let how = masked(&how);
     if session.console.settings().json {
         return session.document(&Document { address: &arguments.address, resolved: &how });
     }

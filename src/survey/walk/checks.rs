@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::evaluate;
 use crate::health::{Probe, kinds};
 use crate::plan::{OutputChange, Pending, PlanKind, PlannedCheck, PlannedValue};
-use crate::rest::redacted;
+use crate::rest::masked_near;
 use crate::survey::pending::pending;
 use crate::survey::recorded::recorded_instances;
 use crate::survey::scope::{BlockScope, Instances};
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
                 _ if value.is_wholly_known() && !value.is_null() => probe.wrong_value(name, &value),
                 _ => None,
             };
-            if let Some(problem) = problem.map(|problem| redacted(&problem, &[&value])) {
+            if let Some(problem) = problem.map(|problem| masked_near(&problem, &[&value])) {
                 problems.push(wrong(problem).at(expression.span()));
                 continue;
             }

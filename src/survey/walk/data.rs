@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
                 .and_then(|path| crate::survey::providers::attribute_span(&candidate.block.body, path))
                 .unwrap_or(candidate.block.span);
             let secrets = [&candidate.config, &candidate.configured.instance.config.value];
-            let told = crate::rest::redacted(&format!("{error:#}"), &secrets);
+            let told = crate::rest::masked_near(&format!("{error:#}"), &secrets);
             let problem = Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", candidate.address)).at(at);
             Unread { problem, excusable: error.category != Category::Validation }
         })

@@ -17,6 +17,7 @@ use crate::survey::identity::clashes;
 use crate::survey::pending::{ephemeral_blocks, planned_expression};
 use crate::survey::scope::BlockScope;
 
+use super::words;
 use super::*;
 
 impl<'a> Walk<'a> {
@@ -175,6 +176,7 @@ impl<'a> Walk<'a> {
             warnings,
             digest: String::new(),
         };
+        words::mask(&mut plan);
         seal_digest(&mut plan, self.request.seal);
         crate::diagnostic::sort(&mut self.warnings);
         Ok((plan, std::mem::take(&mut self.warnings), in_true))

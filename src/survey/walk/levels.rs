@@ -9,6 +9,7 @@ use crate::address::{Address, BlockAddress, InstanceKey, Mode};
 use crate::config::{ResourceBlock, evaluate_body, refuse_ephemeral, types};
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
+use crate::plan::marks::mark_planned;
 use crate::survey::conditions::check_conditions;
 use crate::survey::expand::{expand, instance_scope};
 use crate::survey::importing::wanted;
@@ -205,7 +206,7 @@ impl<'a> Walk<'a> {
                 let scope = instance_scope(block, &expanded, &self.known);
                 evaluate_body(&block.body, &schema.block, &scope).and_then(|config| {
                     // Before anybody is asked anything about it.
-                    self.request.calls.taps.learn(&config);
+                    self.request.calls.taps.learn(&mark_planned(&schema.block, config.clone(), None));
                     let kept = refuse_ephemeral(&config, &schema.block, &block.body);
                     if !kept.is_empty() {
                         return Err(kept);

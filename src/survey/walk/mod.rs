@@ -9,6 +9,7 @@ mod fallback;
 mod finish;
 mod levels;
 mod managed;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

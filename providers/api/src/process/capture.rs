@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 
 use tokio::net::unix::pipe::Receiver;
 
+use crate::secrets;
+
 /// So much of standard error is kept, and of that the last lines.
 const TAIL: usize = 64 * 1024;
 const TAIL_LINES: usize = 40;
@@ -81,11 +83,13 @@ impl Capture {
         (self.kept, self.cut)
     }
 
-    /// The last lines, as text.
+    /// The last lines, as text without secrets.
     pub(super) fn into_last_lines(self) -> String {
         let text = String::from_utf8_lossy(&self.kept);
         let text = text.trim_end();
         let start = text.rmatch_indices('\n').nth(TAIL_LINES - 1).map_or(0, |(at, _)| at + 1);
-        text.get(start..).unwrap_or_default().to_owned()
+        // What is left of a line that was cut through may begin within a secret, and would not be known for one.
+        let start = if start == 0 && self.cut { text.find('\n').map_or(text.len(), |at| at + 1) } else { start };
+        secrets::masked(text.get(start..).unwrap_or_default()).into_owned()
     }
 }

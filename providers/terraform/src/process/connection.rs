@@ -18,7 +18,7 @@ use tonic_prost::ProstCodec;
 
 use super::certificate::Own;
 use super::dial::{chain, dial};
-use super::output::{Tail, drain, follow, next_line};
+use super::output::{Pieces, Tail, drain, follow, next_line};
 use super::{StartError, handshake};
 use crate::config::{Address, Attached, Launch, Program};
 use crate::wire::{Empty, Method, OutputChunk, Protocol};
@@ -291,12 +291,16 @@ async fn forward(name: String, channel: Channel, tail: Arc<Tail>) {
     // Those that do not have it say so, and write as usual.
     let Ok(answer) = client.server_streaming(Request::new(Empty {}), path, codec).await else { return };
     let mut stream = answer.into_inner();
+    let tell = |line: String| {
+        tracing::debug!(provider = name, "{line}");
+        tail.push(&line);
+    };
+    // A piece may end in the middle of a line, and of a secret in it.
+    let mut pieces = Pieces::default();
     while let Ok(Some(chunk)) = stream.message().await {
-        for line in String::from_utf8_lossy(&chunk.data).lines() {
-            tracing::debug!(provider = name, "{line}");
-            tail.push(line);
-        }
+        pieces.lines(&chunk.data).into_iter().for_each(tell);
     }
+    pieces.rest().into_iter().for_each(tell);
 }
 
 async fn unary<Q, A>(channel: Channel, path: &'static str, request: Q) -> Result<A, Status>

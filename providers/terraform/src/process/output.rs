@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use retrue_provider_api::secrets;
 use serde::Deserialize;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
@@ -25,7 +26,8 @@ impl Tail {
         if lines.len() == KEPT_LINES {
             lines.pop_front();
         }
-        lines.push_back(line.chars().take(400).collect());
+        // What is left of a secret that is cut through would not be known for one.
+        lines.push_back(secrets::masked(line).chars().take(400).collect());
     }
 
     /// What matters of them: a panic from its beginning, otherwise the last ones. One line.
@@ -41,6 +43,30 @@ impl Tail {
             .filter(|line| !line.is_empty())
             .collect();
         shown.join(" | ")
+    }
+}
+
+/// Puts together lines that come in pieces, which may end anywhere.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(Vec<u8>);
+
+impl Pieces {
+    /// The lines that are whole with this piece. What is too long for a line is told as it is.
+    pub(super) fn lines(&mut self, piece: &[u8]) -> Vec<String> {
+        self.0.extend_from_slice(piece);
+        let too_long = u64::try_from(self.0.len()).is_ok_and(|length| length > MOST_BYTES);
+        let end = match self.0.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if too_long => self.0.len(),
+            None => return Vec::new(),
+        };
+        let whole: Vec<u8> = self.0.drain(..end).collect();
+        String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect()
+    }
+
+    /// What came last, and was never ended.
+    pub(super) fn rest(self) -> Option<String> {
+        (!self.0.is_empty()).then(|| String::from_utf8_lossy(&self.0).into_owned())
     }
 }
 
@@ -110,6 +136,25 @@ mod tests {
         tail.push("panic: oh");
         (0..50).for_each(|_| tail.push("goroutine 1"));
         assert!(tail.said().starts_with("panic: oh | goroutine 1"));
+    }
+
+    #[test]
+    fn lines_in_pieces_are_put_together() {
+        let mut pieces = Pieces::default();
+        assert!(pieces.lines(b"one pla").is_empty());
+        assert_eq!(pieces.lines(b"nted\ntwo\nthr"), ["one planted", "two"]);
+        assert!(pieces.lines(&[b'x'; 10]).is_empty());
+        assert_eq!(pieces.lines(&[b'x'; 20_000]).len(), 1, "nothing is kept without bounds");
+        assert!(pieces.lines(b"end").is_empty());
+        assert_eq!(pieces.rest(), Some("end".to_owned()));
+    }
+
+    #[test]
+    fn secrets_are_hidden_before_lines_are_cut() {
+        drop(retrue_provider_api::Value::from("planted-in-a-line").sensitive());
+        let tail = Tail::default();
+        tail.push(&format!("{}planted-in-a-line", "x".repeat(395)));
+        assert!(!tail.said().contains("plan"), "{}", tail.said());
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::Source;
+use crate::rest::standing_in;
 
 /// What stands where a secret is.
 const VEIL: &str = "(sensitive)";
@@ -17,11 +18,17 @@ pub(super) struct Veiled {
 }
 
 impl Veiled {
-    /// The part of a file; `None` where there is no such part.
+    /// The part of a file without what the file says is secret, and without what is known as secret for other reasons;
+    /// `None` where there is no such part.
     pub(super) fn new(source: &Source, shown: Range<usize>) -> Option<Veiled> {
         let mut veiled = Veiled { text: String::new(), start: shown.start, parts: Vec::new() };
         let mut at = shown.start;
-        for part in &source.hidden {
+        let mut hidden = source.hidden.clone();
+        if let Some(text) = source.text.get(shown.clone()) {
+            hidden.extend(standing_in(text).into_iter().map(|part| shown.start + part.start..shown.start + part.end));
+        }
+        hidden.sort_by_key(|part| (part.start, part.end));
+        for part in &hidden {
             let part = part.start.max(at)..part.end.min(shown.end);
             if part.is_empty() {
                 continue;
