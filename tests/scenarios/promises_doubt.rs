@@ -211,7 +211,7 @@ fn promise_3_a_restored_doubt_is_settled_by_the_marks_of_where_it_began() {
         (1, vec!["retrue_data.uses".to_owned(), "testcloud_instance.i".to_owned()])
     );
     // Restored once more, what was settled since stays settled.
-    place.run(&["state", "restore", "../export.json"]).ends(0);
+    place.run(&["state", "restore", "../export.json", "--yes"]).ends(0);
     assert!(place.recorded().contains(&"testcloud_instance.i".to_owned()));
     place.run(&["destroy", "--yes"]).ends(0);
     assert!(server.cloud().truth().is_empty());
