@@ -16,6 +16,7 @@ use crate::rest::{Seal, redacted};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::state::effects_key;
 use crate::saga::{Event, StepFailure};
+use crate::survey::Providers;
 use crate::survey::functions::KeyedHash;
 
 /// What is the same for all steps of a run.
@@ -65,6 +66,21 @@ impl<'a> Caller<'a> {
         event.log();
         event.count();
         self.observer.event(&event);
+    }
+
+    /// Writes down, and tells, which providers went over to another way since this was last called.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub async fn tell_moves(&self, providers: &Providers) -> Result<(), JournalError> {
+        let moves = providers.untold_moves();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let entries = moves.iter().map(|moved| Entry::run(Event::MovedOver(moved.clone()))).collect();
+        self.journal.write(entries).await?;
+        moves.into_iter().for_each(|moved| self.tell(RunEventKind::MovedOver(moved)));
+        Ok(())
     }
 
     /// The marker of an object.

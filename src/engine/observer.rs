@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::health;
 use crate::plan::Degraded;
+use crate::resilience::MovedOver;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// Is told what happens. Calls come from many tasks, in the order in which things happened.
@@ -156,6 +157,8 @@ pub enum RunEventKind {
     },
     /// Something is not as it should be, and goes on all the same.
     Degraded(Degraded),
+    /// A provider is reached in another way from now on.
+    MovedOver(MovedOver),
     /// A health check ended.
     CheckFinished(health::Report),
     /// Something that a person should know.

@@ -17,7 +17,6 @@ use crate::apply::writes::{put_effects, put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, StepEffect};
-use crate::resilience::Waits;
 use crate::saga::compensation::{Undo, inverse};
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::{Event, RecordedObject, RestingObject, State, StepFailure, UndoBegin, UndoEnd, UndoFailure};
@@ -140,7 +139,7 @@ impl Worker<'_> {
     ) -> Result<Done, Trouble> {
         let guard = &*scene.configured.guard;
         let cancellation = &self.caller.cancellation.soft;
-        let mut waits = Waits::default();
+        let mut waits = guard.waits();
         let first = Instant::now();
         loop {
             let done = match effect {

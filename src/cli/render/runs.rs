@@ -236,6 +236,7 @@ fn about(event: &Event) -> String {
         Event::RunFinished(finished) => format!("{}: {}", finished.state.word(), counts(&finished.counts)),
         Event::RunAccepted { reason } => reason.clone(),
         Event::Configured { name, .. } => format!("the provider {name}"),
+        Event::MovedOver(moved) => moved.to_string(),
         Event::Child(child) => format!("process {}", child.pid),
         Event::StepBegin(begin) => format!("attempt {}, generation {}", begin.attempt, begin.generation),
         Event::StepNotApplied(failure) => format!("{}: {}", failure.code, failure.message),

@@ -15,6 +15,7 @@ use crate::cli::render::value::named;
 use crate::cli::session::Session;
 use crate::config::DeleteOrder;
 use crate::engine::{self, Workspace};
+use crate::expression::Expression;
 use crate::resilience::{BreakerRules, Limits, Policy};
 use crate::store::KeySource;
 
@@ -95,6 +96,12 @@ fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
     shown
 }
 
+/// The names of what is other on another way. Their values may be secret: nobody is asked for the types here.
+fn arguments_of(way: &Expression) -> Json {
+    let names = way.as_table().unwrap_or_default().iter();
+    names.filter_map(|(key, _)| key.as_literal()?.as_str()).map(|name| json!(name)).collect()
+}
+
 fn rules_of(breaker: &BreakerRules) -> Json {
     let BreakerRules { failures, open_for, probes, hold, recovery_check } = breaker;
     let mut shown = json!({
@@ -156,6 +163,11 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
 
 /// What is in force, a line for each subject.
 fn facts_of(name: &str, value: &Json) -> Vec<String> {
+    if let Some(ways) = value.as_array() {
+        let names = |way: &Json| way.as_array().into_iter().flatten().map(plain).collect::<Vec<_>>().join(", ");
+        let ways = ways.iter().zip(1..).map(|(way, number)| format!("{name} {number}: with another {}", names(way)));
+        return ways.collect();
+    }
     let Some(entries) = value.as_object() else { return vec![format!("{name} {}", plain(value))] };
     let nested = entries.iter().filter_map(|(inner, value)| Some((inner, value.as_object()?)));
     let nested = nested.map(|(inner, entries)| format!("{inner}: {}", list(entries)));
@@ -228,7 +240,10 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
             .providers
             .values()
             .map(|provider| {
-                let resilience = resilience(&stack.policy(&provider.name));
+                let mut resilience = resilience(&stack.policy(&provider.name));
+                if !provider.fallback.is_empty() {
+                    resilience.insert("fallback", provider.fallback.iter().map(arguments_of).collect());
+                }
                 (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
             })
             .collect(),

@@ -29,6 +29,17 @@ pub(super) struct Resilience {
     types: Option<BTreeMap<String, Limits>>,
 }
 
+/// The same for one provider.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ProviderResilience {
+    /// Other ways to the same objects, tried in order where the one before does not work: each is a table of the
+    /// provider's own arguments, which stand in place of those that are configured.
+    fallback: Option<Vec<BTreeMap<String, serde_json::Value>>>,
+    #[schemars(flatten)]
+    of_all: Resilience,
+}
+
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Retry {

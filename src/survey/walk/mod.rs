@@ -284,7 +284,7 @@ fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
     });
     let others = (stack.locals.values().map(|local| &local.value))
         .chain(stack.outputs.values().map(|output| &output.value))
-        .chain(stack.providers.values().map(|provider| &provider.body))
+        .chain(stack.providers.values().flat_map(|provider| provider.expressions()))
         .chain(stack.checks.values().flat_map(|check| check.values.iter().map(|(_, value)| value)));
     for expression in of_blocks.chain(others) {
         for reference in expression.references() {
