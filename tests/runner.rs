@@ -22,6 +22,7 @@ mod scenarios {
     mod durable;
     mod elsewhere;
     mod ephemeral;
+    mod fallbacks;
     mod folders;
     mod functions;
     mod health;

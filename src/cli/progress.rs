@@ -294,13 +294,16 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
             &degraded.address,
             format!("{} {}", yellow("degraded:"), visible(&degraded.reason.replace('\n', " "))),
         ),
-        RunEventKind::MovedOver(moved) => {
-            Some(format!("{} {} {}", yellow("!"), yellow("degraded:"), visible(&moved.to_string())))
-        }
+        RunEventKind::MovedOver(way) => Some(moved(way)),
         RunEventKind::CheckFinished(report) => Some(super::render::checks::line(report)),
         RunEventKind::Notice(text) => Some(format!("{} {}", yellow("note:"), visible(text))),
         RunEventKind::StepStarted(_) | RunEventKind::UndoStarted(_) => None,
     }
+}
+
+/// That a provider is reached in another way.
+pub(crate) fn moved(moved: &MovedOver) -> String {
+    format!("{} {} {}", yellow("!"), yellow("degraded:"), visible(&moved.to_string()))
 }
 
 /// What was done, as people say it.

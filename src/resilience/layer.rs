@@ -192,7 +192,7 @@ impl Provider for Layered {
         }
         match self.current().await {
             Ok(_) => Ok(()),
-            Err(other) => Err(error.with("then", other)),
+            Err(other) => Err(error.with("then", format!("{other:#}"))),
         }
     }
 

@@ -29,7 +29,8 @@ pub(super) struct Resilience {
     types: Option<BTreeMap<String, Limits>>,
 }
 
-/// The same for one provider.
+/// What is done about failures of calls to a provider, and how much is asked of it at once. What is not written is as
+/// `retrue config` shows it.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ProviderResilience {

@@ -8,7 +8,8 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::resilience::{Jitter, Limits, Rate, Settings, pattern};
 
-const KEYS: &[&str] = &["fallback", "retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
+const KEYS: &[&str] = &["retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
+const PROVIDER_KEYS: &[&str] = &["fallback", "retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
 const RETRY: &[&str] = &["attempts", "first_wait", "longest_wait", "within", "jitter"];
 const BUDGET: &[&str] = &["retries", "most", "per_success"];
 const BREAKER: &[&str] = &["failures", "open_for", "probes", "hold", "recovery_check"];
@@ -46,7 +47,10 @@ impl Reader<'_> {
                 "time_outs" => self.time_outs(key, item, &mut settings),
                 "types" => self.types(key, item, &mut settings),
                 "concurrency" | "rate" => self.limit(key, item, &mut settings.limits),
-                _ => self.unknown_key(key, "of `resilience`", KEYS, &[]),
+                _ => {
+                    let known = if fallback.is_some() { PROVIDER_KEYS } else { KEYS };
+                    self.unknown_key(key, "of `resilience`", known, &[]);
+                }
             }
         }
         settings
