@@ -41,6 +41,11 @@ fn toml(first: &Front, second: Option<&Front>, buckets: usize) -> String {
 }
 
 impl Stage {
+    /// How many objects there are in the cloud.
+    fn truth(&self) -> usize {
+        self.server.cloud().truth().len()
+    }
+
     /// How many effects there were on objects in the cloud.
     fn effects(&self) -> usize {
         self.server.cloud().audit().len()
@@ -98,7 +103,7 @@ fn a_run_whose_address_goes_out_is_finished_through_the_other_one() {
     stage.first.goes_out_after(2, false);
     let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
     insta::assert_snapshot!("fallback_events", stage.events(&shown.stdout));
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (4, 4), "each was made once");
+    assert_eq!((stage.truth(), stage.effects()), (4, 4), "each was made once");
     // It is in the history, and the record is that of the objects, however they are reached.
     assert_eq!(stage.place.journal().iter().filter(|(word, _)| word == "moved_over").count(), 1);
     let shown = stage.place.run(&["runs", "show", &stage.place.runs()[0]]).ends(0);
@@ -122,11 +127,11 @@ fn a_run_that_went_over_does_not_go_back() {
     // The second address goes out in the next run, too: that is no reason to go back.
     stage.place.write("retrue.toml", stack(&toml(&stage.first, Some(&stage.second), 5)));
     stage.second.goes_out_after(1, false);
-    let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(1);
-    assert_eq!((of(&shown.stdout, "moved_over").len(), stage.server.cloud().truth().len()), (1, 4));
+    let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(4);
+    assert_eq!((of(&shown.stdout, "moved_over").len(), stage.truth()), (1, 4));
     stage.first.comes_back();
     stage.place.run(&["apply", "--yes"]).ends(0);
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (5, 5));
+    assert_eq!((stage.truth(), stage.effects()), (5, 5));
 }
 
 #[test]
@@ -135,14 +140,14 @@ fn what_was_done_and_its_answer_lost_is_found_through_the_other_address() {
     stage.first.goes_out_after(1, true);
     let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
     insta::assert_snapshot!("fallback_lost_answer", stage.events(&shown.stdout));
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (3, 3), "nothing was made twice");
+    assert_eq!((stage.truth(), stage.effects()), (3, 3), "nothing was made twice");
     // An object without a name of its own is found by the mark that it carries.
     let second = self::stage(0);
     let instance = "\n[resource.testcloud_instance.i]\nimage = \"x\"\nsize = \"small\"\n";
     second.place.write("retrue.toml", stack(&format!("{}{instance}", toml(&second.first, Some(&second.second), 0))));
     second.first.goes_out_after(0, true);
     second.place.run(&["apply", "--yes"]).ends(0);
-    assert_eq!(second.server.cloud().truth().len(), 1);
+    assert_eq!(second.truth(), 1);
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn an_undo_in_a_later_run_has_the_other_address_from_the_journal() {
     stage.first.goes_out();
     let shown = stage.place.run(&["compensate", "--yes", "--json"]).ends(0);
     assert_eq!(of(&shown.stdout, "moved_over").len(), 1, "{}", shown.screen());
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (0, 6));
+    assert_eq!((stage.truth(), stage.effects()), (0, 6));
     assert_eq!(stage.place.journal().iter().filter(|(word, _)| word == "moved_over").count(), 1);
 }
 
@@ -167,7 +172,7 @@ fn an_undo_goes_over_in_its_middle_and_a_lost_answer_is_looked_at() {
         stage.place.run(&["compensate", "--yes", "--parallelism", "1"]);
         // What is in doubt after all is settled by a look, and so it is in the next run.
         let _ = stage.place.run(&["compensate", "--yes"]);
-        assert_eq!(stage.server.cloud().truth().len(), 0, "done: {done}");
+        assert_eq!(stage.truth(), 0, "done: {done}");
         assert_eq!(stage.effects(), 6, "nothing was deleted twice");
     }
 }
@@ -179,7 +184,7 @@ fn doubt_that_a_crash_left_is_settled_through_the_other_address() {
     super::crash::abort(&stage.place, &["apply", "--yes"], &("apply/effect/after".to_owned(), 1));
     stage.first.goes_out();
     stage.place.run(&["apply", "--yes"]).ends(0);
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (2, 2));
+    assert_eq!((stage.truth(), stage.effects()), (2, 2));
 }
 
 #[test]
@@ -205,7 +210,7 @@ fn an_address_that_works_and_says_unavailable_is_left_when_its_breaker_opens() {
     let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
     assert_eq!(of(&shown.stdout, "moved_over")[0]["message"], "it does not work (transient)");
     assert_eq!((of(&shown.stdout, "step_held").len(), of(&shown.stdout, "step_retrying").len()), (0, 5));
-    assert_eq!((stage.server.cloud().truth().len(), stage.effects()), (6, 6));
+    assert_eq!((stage.truth(), stage.effects()), (6, 6));
 }
 
 #[test]
@@ -224,7 +229,7 @@ fn secrets_of_the_other_way_are_kept_as_those_of_the_first() {
     let planned = stage.place.run(&["plan", "--var", &token, "-o", "kept.plan"]).ends(0);
     let shown = stage.place.run(&["apply", "kept.plan", "--yes", "--json"]).ends(0);
     assert!(!planned.all().contains(SECRET) && !shown.all().contains(SECRET));
-    assert_eq!(stage.server.cloud().truth().len(), 1);
+    assert_eq!(stage.truth(), 1);
     stage.place.holds_nowhere(SECRET);
     // Wrong, it is told, and without its value.
     let wrong = "wrong-and-secret-all-the-same";
@@ -232,7 +237,7 @@ fn secrets_of_the_other_way_are_kept_as_those_of_the_first() {
     assert!(!shown.all().contains(wrong), "{}", shown.screen());
     // An undo needs it, and has it from the journal.
     stage.place.run(&["compensate", "--yes"]).ends(0);
-    assert_eq!(stage.server.cloud().truth().len(), 0);
+    assert_eq!(stage.truth(), 0);
 }
 
 #[test]
@@ -248,9 +253,9 @@ fn what_is_known_only_while_applying_may_stand_in_an_entry() {
     stage.first.goes_out();
     let shown = stage.place.run(&["apply", "--yes", "--json"]).ends(0);
     assert_eq!(of(&shown.stdout, "moved_over").len(), 1, "{}", shown.screen());
-    assert_eq!(stage.server.cloud().truth().len(), 1);
+    assert_eq!(stage.truth(), 1);
     stage.place.run(&["compensate", "--yes"]).ends(0);
-    assert_eq!(stage.server.cloud().truth().len(), 0);
+    assert_eq!(stage.truth(), 0);
 }
 
 #[test]
