@@ -74,6 +74,8 @@ impl Configured {
 pub struct Providers {
     /// What all of them share.
     resilience: Arc<Resilience>,
+    /// What those share that were configured beside these.
+    beside: Vec<Arc<Resilience>>,
     ready: BTreeMap<Arc<str>, Configured>,
     /// Those whose configuration is not known yet.
     unready: BTreeMap<Arc<str>, Unready>,
@@ -132,6 +134,7 @@ impl Providers {
         let seed = environment.get(&OsString::from(JITTER_SEED)).and_then(|seed| seed.to_str()?.parse().ok());
         Providers {
             resilience: Arc::new(Resilience::new(seed)),
+            beside: Vec::new(),
             ready: BTreeMap::new(),
             unready: BTreeMap::new(),
             ephemerals: Arc::default(),
@@ -142,7 +145,16 @@ impl Providers {
 
     /// Nothing waits for a provider that does not work once this is cancelled.
     pub fn heed(&self, stop: &CancellationToken) {
-        self.resilience.heed(stop.clone());
+        self.shared().for_each(|resilience| resilience.heed(stop.clone()));
+    }
+
+    /// Takes over what others share of which some are [inserted](Providers::insert) here.
+    pub fn beside(&mut self, others: &Providers) {
+        self.beside.extend(others.shared().cloned());
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Arc<Resilience>> {
+        [&self.resilience].into_iter().chain(&self.beside)
     }
 
     /// What the recovery of breakers waits for, by the name of its check.
@@ -299,12 +311,12 @@ impl Providers {
 
     /// What is reached in another way than it is configured, in the order in which it came to that.
     pub fn moves(&self) -> Vec<MovedOver> {
-        self.resilience.moves()
+        self.shared().flat_map(|resilience| resilience.moves()).collect()
     }
 
     /// Those of them that nobody asked for yet: whoever does tells of them.
     pub fn untold_moves(&self) -> Vec<MovedOver> {
-        self.resilience.untold_moves()
+        self.shared().flat_map(|resilience| resilience.untold_moves()).collect()
     }
 
     /// Adds an instance.

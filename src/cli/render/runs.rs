@@ -89,6 +89,11 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
             screen.words(&format!("    {} ", yellow("did not come back:")), &visible(lost));
         }
     }
+    for event in &history.events {
+        if let Event::MovedOver(moved) = &event.event {
+            screen.words(&format!("{} {} ", yellow("! degraded:"), event.time), &visible(&moved.to_string()));
+        }
+    }
     timeline::draw(&mut screen, &history.events, detail);
     for event in &history.events {
         if let Event::Note { actor, text } | Event::Review { actor, decision: text } = &event.event {
