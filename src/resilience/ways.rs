@@ -65,10 +65,13 @@ impl Moves {
     }
 }
 
+/// An alternative, and the provider that was made for it.
+type Offered = (Arc<dyn Alternative>, OnceCell<Arc<dyn Provider>>);
+
 /// The alternatives of one instance, each made when it is first needed.
 #[derive(Default)]
 pub(super) struct Ways {
-    alternatives: OnceLock<Vec<(Arc<dyn Alternative>, OnceCell<Arc<dyn Provider>>)>>,
+    alternatives: OnceLock<Vec<Offered>>,
 }
 
 impl fmt::Debug for Ways {

@@ -300,5 +300,5 @@ fn what_is_declared_is_checked_and_shown() {
     assert!(!shown.all().contains("kept-to-itself"), "{}", shown.screen());
     // What a provider refuses of an entry is told at the entry.
     stage.place.write("retrue.toml", stack(&toml.replace("urll = \"http://y\"", "url = \"no address\"")));
-    stage.place.run(&["validate"]).ends(1).tells("RT0401", &["no address"]);
+    stage.place.run(&["validate"]).ends(1).tells("RT0413", &["no address"]);
 }

@@ -62,7 +62,7 @@ async fn a_look_that_is_out_of_tries_goes_over_and_all_that_follows_with_it() {
     assert_eq!((stage.calls().len(), count(&other)), (4, 3));
     let reason = "it cannot be reached".to_owned();
     let moved = MovedOver { provider: "x".into(), fallback: 1, reason };
-    assert_eq!(stage.run.moves(), [moved.clone()]);
+    assert_eq!(stage.run.moves(), std::slice::from_ref(&moved));
     // It is told once.
     assert_eq!(stage.run.untold_moves(), [moved]);
     assert_eq!(stage.run.untold_moves(), []);
