@@ -173,14 +173,19 @@ fn resilience() {
     );
     // What an entry says stands in place of the whole argument, and the rest is as it was.
     fn shown(table: &crate::expression::Expression) -> String {
-        let text = |one: &crate::expression::Expression| match one.as_table() {
-            Some(_) => format!("{{ {} }}", shown(one)),
-            None => format!("{:?}", one.as_literal().unwrap()),
+        let text = |one: &crate::expression::Expression| match one.as_literal() {
+            None => format!("{{ {} }}", shown(one)),
+            Some(value) => value.as_str().map_or_else(|| format!("{:?}", value.data()), str::to_owned),
         };
         let entries = table.as_table().unwrap().iter().map(|(key, value)| format!("{} = {}", text(key), text(value)));
         entries.collect::<Vec<_>>().join(", ")
     }
     let ways: Vec<String> = ways.providers["aws"].ways().map(|way| shown(&way).replace('"', "'")).collect();
-    insta::assert_debug_snapshot!(ways, @"");
+    insta::assert_debug_snapshot!(ways, @r#"
+    [
+        "endpoints = { ec2 = d, s3 = c }, token = b, region = e",
+        "region = a, token = b, endpoints = { s3 = f }, retries = Number(3)",
+    ]
+    "#);
     assert!(stack.policy("other").is_default() && stack.policy("nobody").is_default());
 }
