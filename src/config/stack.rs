@@ -190,14 +190,27 @@ impl ProviderBlock {
     /// The whole configuration of each of the other ways.
     pub fn ways(&self) -> impl Iterator<Item = Expression> {
         self.fallback.iter().map(|entry| {
-            let name = |key: &Expression| key.as_literal().and_then(Value::as_str).map(str::to_owned);
             let own = entry.as_table().unwrap_or_default();
-            let named: BTreeSet<String> = own.iter().filter_map(|(key, _)| name(key)).collect();
+            let named: BTreeSet<&str> = names(entry).collect();
             let rest = self.body.as_table().unwrap_or_default().iter();
-            let rest = rest.filter(|(key, _)| name(key).is_none_or(|name| !named.contains(&name)));
+            let rest = rest.filter(|(key, _)| name(key).is_none_or(|name| !named.contains(name)));
             Expression::table(rest.chain(own).cloned().collect(), entry.span())
         })
     }
+
+    /// The names of what is other in each of the other ways. Their values may be secret.
+    pub fn named_in_ways(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.fallback.iter().map(|entry| names(entry).collect())
+    }
+}
+
+/// The names of the arguments in a table.
+fn names(table: &Expression) -> impl Iterator<Item = &str> {
+    table.as_table().unwrap_or_default().iter().filter_map(|(key, _)| name(key))
+}
+
+fn name(key: &Expression) -> Option<&str> {
+    key.as_literal()?.as_str()
 }
 
 /// Where the program of a provider is to be had.

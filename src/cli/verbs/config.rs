@@ -15,7 +15,6 @@ use crate::cli::render::value::named;
 use crate::cli::session::Session;
 use crate::config::DeleteOrder;
 use crate::engine::{self, Workspace};
-use crate::expression::Expression;
 use crate::resilience::{BreakerRules, Limits, Policy};
 use crate::store::KeySource;
 
@@ -94,12 +93,6 @@ fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
         shown.insert(if name == "rate" { "rate" } else { "concurrency" }, value);
     }
     shown
-}
-
-/// The names of what is other on another way. Their values may be secret: nobody is asked for the types here.
-fn arguments_of(way: &Expression) -> Json {
-    let names = way.as_table().unwrap_or_default().iter();
-    names.filter_map(|(key, _)| key.as_literal()?.as_str()).map(|name| json!(name)).collect()
 }
 
 fn rules_of(breaker: &BreakerRules) -> Json {
@@ -242,7 +235,7 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
             .map(|provider| {
                 let mut resilience = resilience(&stack.policy(&provider.name));
                 if !provider.fallback.is_empty() {
-                    resilience.insert("fallback", provider.fallback.iter().map(arguments_of).collect());
+                    resilience.insert("fallback", provider.named_in_ways().map(|names| json!(names)).collect());
                 }
                 (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
             })
