@@ -36,18 +36,18 @@ impl Layered {
         Arc::new(Layered { guard, inner })
     }
 
-    /// The provider on the way that is gone.
-    async fn current(&self) -> ProviderResult<Arc<dyn Provider>> {
+    /// The way that is gone, and the provider on it.
+    async fn current(&self) -> ProviderResult<(usize, Arc<dyn Provider>)> {
         loop {
             let way = self.guard.way();
             match self.guard.provider(way, &self.inner).await {
                 Err(error) if failed(&error).is_outage() && self.guard.leave(way, error.category) => {}
-                made => return made,
+                made => return made.map(|made| (way, made)),
             }
         }
     }
 
-    /// A call that changes nothing and mostly needs nobody outside: that it works says nothing of the other side, so
+    /// A call that may be made twice and mostly needs nobody outside: that it works says nothing of the other side, so
     /// it has a deadline, and another way where it fails by an outage, and nothing else.
     async fn looking<T, F: Future<Output = ProviderResult<T>> + Send>(
         &self,
@@ -57,8 +57,7 @@ impl Layered {
     ) -> ProviderResult<T> {
         let limit = left(context);
         loop {
-            let way = self.guard.way();
-            let provider = self.current().await?;
+            let (way, provider) = self.current().await?;
             let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
             match in_time(operation, &context, make(provider, context.clone())).await {
                 Err(error)
@@ -97,8 +96,9 @@ impl Layered {
                         None => not_sent(call.operation, &held),
                     },
                 )?;
-            let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
             let made = self.guard.provider(entered.way(), &self.inner).await;
+            // What it took to have the provider is no time of the call.
+            let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
             let (error, late) = match made {
                 Ok(provider) => match tokio::time::timeout(limit, make(provider, context)).await {
                     Ok(Ok(answer)) => {
@@ -165,7 +165,14 @@ async fn in_time<T>(
     context: &Context,
     call: impl Future<Output = ProviderResult<T>> + Send,
 ) -> ProviderResult<T> {
-    let limit = left(context);
+    timed(operation, left(context), call).await
+}
+
+async fn timed<T>(
+    operation: &str,
+    limit: Duration,
+    call: impl Future<Output = ProviderResult<T>> + Send,
+) -> ProviderResult<T> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(operation, limit)))
 }
 
@@ -186,7 +193,12 @@ impl Provider for Layered {
 
     /// As it is configured; where that fails by an outage, in the next way that can be.
     async fn configure(&self, request: ConfigureRequest) -> ProviderResult<()> {
-        let Err(error) = self.inner.configure(request).await else { return Ok(()) };
+        let configured = match self.guard.ways().configured_within() {
+            // Where there is another way, one that does not answer is left in time.
+            Some(limit) => timed("configure", limit, self.inner.configure(request)).await,
+            None => self.inner.configure(request).await,
+        };
+        let Err(error) = configured else { return Ok(()) };
         if !failed(&error).is_outage() || !self.guard.leave(0, error.category) {
             return Err(error);
         }
@@ -219,7 +231,14 @@ impl Provider for Layered {
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
         let call = Call { operation: "read", type_name: &request.type_name, context };
         let request = &request;
-        self.read_only(call, |provider, context| async move { provider.read(&context, request.clone()).await }).await
+        let found = self
+            .read_only(call, |provider, context| async move { provider.read(&context, request.clone()).await })
+            .await?;
+        let ways = self.guard.ways();
+        if found.is_some() && ways.count() > 0 {
+            ways.seen.saw(context, request, || self.capability(&request.type_name, &request.config));
+        }
+        Ok(found)
     }
 
     async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
@@ -248,7 +267,6 @@ impl Provider for Layered {
             Ok(entered) => entered,
             Err(held) => return Outcome::NotApplied(not_sent(operation, &held)),
         };
-        let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
         let provider = match self.guard.provider(entered.way(), &self.inner).await {
             Ok(provider) => provider,
             Err(error) => {
@@ -256,6 +274,8 @@ impl Provider for Layered {
                 return Outcome::NotApplied(error);
             }
         };
+        self.guard.ways().seen.changes(&context.address);
+        let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
         let outcome = match tokio::time::timeout(limit + GRACE, provider.apply(&context, change)).await {
             Ok(outcome) => outcome,
             // What was asked for may still be under way: another try must not come in between.
@@ -281,12 +301,12 @@ impl Provider for Layered {
     }
 
     async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
-        let provider = self.current().await?;
+        let (_, provider) = self.current().await?;
         in_time("recover", context, provider.recover(context, request)).await
     }
 
     async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {
-        self.current().await?.presume(context, type_name, planned).await
+        self.current().await?.1.presume(context, type_name, planned).await
     }
 
     async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
@@ -323,17 +343,37 @@ impl Provider for Layered {
         self.inner.call(function, arguments).await
     }
 
-    /// Once: what is opened may be a lease, and a lost answer leaves one behind.
+    /// Once on each way: what is opened may be a lease, and a lost answer leaves one behind. What did not answer in
+    /// time may still be under way.
     async fn open(&self, context: &Context, request: DataRequest) -> ProviderResult<Opened> {
-        self.current().await?.open(context, request).await
+        loop {
+            let (way, provider) = self.current().await?;
+            match provider.open(context, request.clone()).await {
+                Err(error)
+                    if failed(&error).is_outage()
+                        && error.category != Category::TimeOut
+                        && error.retry
+                        && !context.cancellation.is_cancelled()
+                        && self.guard.leave(way, error.category) => {}
+                answer => return answer,
+            }
+        }
     }
 
     async fn renew(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<Option<Instant>> {
-        self.current().await?.renew(context, type_name, private).await
+        let private = &private;
+        let make = |provider: Arc<dyn Provider>, context| async move {
+            provider.renew(&context, type_name, private.clone()).await
+        };
+        self.looking("renew", context, make).await
     }
 
     async fn close(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<()> {
-        self.current().await?.close(context, type_name, private).await
+        let private = &private;
+        let make = |provider: Arc<dyn Provider>, context| async move {
+            provider.close(&context, type_name, private.clone()).await
+        };
+        self.looking("close", context, make).await
     }
 
     async fn upgrade_state(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {

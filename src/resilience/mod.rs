@@ -13,6 +13,7 @@ mod limit;
 mod policy;
 mod trace;
 mod ways;
+mod witness;
 
 #[cfg(test)]
 mod tests;

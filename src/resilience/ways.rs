@@ -6,11 +6,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use retrue_provider_api::{Category, Provider, ProviderResult};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
+
+use super::witness::Kept;
 
 /// Another way to the objects of a provider instance.
 #[async_trait]
@@ -72,6 +75,10 @@ type Offered = (Arc<dyn Alternative>, OnceCell<Arc<dyn Provider>>);
 #[derive(Default)]
 pub(super) struct Ways {
     alternatives: OnceLock<Vec<Offered>>,
+    /// How long the first one may take to be configured, where there are others.
+    configured_within: OnceLock<Duration>,
+    /// What was there on the ways so far.
+    pub(super) seen: Kept,
 }
 
 impl fmt::Debug for Ways {
@@ -81,9 +88,17 @@ impl fmt::Debug for Ways {
 }
 
 impl Ways {
-    /// Says what they are; once.
-    pub(super) fn offer(&self, alternatives: Vec<Arc<dyn Alternative>>) {
+    /// Says what they are, and how long it may take to configure the first one; once.
+    pub(super) fn offer(&self, alternatives: Vec<Arc<dyn Alternative>>, configured_within: Duration) {
+        if !alternatives.is_empty() {
+            let _ = self.configured_within.set(configured_within);
+        }
         let _ = self.alternatives.set(alternatives.into_iter().map(|one| (one, OnceCell::new())).collect());
+    }
+
+    /// How long it may take to configure the first one; whoever has no other decides by himself.
+    pub(super) fn configured_within(&self) -> Option<Duration> {
+        self.configured_within.get().copied()
     }
 
     /// How many there are.
@@ -94,12 +109,18 @@ impl Ways {
     /// The provider that goes a way; `first` goes the one that has the number 0.
     ///
     /// # Errors
-    /// It cannot be made, or not be configured. The next one who asks tries again.
+    /// It cannot be made, or not be configured, or leads elsewhere. The next one who asks tries again.
     pub(super) async fn provider(&self, way: usize, first: &Arc<dyn Provider>) -> ProviderResult<Arc<dyn Provider>> {
         let alternative = way.checked_sub(1).and_then(|index| self.alternatives.get()?.get(index));
         let Some((alternative, made)) = alternative else { return Ok(Arc::clone(first)) };
-        let made = made.get_or_try_init(|| alternative.open()).await;
-        made.cloned().map_err(|error| error.with("fallback", way))
+        let open = async || -> ProviderResult<Arc<dyn Provider>> {
+            let provider = alternative.open().await?;
+            if let Some(seen) = self.seen.one() {
+                seen.is_seen_by(&*provider).await?;
+            }
+            Ok(provider)
+        };
+        made.get_or_try_init(open).await.cloned().map_err(|error| error.with("fallback", way))
     }
 
     /// The same, where it is made already; else the first one.

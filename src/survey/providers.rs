@@ -279,7 +279,7 @@ impl Providers {
         directory: &FilePath,
     ) -> Result<(), String> {
         let Configured { provider, instance, guard, .. } = configured;
-        guard.offer(self.alternatives(name, instance, directory));
+        guard.offer(self.alternatives(name, instance, directory), OPENING_WITHIN);
         let config = instance.config.value.clone().unmark_deep().0;
         let request = ConfigureRequest { config, directory: directory.to_owned() };
         let ways = u32::try_from(instance.fallback.len()).unwrap_or(u32::MAX).saturating_add(1);

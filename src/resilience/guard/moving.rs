@@ -14,9 +14,10 @@ use crate::resilience::ways::{Alternative, MovedOver, Ways, reason};
 use crate::telemetry;
 
 impl Guard {
-    /// Says which other ways there are to the same objects, in the order in which they are gone; once.
-    pub fn offer(&self, alternatives: Vec<Arc<dyn Alternative>>) {
-        self.ways.offer(alternatives);
+    /// Says which other ways there are to the same objects, in the order in which they are gone, and how long it may
+    /// take to configure the first one; once.
+    pub fn offer(&self, alternatives: Vec<Arc<dyn Alternative>>, configured_within: Duration) {
+        self.ways.offer(alternatives, configured_within);
     }
 
     /// The number of the way that is gone; 0 is as it is configured.

@@ -1,6 +1,7 @@
 //! Other ways to the same objects: when a run goes over to one, and that it stays there.
 
 use proptest::prelude::*;
+use retrue_provider_api::{DataRequest, Opened};
 
 use super::*;
 
@@ -27,7 +28,7 @@ impl Stage {
             let reached = Reached { provider: Arc::clone(provider), fails: Mutex::new(fails.to_vec()) };
             Arc::new(reached) as Arc<dyn Alternative>
         });
-        self.guard.offer(ways.collect());
+        self.guard.offer(ways.collect(), Duration::from_secs(120));
         self
     }
 
@@ -221,4 +222,177 @@ proptest! {
             assert_eq!(stage.moves(), (1..=way).collect::<Vec<_>>());
         });
     }
+}
+
+/// A side on which one object is there or not, and leases are given out; or nothing can be reached.
+#[derive(Default)]
+struct Side {
+    out: Option<Category>,
+    there: std::sync::atomic::AtomicBool,
+    reads: std::sync::atomic::AtomicUsize,
+    said: Mutex<Vec<&'static str>>,
+    /// From which look on it is there.
+    shows_from: usize,
+    silent: bool,
+}
+
+impl Side {
+    fn new(there: bool) -> Side {
+        Side { there: there.into(), ..Side::default() }
+    }
+
+    fn say(&self, what: &'static str) -> ProviderResult<()> {
+        self.said.lock().unwrap().push(what);
+        self.out.map_or(Ok(()), |category| Err(error(category)))
+    }
+}
+
+#[async_trait]
+impl Provider for Side {
+    async fn schema(&self) -> ProviderResult<Arc<ProviderSchema>> {
+        Ok(Arc::default())
+    }
+
+    async fn configure(&self, _request: ConfigureRequest) -> ProviderResult<()> {
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn validate(&self, _request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
+        Ok(Vec::new())
+    }
+
+    fn capability(&self, _type_name: &str, _config: &Value) -> Capability {
+        Capability { settles_within: Duration::from_secs(5), ..Capability::default() }
+    }
+
+    async fn read(&self, _context: &Context, _request: ReadRequest) -> ProviderResult<Option<Observed>> {
+        let before = self.reads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.say("read")?;
+        let there = self.there.load(std::sync::atomic::Ordering::SeqCst) && before >= self.shows_from;
+        let state = Value::null(Type::Dynamic);
+        Ok(there.then(|| Observed { state, private: Private::default(), identity: None, marker: None }))
+    }
+
+    async fn find(&self, _context: &Context, _request: FindRequest) -> ProviderResult<Found> {
+        Err(ProviderError::unsupported("find"))
+    }
+
+    async fn plan(&self, _context: &Context, _request: PlanRequest) -> ProviderResult<PlanResponse> {
+        Err(ProviderError::unsupported("plan"))
+    }
+
+    async fn apply(&self, _context: &Context, _change: Change) -> Outcome {
+        match self.say("apply") {
+            Ok(()) => Outcome::Applied(Applied::of(Value::null(Type::Dynamic))),
+            Err(error) => Outcome::NotApplied(error),
+        }
+    }
+
+    async fn open(&self, _context: &Context, _request: DataRequest) -> ProviderResult<Opened> {
+        self.say("open")?;
+        Ok(Opened { value: Value::null(Type::Dynamic), private: Private::default(), renew_at: None })
+    }
+
+    async fn renew(&self, _: &Context, _: &str, _: Private) -> ProviderResult<Option<std::time::Instant>> {
+        self.say("renew").map(|()| None)
+    }
+
+    async fn close(&self, _: &Context, _: &str, _: Private) -> ProviderResult<()> {
+        self.say("close")
+    }
+}
+
+/// Another way to a side.
+struct To(Arc<Side>);
+
+#[async_trait]
+impl Alternative for To {
+    async fn open(&self) -> ProviderResult<Arc<dyn Provider>> {
+        Ok(Arc::clone(&self.0) as Arc<dyn Provider>)
+    }
+}
+
+/// Two sides: the one that is left when told, and the other.
+fn between(first: &Arc<Side>, second: &Arc<Side>) -> Stage {
+    let mut stage = stage(Policy::default(), |_, _, _| None);
+    stage.provider = Layered::wrap(Arc::clone(&stage.guard), Arc::clone(first) as Arc<dyn Provider>);
+    stage.guard.offer(vec![Arc::new(To(Arc::clone(second)))], Duration::from_secs(120));
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_that_does_not_lead_to_what_was_there_is_not_gone() {
+    let (first, second) = (Arc::new(Side::new(true)), Arc::new(Side::new(false)));
+    let stage = between(&first, &second);
+    stage.read("x_a", "run").await.unwrap();
+    assert!(stage.guard.leave(0, Category::Network));
+    let told = format!("{:#}", stage.read("x_b", "run").await.unwrap_err());
+    assert!(told.contains("does not lead to the same objects") && told.contains("x_y.z"), "{told}");
+    let Outcome::NotApplied(refused) = stage.create("x_b").await else { panic!("it was sent") };
+    assert!(!refused.retry && refused.category == Category::Validation, "{refused:#}");
+    assert!(!second.said.lock().unwrap().contains(&"apply"));
+    // Nor does anybody go on from there as if it were an outage.
+    assert_eq!(stage.moves(), [1]);
+
+    // It may show what is there a moment later.
+    let slow = Arc::new(Side { shows_from: 3, ..Side::new(true) });
+    let stage = between(&first, &slow);
+    stage.read("x_a", "run").await.unwrap();
+    assert!(stage.guard.leave(0, Category::Network));
+    assert!(matches!(stage.create("x_b").await, Outcome::Applied(_)));
+    assert_eq!(*slow.said.lock().unwrap(), ["read", "read", "read", "read", "apply"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_has_changed_itself_need_not_be_there() {
+    let (first, second) = (Arc::new(Side::new(true)), Arc::new(Side::new(false)));
+    let stage = between(&first, &second);
+    stage.read("x_a", "run").await.unwrap();
+    // The same address: it may be gone by now, and that is as it should be.
+    assert!(matches!(stage.create("x_a").await, Outcome::Applied(_)));
+    assert!(stage.guard.leave(0, Category::Network));
+    assert!(matches!(stage.create("x_b").await, Outcome::Applied(_)));
+    assert_eq!(*second.said.lock().unwrap(), ["apply"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ephemeral_is_opened_on_the_other_way_once() {
+    let request = || DataRequest { type_name: "x_lease".to_owned(), config: Value::null(Type::Dynamic) };
+    for (category, goes) in
+        [(Category::Network, true), (Category::Transient, true), (Category::TimeOut, false), (Category::Conflict, false)]
+    {
+        let first = Arc::new(Side { out: Some(category), ..Side::new(true) });
+        let second = Arc::new(Side::new(true));
+        let stage = between(&first, &second);
+        let opened = stage.provider.open(&context("run"), request()).await;
+        assert_eq!((opened.is_ok(), stage.moves().len()), (goes, usize::from(goes)), "{category}");
+        assert_eq!((first.said.lock().unwrap().len(), second.said.lock().unwrap().len()), (1, usize::from(goes)));
+    }
+    // What was opened here is renewed and closed there.
+    let first = Arc::new(Side::new(true));
+    let second = Arc::new(Side::new(true));
+    let stage = between(&first, &second);
+    stage.provider.open(&context("run"), request()).await.unwrap();
+    assert!(stage.guard.leave(0, Category::Network));
+    stage.provider.renew(&context("run"), "x_lease", Private::default()).await.unwrap();
+    stage.provider.close(&context("run"), "x_lease", Private::default()).await.unwrap();
+    assert_eq!(*second.said.lock().unwrap(), ["renew", "close"]);
+    // Also where closing is what finds out.
+    let first = Arc::new(Side { out: Some(Category::Network), ..Side::new(true) });
+    let second = Arc::new(Side::new(true));
+    let stage = between(&first, &second);
+    stage.provider.close(&context("run"), "x_lease", Private::default()).await.unwrap();
+    assert_eq!((stage.moves(), second.said.lock().unwrap().len()), (vec![1], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_that_is_silent_while_it_is_configured_is_left() {
+    let first = Arc::new(Side { silent: true, ..Side::new(true) });
+    let stage = between(&first, &Arc::new(Side::new(true)));
+    let began = Instant::now();
+    stage.configure().await.unwrap();
+    assert_eq!((stage.moves(), began.elapsed().as_secs()), (vec![1], 120));
 }

@@ -27,6 +27,7 @@ use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
+use crate::survey::elsewhere::led_elsewhere;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
 use crate::survey::importing::Wanted;
@@ -130,6 +131,10 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         targets.covers(address)
     })
     .await;
+    let elsewhere = led_elsewhere(stack, &records, &worlds, &providers);
+    if !elsewhere.is_empty() {
+        return Err(elsewhere);
+    }
     let mut walk = Walk {
         forced_first: create_first(stack, &graph),
         used_attributes: used_attributes(stack),
