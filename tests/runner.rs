@@ -23,6 +23,7 @@ mod scenarios {
     mod elsewhere;
     mod ephemeral;
     mod fallbacks;
+    mod fallbacks_providers;
     mod folders;
     mod functions;
     mod health;

@@ -71,7 +71,7 @@ impl Kept {
         }
         let capability = capability();
         // What only repeats what it was told says nothing of the world.
-        if capability.observes && !capability.by_processes {
+        if capability.observes {
             *kept = Some(Arc::new(Witness { context: context.clone(), request: request.clone(), capability }));
         }
     }

@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use super::proxy::{deliver, forward, request};
+use super::proxy::{deliver, forward, header, request, write_of};
 
 /// How it is with an address.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +59,10 @@ impl Front {
         Front { port, shared }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -95,7 +99,7 @@ impl Shared {
 
     fn serve(&self, client: &TcpStream, server: u16, port: u16) -> Option<()> {
         let (head, body) = request(client)?;
-        let reads = head.starts_with("GET") || head.starts_with("HEAD");
+        let reads = write_of(&head, header(&head, "x-amz-target").as_deref(), &body).is_none();
         let ends = {
             let mut state = self.state.lock().unwrap();
             match &mut *state {

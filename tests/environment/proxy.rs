@@ -235,7 +235,7 @@ pub(super) fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
     Some((text, body))
 }
 
-fn header(head: &str, name: &str) -> Option<String> {
+pub(super) fn header(head: &str, name: &str) -> Option<String> {
     let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
     lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
 }
@@ -300,7 +300,7 @@ fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
 }
 
 /// What a request writes; `None` when it only reads.
-fn write_of(head: &str, target: Option<&str>, body: &[u8]) -> Option<String> {
+pub(super) fn write_of(head: &str, target: Option<&str>, body: &[u8]) -> Option<String> {
     let (method, path) = head.lines().next()?.split_once(' ')?;
     let body = String::from_utf8_lossy(body);
     let name = match target.and_then(|target| target.rsplit('.').next()) {

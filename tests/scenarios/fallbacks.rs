@@ -302,3 +302,73 @@ fn what_is_declared_is_checked_and_shown() {
     stage.place.write("retrue.toml", stack(&toml.replace("urll = \"http://y\"", "url = \"no address\"")));
     stage.place.run(&["validate"]).ends(1).tells("RT0413", &["no address"]);
 }
+
+#[test]
+fn an_entry_that_leads_to_another_cloud_gets_nothing() {
+    let stage = stage(2);
+    let other = Server::start().unwrap();
+    let elsewhere = Front::of(port(&other.url()));
+    stage.place.write("retrue.toml", stack(&toml(&stage.first, Some(&elsewhere), 2)));
+    stage.place.run(&["apply", "--yes"]).ends(0);
+    let nothing_there = |verb: &[&str]| {
+        stage.place.run(verb).ends(1).tells("RT0428", &["fallback 1", "nothing of what is recorded is there"]);
+        assert!(other.cloud().truth().is_empty(), "{verb:?}");
+    };
+    stage.first.goes_out();
+    for verb in [&["plan"][..], &["apply", "--yes"], &["destroy", "--yes"], &["reconcile", "--fix", "--yes"]] {
+        nothing_there(verb);
+    }
+    // A run that finds out in its middle has something that was there a moment ago.
+    stage.first.comes_back();
+    stage.place.write("retrue.toml", stack(&toml(&stage.first, Some(&elsewhere), 5)));
+    stage.first.goes_out_after(1, false);
+    let shown = stage.place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(4);
+    // That what was sent is not there says nothing there: it stays in doubt until the right cloud says.
+    let told =
+        [of(&shown.stdout, "moved_over"), of(&shown.stdout, "step_in_doubt"), of(&shown.stdout, "step_resolved")];
+    assert_eq!((told.map(|events| events.len()), other.cloud().truth().len()), ([1, 1, 0], 0));
+    // So it does where the answer was lost.
+    stage.first.comes_back();
+    stage.place.run(&["apply", "--yes", "--target", "testcloud_bucket.b2", "--target", "testcloud_bucket.b3"]).ends(0);
+    stage.first.goes_out_after(0, true);
+    stage.place.run(&["apply", "--yes"]).ends(4);
+    assert_eq!(other.cloud().truth().len(), 0);
+    stage.first.comes_back();
+    stage.place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((stage.truth(), stage.effects(), other.cloud().truth().len()), (5, 5, 0));
+}
+
+#[test]
+fn a_recorded_run_that_went_over_is_replayed_with_nothing_outside() {
+    const SECRET: &str = "the-token-of-the-second-way";
+    for done in [false, true] {
+        let stage = stage(0);
+        stage.server.cloud().settings().token = Some(SECRET.into());
+        let toml = toml(&stage.first, None, 4);
+        let entry = format!("url = \"{}\", token = \"{SECRET}\"", stage.second.url());
+        let own = format!("token = \"{SECRET}\"\n{QUICK}resilience.fallback = [{{ {entry} }}]\n");
+        stage.place.write("retrue.toml", stack(&toml.replace(QUICK, &own)));
+        stage.first.goes_out_after(2, done);
+        stage.place.run(&["apply", "--yes", "--record", "trace", "--parallelism", "1"]).ends(0);
+        assert_eq!((stage.truth(), stage.effects()), (4, 4));
+        assert!(!stage.place.read("trace").contains(SECRET));
+        stage.second.goes_out();
+        let told = stage.place.run(&["replay", "trace", "--json"]).ends(0).json();
+        assert_eq!((&told["same"], &told["complete"], &told["differences"]), (&json!(true), &json!(true), &json!([])));
+    }
+}
+
+#[test]
+fn what_did_not_succeed_is_run_again_through_the_other_address() {
+    let stage = stage(4);
+    stage.first.goes_out_after(1, false);
+    stage.second.goes_out_after(1, false);
+    stage.place.run(&["apply", "--yes", "--parallelism", "1", "--on-failure", "halt"]);
+    assert_eq!(stage.truth(), 2);
+    stage.second.comes_back();
+    let run = stage.place.runs().pop().unwrap();
+    let shown = stage.place.run(&["runs", "replay", &run, "--yes", "--json"]).ends(0);
+    // Who settles what is in doubt finds out, and so does who goes on: each run begins as it is configured.
+    assert_eq!(of(&shown.stdout, "moved_over").len(), 2, "{}", shown.screen());
+    assert_eq!((stage.truth(), stage.effects()), (4, 4));
+}

@@ -185,10 +185,14 @@ impl Executor<'_> {
     /// Whether the other side has done with a change of which nobody knows what came: it answered, and what it
     /// said may pass. Then the world tells now. What may still be under way, or may never be looked at, waits for
     /// the next run.
+    ///
+    /// A program makes requests again by itself, and tells of the last one: only where that met nobody at all, there is
+    /// none under way.
     fn is_over(&self, ready: &Ready<'_>, failure: &StepFailure) -> bool {
+        let by_program = ready.capability.by_processes;
         failure.retryable
             && failure.category != Category::TimeOut
-            && !ready.capability.by_processes
+            && (!by_program || failure.category == Category::Network)
             && !self.caller.cancellation.soft.is_cancelled()
     }
 

@@ -361,9 +361,12 @@ async fn what_a_run_has_changed_itself_need_not_be_there() {
 #[tokio::test(start_paused = true)]
 async fn what_is_ephemeral_is_opened_on_the_other_way_once() {
     let request = || DataRequest { type_name: "x_lease".to_owned(), config: Value::null(Type::Dynamic) };
-    for (category, goes) in
-        [(Category::Network, true), (Category::Transient, true), (Category::TimeOut, false), (Category::Conflict, false)]
-    {
+    for (category, goes) in [
+        (Category::Network, true),
+        (Category::Transient, true),
+        (Category::TimeOut, false),
+        (Category::Conflict, false),
+    ] {
         let first = Arc::new(Side { out: Some(category), ..Side::new(true) });
         let second = Arc::new(Side::new(true));
         let stage = between(&first, &second);
