@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError, Value};
+use retrue_provider_api::{Blobs, Capability, Category, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
 use crate::apply::waiting::Waiting;
@@ -216,6 +216,17 @@ impl Children for JournaledChildren {
 /// What a failure says about another try.
 pub(super) fn failed(failure: &StepFailure) -> Failed {
     Failed { category: failure.category, retryable: failure.retryable, retry_after: failure.retry_after }
+}
+
+/// Whether the other side has done with a change of which nobody knows what came: it answered, and what it said may
+/// pass. Then the world tells now. What may still be under way, or may never be looked at, waits for the next run.
+///
+/// A program makes requests again by itself, and what it says of the last one is all that is known: only where its
+/// connections themselves do not work, none is under way.
+pub(super) fn is_over(capability: &Capability, failure: &StepFailure) -> bool {
+    failure.retryable
+        && failure.category != Category::TimeOut
+        && (!capability.by_processes || failure.category == Category::Network)
 }
 
 /// What a provider's error is in the journal. What is sensitive in `values` is left out of its words.

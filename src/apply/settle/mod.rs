@@ -351,7 +351,7 @@ async fn settle_undo(
     };
     match examine_undo(&scene, begin.and_then(|begin| begin.effect), undo.has_child).await {
         Examined::CannotTell(reason) => Ok(Some(reason)),
-        Examined::Undone { object, lost } => {
+        Examined::Undone { object, lost, .. } => {
             write_undone(caller, &as_undo, object.as_deref(), lost).await?;
             Ok(None)
         }
