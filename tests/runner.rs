@@ -22,6 +22,8 @@ mod scenarios {
     mod durable;
     mod elsewhere;
     mod ephemeral;
+    mod fallbacks;
+    mod fallbacks_providers;
     mod folders;
     mod functions;
     mod health;
@@ -66,6 +68,7 @@ mod scenarios {
     #[cfg(feature = "otlp")]
     mod traces;
     mod transaction;
+    mod undo_answers;
     mod usage;
     mod values;
     mod verbs;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use retrue_provider_api::{Blobs, ChildProcess, Children, Context, Marker, ProviderError, Value};
+use retrue_provider_api::{Blobs, Capability, Category, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
 use crate::apply::waiting::Waiting;
@@ -16,6 +16,7 @@ use crate::rest::{Seal, masked_near};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::state::effects_key;
 use crate::saga::{Event, StepFailure};
+use crate::survey::Providers;
 use crate::survey::functions::KeyedHash;
 
 /// What is the same for all steps of a run.
@@ -66,6 +67,21 @@ impl<'a> Caller<'a> {
         event.log();
         event.count();
         self.observer.event(&event);
+    }
+
+    /// Writes down, and tells, which providers went over to another way since this was last called.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub async fn tell_moves(&self, providers: &Providers) -> Result<(), JournalError> {
+        let moves = providers.untold_moves();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let entries = moves.iter().map(|moved| Entry::run(Event::MovedOver(moved.clone()))).collect();
+        self.journal.write(entries).await?;
+        moves.into_iter().for_each(|moved| self.tell(RunEventKind::MovedOver(moved)));
+        Ok(())
     }
 
     /// The marker of an object.
@@ -201,6 +217,17 @@ impl Children for JournaledChildren {
 /// What a failure says about another try.
 pub(super) fn failed(failure: &StepFailure) -> Failed {
     Failed { category: failure.category, retryable: failure.retryable, retry_after: failure.retry_after }
+}
+
+/// Whether the other side has done with a change of which nobody knows what came: it answered, and what it said may
+/// pass. Then the world tells now. What may still be under way, or may never be looked at, waits for the next run.
+///
+/// A program makes requests again by itself, and what it says of the last one is all that is known: only where its
+/// connections themselves do not work, none is under way.
+pub(super) fn is_over(capability: &Capability, failure: &StepFailure) -> bool {
+    failure.retryable
+        && failure.category != Category::TimeOut
+        && (!capability.by_processes || failure.category == Category::Network)
 }
 
 /// What a provider's error is in the journal. What is sensitive in `values` is left out of its words.

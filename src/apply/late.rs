@@ -15,7 +15,9 @@ use crate::apply::settle::journaled;
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::plan::marks::mark_planned;
-use crate::plan::{Pending, PendingCondition, Plan, PlannedEphemeral, PlannedValue, ProviderInstance, Step};
+use crate::plan::{
+    Pending, PendingCondition, Plan, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderWay, Step,
+};
 use crate::rest::{Seal, masked_near};
 use crate::saga::journal::{Entry, Journal};
 use crate::saga::{Event, State};
@@ -96,8 +98,8 @@ impl<'a> Late<'a> {
     fn needs(&self, need: &Need) -> Vec<Need> {
         match need {
             Need::Provider(name) => {
-                let again = self.providers.get(name).and_then(|configured| configured.instance.again.as_ref());
-                again.into_iter().flat_map(ephemeral_blocks).map(Need::Ephemeral).collect()
+                let pending = self.providers.get(name).into_iter().flat_map(|configured| configured.instance.pending());
+                pending.flat_map(ephemeral_blocks).map(Need::Ephemeral).collect()
             }
             Need::Ephemeral(block) => {
                 let planned = self.ephemerals.iter().filter(|planned| planned.address.block == *block);
@@ -118,19 +120,33 @@ impl<'a> Late<'a> {
         let wrong = |message: String| {
             Diagnostic::error(codes::EVALUATION, format!("the provider `{name}` cannot be configured: {message}"))
         };
+        let evaluate = |again: &Pending| {
+            let config = self
+                .values
+                .evaluate_body(again, &configured.schema.provider.block)
+                .map_err(|problems| wrong(in_words(&problems)))?;
+            if let Some(path) = config.unknown_paths().first() {
+                return Err(wrong(format!("`{path}` has no value yet")));
+            }
+            let ephemeral = config.marks_deep().ephemeral;
+            Ok((PlannedValue::known(mark_secret(config, &configured.schema)), ephemeral.then(|| self.bound(again))))
+        };
         let again = configured.instance.again.as_ref().ok_or_else(|| wrong("nothing says how".to_owned()))?;
-        let config = self
-            .values
-            .evaluate_body(again, &configured.schema.provider.block)
-            .map_err(|problems| wrong(in_words(&problems)))?;
-        if let Some(path) = config.unknown_paths().first() {
-            return Err(wrong(format!("`{path}` has no value yet")));
+        let (config, mut bound) = evaluate(again)?;
+        let fallback = configured.instance.fallback.iter().map(|way| match &way.again {
+            Some(pending) => evaluate(pending).map(|(config, again)| ProviderWay { config, again, ..way.clone() }),
+            None => Ok(way.clone()),
+        });
+        let fallback: Vec<ProviderWay> = fallback.collect::<Result<_, Diagnostic>>()?;
+        // What is ephemeral in any of them is evaluated again with all of them.
+        if bound.is_none() && fallback.iter().any(|way| way.again.is_some()) {
+            bound = Some(self.bound(again));
         }
-        let ephemeral = config.marks_deep().ephemeral;
         let instance = ProviderInstance {
-            config: PlannedValue::known(mark_secret(config, &configured.schema)),
+            config,
             // What is not ephemeral is known from now on, whatever becomes of where it came from.
-            again: ephemeral.then(|| self.bound(again)),
+            again: bound,
+            fallback,
             late: false,
             ..configured.instance.clone()
         };
@@ -195,7 +211,8 @@ impl<'a> Late<'a> {
         let ephemerals = self.providers.ephemerals();
         let opened = ephemerals.open(address, &configured.provider, plain, planned.limit, &self.calls).await;
         let value = opened.map_err(|error| {
-            let told = masked_near(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
+            let secrets: Vec<&Value> = [&config].into_iter().chain(configured.instance.configs()).collect();
+            let told = masked_near(&format!("{error:#}"), &secrets);
             Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}"))
         })?;
         self.check(&planned.postconditions, Some(&value), address)?;
@@ -264,9 +281,18 @@ pub fn give_again(plan: &mut Plan, given: &BTreeMap<String, Value>) -> Result<()
     }
     plan.shared.values_mut().try_for_each(|pending| give(pending, given))?;
     for instance in plan.providers.values_mut() {
-        instance.again.iter_mut().try_for_each(|pending| give(pending, given))?;
+        give_instance(instance, given)?;
     }
     plan.ephemerals.iter_mut().try_for_each(|ephemeral| give_ephemeral(ephemeral, given))
+}
+
+/// The same for the configurations of a provider instance.
+pub(super) fn give_instance(
+    instance: &mut ProviderInstance,
+    given: &BTreeMap<String, Value>,
+) -> Result<(), Diagnostic> {
+    let of_ways = instance.fallback.iter_mut().filter_map(|way| way.again.as_mut());
+    instance.again.iter_mut().chain(of_ways).try_for_each(|pending| give(pending, given))
 }
 
 /// The same for one thing that is ephemeral.

@@ -102,6 +102,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
         checks: Vec::new(),
         outputs: BTreeMap::new(),
     };
+    caller.tell_moves(providers).await?;
     for degraded in &plan.degraded {
         degrade(caller, &mut report, degraded.clone());
     }
@@ -202,6 +203,7 @@ pub async fn apply(request: ApplyRequest<'_>) -> Result<RunReport, JournalError>
     if done && report.failures.is_empty() {
         check_health(&request, &values, &mut report).await?;
     }
+    caller.tell_moves(providers).await?;
     report.state = final_state(&report, caller.cancellation.soft.is_cancelled());
     let error = report.failures.first().map(|(address, failure)| format!("{address}: {}", failure.message));
     caller.journal.finish(report.state, report.counts, error).await?;

@@ -118,6 +118,7 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
     if !caller.cancellation.soft.is_cancelled() {
         report.differing = compare(caller, request.providers, request.parallelism, expected).await?;
     }
+    caller.tell_moves(request.providers).await?;
     finish(&request, &remade, &mut report).await?;
     Ok(report)
 }
@@ -166,7 +167,9 @@ async fn carry_out(
         let Some((index, result)) = running.next().await else { break };
         let Some(undo) = list.get(index) else { continue };
         let address = undo.step.id.address.clone();
-        match result? {
+        let result = result?;
+        caller.tell_moves(request.providers).await?;
+        match result {
             Undid::Undone { lost, object, expected: shall } => {
                 report.counts.undone += 1;
                 report.lost.extend(lost.into_iter().map(|lost| (address.clone(), lost)));

@@ -11,6 +11,7 @@ use super::json::event::{self, Tally};
 use super::render::text::{bold, cyan, dim, green, red, truncate, visible, yellow};
 use crate::address::Address;
 use crate::engine::{Observer, RunEvent, RunEventKind, StepRef};
+use crate::resilience::MovedOver;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
 /// So many running steps have a line of their own.
@@ -54,6 +55,8 @@ pub(crate) struct Seen {
     pub(crate) lost: Vec<(Address, String)>,
     /// What is not as it should be, and was allowed to be so.
     pub(crate) degraded: BTreeSet<Address>,
+    /// What is reached in another way than it is configured.
+    pub(crate) moved: Vec<MovedOver>,
     /// What was read and did not agree.
     pub(crate) differing: Vec<(Address, Vec<String>)>,
     bars: Bars,
@@ -140,6 +143,7 @@ impl Seen {
                 self.failed.retain(|(address, ..)| *address != degraded.address);
                 self.degraded.insert(degraded.address.clone());
             }
+            RunEventKind::MovedOver(moved) => self.moved.push(moved.clone()),
             RunEventKind::StepInDoubt { step, error, .. } => {
                 self.doubtful.push((step.address.clone(), step.action, error.clone()));
             }
@@ -290,10 +294,16 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
             &degraded.address,
             format!("{} {}", yellow("degraded:"), visible(&degraded.reason.replace('\n', " "))),
         ),
+        RunEventKind::MovedOver(way) => Some(moved(way)),
         RunEventKind::CheckFinished(report) => Some(super::render::checks::line(report)),
         RunEventKind::Notice(text) => Some(format!("{} {}", yellow("note:"), visible(text))),
         RunEventKind::StepStarted(_) | RunEventKind::UndoStarted(_) => None,
     }
+}
+
+/// That a provider is reached in another way.
+pub(crate) fn moved(moved: &MovedOver) -> String {
+    format!("{} {} {}", yellow("!"), yellow("degraded:"), visible(&moved.to_string()))
 }
 
 /// What was done, as people say it.

@@ -29,8 +29,11 @@ pub(crate) fn report(seen: &Seen) -> Report {
     }
     let summary: String = seen.runs.iter().filter_map(summary).collect();
     let mut summary = summary;
-    if !seen.degraded.is_empty() {
-        let names: Vec<String> = seen.degraded.iter().map(|address| visible(&address.to_string())).collect();
+    if !seen.degraded.is_empty() || !seen.moved.is_empty() {
+        let ways =
+            seen.moved.iter().map(|moved| format!("the provider {} (fallback {})", moved.provider, moved.fallback));
+        let names = ways.chain(seen.degraded.iter().map(ToString::to_string));
+        let names: Vec<String> = names.map(|name: String| visible(&name)).collect();
         summary.push_str(&format!("{} {}.\n", yellow("Degraded:"), names.join(", ")));
     }
     let mut advice = String::new();

@@ -53,7 +53,8 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Vec<Diagnostic>) {
     }
     let anywhere = Place::default();
     stack.locals.values().for_each(|local| checker.expression(&local.value, anywhere));
-    stack.providers.values().for_each(|provider| checker.expression(&provider.body, anywhere));
+    let of_providers = stack.providers.values().flat_map(|provider| provider.expressions());
+    of_providers.for_each(|one| checker.expression(one, anywhere));
     stack.outputs.values().for_each(|output| checker.expression(&output.value, anywhere));
     for block in stack.blocks.values() {
         checker.block(block);

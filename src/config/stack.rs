@@ -1,6 +1,6 @@
 //! What a configuration says, checked for form and with a place for everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -177,6 +177,40 @@ pub struct ProviderBlock {
     pub resilience: resilience::Settings,
     /// What is configured, a table.
     pub body: Expression,
+    /// Other ways to the same objects, each a table of arguments that stand in place of those of the body.
+    pub fallback: Vec<Expression>,
+}
+
+impl ProviderBlock {
+    /// All that is written of its configuration.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        [&self.body].into_iter().chain(&self.fallback)
+    }
+
+    /// The whole configuration of each of the other ways.
+    pub fn ways(&self) -> impl Iterator<Item = Expression> {
+        self.fallback.iter().map(|entry| {
+            let own = entry.as_table().unwrap_or_default();
+            let named: BTreeSet<&str> = names(entry).collect();
+            let rest = self.body.as_table().unwrap_or_default().iter();
+            let rest = rest.filter(|(key, _)| name(key).is_none_or(|name| !named.contains(name)));
+            Expression::table(rest.chain(own).cloned().collect(), entry.span())
+        })
+    }
+
+    /// The names of what is other in each of the other ways. Their values may be secret.
+    pub fn named_in_ways(&self) -> impl Iterator<Item = Vec<&str>> {
+        self.fallback.iter().map(|entry| names(entry).collect())
+    }
+}
+
+/// The names of the arguments in a table.
+fn names(table: &Expression) -> impl Iterator<Item = &str> {
+    table.as_table().unwrap_or_default().iter().filter_map(|(key, _)| name(key))
+}
+
+fn name(key: &Expression) -> Option<&str> {
+    key.as_literal()?.as_str()
 }
 
 /// Where the program of a provider is to be had.

@@ -213,6 +213,7 @@ impl Session {
         let mut journaled = BTreeMap::new();
         for history in &compensation.histories {
             let of_run = self.providers_of(history).await.map_err(Failure::one)?;
+            providers.beside(&of_run);
             for (name, configured) in of_run.all_ready() {
                 // The newest run comes first: its configuration is the one that is valid now.
                 if providers.get(name).is_none() {

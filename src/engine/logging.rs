@@ -74,6 +74,9 @@ impl RunEvent {
             RunEventKind::Degraded(degraded) => {
                 info!(run_id = %run, address = %degraded.address, reason = degraded.reason, "degraded");
             }
+            RunEventKind::MovedOver(moved) => {
+                info!(run_id = %run, provider = moved.provider, fallback = moved.fallback, reason = moved.reason, "moved over");
+            }
             RunEventKind::CheckFinished(report) => info!(
                 run_id = %run,
                 check = %report.name,
@@ -134,6 +137,8 @@ impl RunEvent {
             | RunEventKind::Verified { .. }
             | RunEventKind::Drift { .. }
             | RunEventKind::Degraded(_)
+            // It was counted when it happened.
+            | RunEventKind::MovedOver(_)
             | RunEventKind::CheckFinished(_)
             | RunEventKind::Notice(_) => {}
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::health;
 use crate::plan::Degraded;
+use crate::resilience::MovedOver;
 use crate::rest::masked;
 use crate::saga::{Counts, RunKind, RunState, StepFailure};
 
@@ -157,6 +158,8 @@ pub enum RunEventKind {
     },
     /// Something is not as it should be, and goes on all the same.
     Degraded(Degraded),
+    /// A provider is reached in another way from now on.
+    MovedOver(MovedOver),
     /// A health check ended.
     CheckFinished(health::Report),
     /// Something that a person should know.
@@ -186,6 +189,7 @@ impl RunEventKind {
             RunEventKind::Degraded(degraded) => mask(&mut degraded.reason),
             RunEventKind::CheckFinished(report) => report.finding.problem.iter_mut().for_each(mask),
             RunEventKind::Notice(text) => mask(text),
+            RunEventKind::MovedOver(moved) => mask(&mut moved.reason),
             RunEventKind::RunStarted { .. }
             | RunEventKind::StepStarted(_)
             | RunEventKind::UndoStarted(_)

@@ -104,7 +104,8 @@ impl Graph {
                     stack.outputs.get(name).iter().for_each(|output| found.expression(&output.value));
                 }
                 Node::Provider(name) => {
-                    stack.providers.get(name).iter().for_each(|provider| found.expression(&provider.body));
+                    let provider = stack.providers.get(name).into_iter();
+                    provider.flat_map(|provider| provider.expressions()).for_each(|one| found.expression(one));
                 }
                 Node::Block(address) => {
                     stack.blocks.get(address).iter().for_each(|block| found.block(stack, block));

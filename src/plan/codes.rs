@@ -52,3 +52,5 @@ pub const NOT_INSTALLED: &str = "RT0425";
 pub const IMPORT: &str = "RT0426";
 /// Tables about a provider that cannot be understood.
 pub const PROVIDER_TABLES: &str = "RT0427";
+/// A provider is reached in another way, and nothing of what is recorded is there.
+pub const LED_ELSEWHERE: &str = "RT0428";

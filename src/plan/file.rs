@@ -14,9 +14,9 @@ use crate::plan::codes;
 use crate::plan::model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
     Lifecycle, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral,
-    PlannedValue, ProviderInstance, ProviderOrigin, Step, StepId,
+    PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId,
 };
-use crate::resilience::Policy;
+use crate::resilience::{MovedOver, Policy};
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
 /// The name of the format, with its version.
@@ -72,6 +72,8 @@ struct PlanV1 {
     remembered: BTreeMap<Address, Option<RestingValue>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     degraded: Vec<Degraded>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    moved: Vec<MovedOver>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<CheckV1>,
     providers: BTreeMap<Arc<str>, ProviderV1>,
@@ -230,10 +232,21 @@ struct ProviderV1 {
     sources: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     again: Option<PendingV1>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fallback: Vec<WayV1>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     late: bool,
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     policy: Policy,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WayV1 {
+    config: PlannedV1,
+    sources: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<PendingV1>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,6 +333,22 @@ pub fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
         locals: pending.locals.clone(),
         for_each: pending.for_each.clone(),
     }
+}
+
+fn rest_way(way: &ProviderWay, seal: &dyn Seal) -> WayV1 {
+    WayV1 {
+        config: rest_planned(&way.config, seal),
+        sources: way.sources.clone(),
+        again: way.again.as_ref().map(|again| rest_pending(again, seal)),
+    }
+}
+
+fn wake_way(way: WayV1, seal: &dyn Seal) -> Result<ProviderWay, UnsealError> {
+    Ok(ProviderWay {
+        config: wake_planned(way.config, seal)?,
+        sources: way.sources,
+        again: way.again.map(|again| wake_pending(again, seal)).transpose()?,
+    })
 }
 
 /// The expression again.
@@ -445,6 +474,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
             .map(|(address, value)| (address.clone(), value.as_ref().map(rest)))
             .collect(),
         degraded: plan.degraded.clone(),
+        moved: plan.moved.clone(),
         checks: plan.checks.iter().map(|check| rest_check(check, seal)).collect(),
         providers: plan
             .providers
@@ -456,6 +486,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                     config: rest_planned(&instance.config, seal),
                     sources: instance.sources.clone(),
                     again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
+                    fallback: instance.fallback.iter().map(|way| rest_way(way, seal)).collect(),
                     late: instance.late,
                     policy: instance.policy.clone(),
                 };
@@ -592,6 +623,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .map(|(address, value)| Ok((address, value.map(|value| value.wake(seal)).transpose()?)))
             .collect::<Result<_, UnsealError>>()?,
         degraded: plan.degraded,
+        moved: plan.moved,
         checks: plan.checks.into_iter().map(|check| wake_check(check, seal)).collect::<Result<_, UnsealError>>()?,
         providers: plan
             .providers
@@ -603,6 +635,11 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     config: wake_planned(instance.config, seal)?,
                     sources: instance.sources,
                     again: instance.again.map(|again| wake_pending(again, seal)).transpose()?,
+                    fallback: instance
+                        .fallback
+                        .into_iter()
+                        .map(|way| wake_way(way, seal))
+                        .collect::<Result<_, UnsealError>>()?,
                     late: instance.late,
                     policy: instance.policy,
                 };

@@ -19,7 +19,8 @@ pub use base::{Asked, Base, BaseEntry, DataRead};
 pub use model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
     Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
-    PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, Step, StepEffect, StepId, Summary,
+    PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepEffect,
+    StepId, Summary,
 };
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, BlockAddress};
 use crate::health::Definition;
 use crate::plan::base::{Asked, Base};
-use crate::resilience::{Policy, Retry};
+use crate::resilience::{MovedOver, Policy, Retry};
 
 /// A whole plan.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Plan {
     pub remembered: BTreeMap<Address, Option<Value>>,
     /// What is not as it should be, and goes on all the same.
     pub degraded: Vec<Degraded>,
+    /// Which providers were reached in another way than they are configured while it was made.
+    pub moved: Vec<MovedOver>,
     /// What is looked at once all steps are done, in the order of names.
     pub checks: Vec<PlannedCheck>,
     /// What the configured provider instances are.
@@ -510,10 +512,35 @@ pub struct ProviderInstance {
     pub sources: BTreeMap<String, String>,
     /// The whole configuration as an expression, where parts of it are ephemeral, or known only while applying.
     pub again: Option<Pending>,
+    /// The other ways to the same objects, in the order in which they are gone.
+    pub fallback: Vec<ProviderWay>,
     /// It is configured while applying, once what it depends on is done.
     pub late: bool,
     /// What is done about failures of its calls, and how much is asked for at once.
     pub policy: Policy,
+}
+
+/// Another way to the objects of a provider instance: what it is configured with there.
+#[derive(Clone, Debug)]
+pub struct ProviderWay {
+    /// See [`ProviderInstance::config`].
+    pub config: PlannedValue,
+    /// See [`ProviderInstance::sources`].
+    pub sources: BTreeMap<String, String>,
+    /// See [`ProviderInstance::again`].
+    pub again: Option<Pending>,
+}
+
+impl ProviderInstance {
+    /// All that it may be configured with; no message may repeat what is secret of it.
+    pub fn configs(&self) -> impl Iterator<Item = &Value> {
+        [&self.config].into_iter().chain(self.fallback.iter().map(|way| &way.config)).map(|config| &config.value)
+    }
+
+    /// The configurations as expressions, where parts of them are ephemeral, or known only while applying.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.again.iter().chain(self.fallback.iter().filter_map(|way| way.again.as_ref()))
+    }
 }
 
 /// Something ephemeral, by how it is opened.
@@ -654,7 +681,7 @@ impl Plan {
             let conditions = step.preconditions.iter().chain(&step.postconditions);
             step.config.pending.values().chain(conditions.flat_map(both))
         });
-        let of_providers = self.providers.values().filter_map(|instance| instance.again.as_ref());
+        let of_providers = self.providers.values().flat_map(ProviderInstance::pending);
         let of_ephemerals = self.ephemerals.iter().flat_map(|ephemeral| {
             let conditions = ephemeral.preconditions.iter().chain(&ephemeral.postconditions);
             [&ephemeral.config].into_iter().chain(conditions.flat_map(both))

@@ -31,9 +31,33 @@ impl Failed {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waits {
     last: Option<Duration>,
+    /// The way that is tried.
+    way: usize,
+    /// How many tries there were on others, and how long they took.
+    before: (u32, Duration),
 }
 
 impl Waits {
+    /// Of a call that begins on a way.
+    pub(super) fn on(way: usize) -> Waits {
+        Waits { way, ..Waits::default() }
+    }
+
+    /// The way that is tried.
+    pub(super) fn way(&self) -> usize {
+        self.way
+    }
+
+    /// How much of a time was on this way.
+    pub(super) fn here(&self, elapsed: Duration) -> Duration {
+        elapsed.saturating_sub(self.before.1)
+    }
+
+    /// Begins anew on another way.
+    pub(super) fn go(&mut self, way: usize, attempt: u32, elapsed: Duration) {
+        *self = Waits { last: None, way, before: (attempt, elapsed) };
+    }
+
     /// The wait before the next try, after `attempt` of them failed within `elapsed`; `None` when there is none.
     ///
     /// What may pass is tried again as often as the rules say; what nobody knows once; what is sure to fail again
@@ -46,6 +70,7 @@ impl Waits {
         elapsed: Duration,
         chance: f64,
     ) -> Option<Duration> {
+        let (attempt, elapsed) = (attempt.saturating_sub(self.before.0), self.here(elapsed));
         let most = match (failed.retryable, failed.category) {
             (true, Category::Unknown) => rules.attempts.min(2),
             (true, _) => rules.attempts,

@@ -1,6 +1,8 @@
 //! What stands between us and one provider instance: how much may be asked for at once, whether anything is sent
 //! at all, and whether what failed is sent again.
 
+mod moving;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use super::breaker::{Answer, Breaker, Standing};
 use super::budget::Purse;
 use super::limit::{Concurrency, Pace, Slot};
 use super::policy::{BreakerRules, Budget, Limits, Policy, Retry, pattern};
+use super::ways::{MovedOver, Moves, Ways};
 use crate::telemetry::{self, BreakerState, Queued, Telemetry};
 
 /// What is shared by all provider instances of a run.
@@ -30,6 +33,8 @@ pub struct Resilience {
     stop: Mutex<CancellationToken>,
     /// The checks that a recovery waits for, by name.
     gates: Mutex<BTreeMap<Arc<str>, Arc<dyn Gate>>>,
+    /// What goes another way.
+    moves: Moves,
 }
 
 /// What must be well before more is sent at once, after a breaker has closed.
@@ -59,7 +64,18 @@ impl Resilience {
             chance: Mutex::new(chance),
             stop: Mutex::default(),
             gates: Mutex::default(),
+            moves: Moves::default(),
         }
+    }
+
+    /// What went over to another way, in order.
+    pub fn moves(&self) -> Vec<MovedOver> {
+        self.moves.all()
+    }
+
+    /// Those that nobody asked for yet: whoever does tells of them.
+    pub fn untold_moves(&self) -> Vec<MovedOver> {
+        self.moves.untold()
     }
 
     /// What a recovery waits for, by the name of its check.
@@ -92,6 +108,7 @@ pub struct Guard {
     changed: Notify,
     /// Whether anything ever worked: what never did is not waited for.
     worked: AtomicBool,
+    ways: Ways,
     all: Lane,
     types: Vec<(GlobMatcher, Lane)>,
 }
@@ -99,9 +116,21 @@ pub struct Guard {
 /// The breakers of the services of a provider, and that of all of them.
 #[derive(Debug)]
 struct Breakers {
+    /// Which way they are of, by its number; 0 is as it is configured.
+    way: usize,
+    /// When anything last worked on it.
+    worked: Option<Instant>,
     /// It counts whatever fails, and begins anew when anything works: one poisoned service does not open it.
     parent: Breaker,
     services: BTreeMap<(String, Kind), Breaker>,
+}
+
+impl Breakers {
+    fn new(policy: &Policy) -> Breakers {
+        // All services together have more that can fail by themselves.
+        let together = BreakerRules { failures: policy.breaker.failures.saturating_mul(2), ..policy.breaker.clone() };
+        Breakers { way: 0, worked: None, parent: Breaker::new(&together), services: BTreeMap::new() }
+    }
 }
 
 /// What a call does. Each has a breaker of its own: where nothing can be written, much can still be read.
@@ -141,6 +170,8 @@ pub struct Entered<'g> {
     guard: &'g Guard,
     /// What it is for.
     service: (String, Kind),
+    /// The way that it goes.
+    way: usize,
     slots: Vec<Slot>,
     /// Whether it is a try of the service's breaker, and of the parent.
     tries: (bool, bool),
@@ -171,8 +202,6 @@ pub struct Patience {
 impl Guard {
     /// The guard of an instance of a provider.
     pub fn new(name: Arc<str>, provider: &str, policy: Policy, run: Arc<Resilience>) -> Guard {
-        // All services together have more that can fail by themselves.
-        let together = BreakerRules { failures: policy.breaker.failures.saturating_mul(2), ..policy.breaker.clone() };
         let lane = |(text, limits): (&String, &Limits)| Some((pattern(text).ok()?, Lane::new(limits)));
         // What all instances may spend together is three times what one of them may.
         let Budget { retries, most, per_success } = policy.budget;
@@ -183,7 +212,8 @@ impl Guard {
             name,
             prefix: format!("{short}_"),
             budget: Mutex::new(Purse::new(&policy.budget)),
-            breakers: Mutex::new(Breakers { parent: Breaker::new(&together), services: BTreeMap::new() }),
+            breakers: Mutex::new(Breakers::new(&policy)),
+            ways: Ways::default(),
             changed: Notify::new(),
             worked: AtomicBool::new(false),
             all: Lane::new(&policy.limits),
@@ -288,7 +318,7 @@ impl Guard {
             let slots = self.turn(type_name).await;
             // It may have waited for its turn: what it heard before may be old.
             match self.ask(&service) {
-                Ok(tries) => return Ok(Entered { guard: self, service, slots, tries, told: false }),
+                Ok((way, tries)) => return Ok(Entered { guard: self, service, way, slots, tries, told: false }),
                 Err(held) if !wait => return Err(held),
                 Err(_) => {}
             }
@@ -325,7 +355,7 @@ impl Guard {
         Some(telemetry::get()?.queued(&self.name, queue))
     }
 
-    fn ask(&self, service: &(String, Kind)) -> Result<(bool, bool), Held> {
+    fn ask(&self, service: &(String, Kind)) -> Result<(usize, (bool, bool)), Held> {
         let now = Instant::now();
         let mut breakers = locked(&self.breakers);
         let rules = &self.policy.breaker;
@@ -338,7 +368,7 @@ impl Guard {
             answer => answer == Answer::Try,
         };
         let child = breakers.services.get_mut(service).is_some_and(|breaker| breaker.ask(now) == Answer::Try);
-        Ok((child, parent))
+        Ok((breakers.way, (child, parent)))
     }
 
     /// How long to wait before another try; `None` when there is none: the rules, the other side or the budgets
@@ -356,17 +386,28 @@ impl Guard {
         attempt: u32,
         elapsed: Duration,
     ) -> Option<Duration> {
-        let wait = waits.next(retry, failed, attempt, elapsed, self.run.chance())?;
-        let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
-        if !own.has() || !all.has() {
-            return None;
-        }
-        own.spend();
-        all.spend();
+        let moved = waits.way() < self.way() && self.elsewhere(waits, failed, attempt, elapsed);
+        let wait = match moved {
+            true => Some(Duration::ZERO),
+            false => waits.next(retry, failed, attempt, elapsed, self.run.chance()).filter(|_| self.spend()),
+        };
+        // A way is left once, and so that costs no budget.
+        let wait = wait.or_else(|| self.elsewhere(waits, failed, attempt, elapsed).then_some(Duration::ZERO))?;
         if let Some(telemetry) = telemetry::get() {
             telemetry.retried(&self.name, &failed.category.to_string());
         }
         Some(wait)
+    }
+
+    /// Takes one retry from both budgets, if they have it.
+    fn spend(&self) -> bool {
+        let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
+        let has = own.has() && all.has();
+        if has {
+            own.spend();
+            all.spend();
+        }
+        has
     }
 
     /// Whether a failure need not count, because what failed is held back until it works again.
@@ -417,13 +458,17 @@ impl Guard {
 }
 
 impl Entered<'_> {
+    /// The way that it goes.
+    pub(super) fn way(&self) -> usize {
+        self.way
+    }
+
     /// It ended, in this way; `None` where it worked.
     pub fn ended(mut self, failed: Option<Failed>) {
         self.told = true;
         let guard = self.guard;
         match failed {
             None => {
-                guard.worked.store(true, Ordering::Relaxed);
                 locked(&guard.budget).earn();
                 locked(&guard.run.budget).earn();
                 self.slots.iter().for_each(Slot::succeeded);
@@ -431,17 +476,27 @@ impl Entered<'_> {
             Some(failed) if failed.category == retrue_provider_api::Category::RateLimited => {
                 self.slots.iter().for_each(Slot::was_too_much);
             }
-            // Whoever answers that something is wrong does work.
-            Some(failed) if !failed.is_outage() => guard.worked.store(true, Ordering::Relaxed),
             Some(_) => {}
         }
         let worked = failed.is_none_or(|failed| !failed.is_outage());
         let now = Instant::now();
         let closed = {
             let mut breakers = locked(&guard.breakers);
+            if breakers.way != self.way {
+                // It went another way than the one that is gone now, and says nothing of this one.
+                return;
+            }
+            if worked {
+                breakers.worked = Some(now);
+                // Whoever answers that something is wrong does work; who says that it is too much may be asked for less.
+                let too_much =
+                    failed.is_some_and(|failed| failed.category == retrue_provider_api::Category::RateLimited);
+                guard.worked.fetch_or(!too_much, Ordering::Relaxed);
+            }
             let before = breakers.parent.standing();
             breakers.parent.ended(worked, self.tries.1, now);
             let mut closed = before != Standing::Closed && breakers.parent.standing() == Standing::Closed;
+            let mut opened = breakers.parent.standing() == Standing::Open;
             let telemetry = telemetry::get();
             if let Some(telemetry) = telemetry {
                 tell(telemetry, &guard.name, None, (before, breakers.parent.standing()));
@@ -450,12 +505,16 @@ impl Entered<'_> {
                 let before = breaker.standing();
                 breaker.ended(worked, self.tries.0, now);
                 closed |= before != Standing::Closed && breaker.standing() == Standing::Closed;
+                opened |= breaker.standing() == Standing::Open;
                 if let Some(telemetry) = telemetry {
                     let (service, kind) = &self.service;
                     tell(telemetry, &guard.name, Some((service, kind.word())), (before, breaker.standing()));
                 }
             }
-            closed
+            // Where there is another way, nothing is held back.
+            let failed = failed.filter(|failed| opened && failed.is_outage());
+            let moved = failed.is_some_and(|failed| guard.move_over(&mut breakers, failed.category));
+            closed && !moved
         };
         if closed {
             // Whoever comes back to life is not run over.
@@ -487,6 +546,9 @@ impl Drop for Entered<'_> {
         }
         // It was given up: nothing is known of the other side.
         let mut breakers = locked(&self.guard.breakers);
+        if breakers.way != self.way {
+            return;
+        }
         if self.tries.1 {
             breakers.parent.let_go();
         }

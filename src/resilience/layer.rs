@@ -11,7 +11,7 @@ use retrue_provider_api::{
     ProviderDiagnostic, ProviderError, ProviderResult, ProviderSchema, ReadRequest, TimeLimits, ValidateRequest, Value,
 };
 
-use super::backoff::{Failed, Waits};
+use super::backoff::Failed;
 use super::guard::{Guard, Held, Kind, Patience};
 
 /// How long a provider that is told to end at a deadline may take to say so.
@@ -36,17 +36,55 @@ impl Layered {
         Arc::new(Layered { guard, inner })
     }
 
+    /// The way that is gone, and the provider on it.
+    async fn current(&self) -> ProviderResult<(usize, Arc<dyn Provider>)> {
+        loop {
+            let way = self.guard.way();
+            match self.guard.provider(way, &self.inner).await {
+                Err(error) if failed(&error).is_outage() && self.guard.leave(way, error.category) => {}
+                made => return made.map(|made| (way, made)),
+            }
+        }
+    }
+
+    /// A call that may be made twice and mostly needs nobody outside: that it works says nothing of the other side, so
+    /// it has a deadline, and another way where it fails by an outage, and nothing else.
+    async fn looking<T, F: Future<Output = ProviderResult<T>> + Send>(
+        &self,
+        operation: &str,
+        context: &Context,
+        make: impl Fn(Arc<dyn Provider>, Context) -> F + Send,
+    ) -> ProviderResult<T> {
+        let limit = left(context);
+        loop {
+            let (way, provider) = self.current().await?;
+            let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
+            match in_time(operation, &context, make(provider, context.clone())).await {
+                Err(error)
+                    if failed(&error).is_outage()
+                        && !context.cancellation.is_cancelled()
+                        && self.guard.leave(way, error.category) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// What needs no more than a configuration: that of the way that is gone, where it was made.
+    fn made(&self) -> &Arc<dyn Provider> {
+        self.guard.ways().made(self.guard.way(), &self.inner)
+    }
+
     /// A call that changes nothing: tried again where its failure may pass. Each try has the whole time.
     async fn read_only<T, F: Future<Output = ProviderResult<T>> + Send>(
         &self,
         call: Call<'_>,
-        make: impl Fn(Context) -> F + Send,
+        make: impl Fn(Arc<dyn Provider>, Context) -> F + Send,
     ) -> ProviderResult<T> {
         let limit = left(call.context);
         // Only a run waits for what does not work to work again: whoever looks is told at once.
         let wait = !call.context.run.is_empty();
         let cancellation = &call.context.cancellation;
-        let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
+        let (mut waits, mut patience, mut attempt) = (self.guard.waits(), Patience::default(), 1);
         let began = tokio::time::Instant::now();
         let mut last: Option<ProviderError> = None;
         loop {
@@ -58,20 +96,32 @@ impl Layered {
                         None => not_sent(call.operation, &held),
                     },
                 )?;
+            let made = self.guard.provider(entered.way(), &self.inner).await;
+            // What it took to have the provider is no time of the call.
             let context = Context { deadline: crate::clock::deadline(limit), ..call.context.clone() };
-            let (error, late) = match tokio::time::timeout(limit, make(context)).await {
-                Ok(Ok(answer)) => {
-                    entered.ended(None);
-                    return Ok(answer);
-                }
-                Ok(Err(error)) => (error, false),
-                Err(_) => (no_answer(call.operation, limit), true),
+            let (error, late) = match made {
+                Ok(provider) => match tokio::time::timeout(limit, make(provider, context)).await {
+                    Ok(Ok(answer)) => {
+                        entered.ended(None);
+                        return Ok(answer);
+                    }
+                    Ok(Err(error)) => (error, false),
+                    Err(_) => (no_answer(call.operation, limit), true),
+                },
+                Err(error) => (error, false),
             };
             let failed = failed(&error);
             entered.ended(Some(failed));
-            // What did not answer in its whole time is not asked again for as long.
-            if late || cancellation.is_cancelled() {
+            if cancellation.is_cancelled() {
                 return Err(error);
+            }
+            // What did not answer in its whole time is not asked again for as long, but on another way.
+            if late {
+                if !self.guard.elsewhere(&mut waits, failed, attempt, began.elapsed()) {
+                    return Err(error);
+                }
+                (attempt, last) = (attempt + 1, Some(error));
+                continue;
             }
             if wait && self.guard.waits_instead((call.type_name, &[Kind::Read]), failed) {
                 last = Some(error);
@@ -115,7 +165,14 @@ async fn in_time<T>(
     context: &Context,
     call: impl Future<Output = ProviderResult<T>> + Send,
 ) -> ProviderResult<T> {
-    let limit = left(context);
+    timed(operation, left(context), call).await
+}
+
+async fn timed<T>(
+    operation: &str,
+    limit: Duration,
+    call: impl Future<Output = ProviderResult<T>> + Send,
+) -> ProviderResult<T> {
     tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(no_answer(operation, limit)))
 }
 
@@ -134,8 +191,21 @@ impl Provider for Layered {
         self.inner.schema().await
     }
 
+    /// As it is configured; where that fails by an outage, in the next way that can be.
     async fn configure(&self, request: ConfigureRequest) -> ProviderResult<()> {
-        self.inner.configure(request).await
+        let configured = match self.guard.ways().configured_within() {
+            // Where there is another way, one that does not answer is left in time.
+            Some(limit) => timed("configure", limit, self.inner.configure(request)).await,
+            None => self.inner.configure(request).await,
+        };
+        let Err(error) = configured else { return Ok(()) };
+        if !failed(&error).is_outage() || !self.guard.leave(0, error.category) {
+            return Err(error);
+        }
+        match self.current().await {
+            Ok(_) => Ok(()),
+            Err(other) => Err(error.with("then", format!("{other:#}"))),
+        }
     }
 
     async fn validate(&self, request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
@@ -143,7 +213,7 @@ impl Provider for Layered {
     }
 
     fn capability(&self, type_name: &str, config: &Value) -> Capability {
-        let capability = self.inner.capability(type_name, config);
+        let capability = self.made().capability(type_name, config);
         let (said, by_type) = (&self.guard.policy().time_outs, capability.time_limits);
         let time_limits = TimeLimits {
             read: said.read.unwrap_or(by_type.read),
@@ -155,23 +225,32 @@ impl Provider for Layered {
     }
 
     fn identity(&self, type_name: &str, config: &Value) -> Option<Value> {
-        self.inner.identity(type_name, config)
+        self.made().identity(type_name, config)
     }
 
     async fn read(&self, context: &Context, request: ReadRequest) -> ProviderResult<Option<Observed>> {
         let call = Call { operation: "read", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.read(&context, request.clone()).await }).await
+        let request = &request;
+        let found = self
+            .read_only(call, |provider, context| async move { provider.read(&context, request.clone()).await })
+            .await?;
+        let ways = self.guard.ways();
+        if found.is_some() && ways.count() > 0 {
+            ways.seen.saw(context, request, || self.capability(&request.type_name, &request.config));
+        }
+        Ok(found)
     }
 
     async fn find(&self, context: &Context, request: FindRequest) -> ProviderResult<Found> {
         let call = Call { operation: "find", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.find(&context, request.clone()).await }).await
+        let request = &request;
+        self.read_only(call, |provider, context| async move { provider.find(&context, request.clone()).await }).await
     }
 
     async fn plan(&self, context: &Context, request: PlanRequest) -> ProviderResult<PlanResponse> {
-        in_time("plan", context, self.inner.plan(context, request)).await
+        let request = &request;
+        let make = |provider: Arc<dyn Provider>, context| async move { provider.plan(&context, request.clone()).await };
+        self.looking("plan", context, make).await
     }
 
     /// Once: whoever carries out the step looks at the world before another try.
@@ -188,8 +267,16 @@ impl Provider for Layered {
             Ok(entered) => entered,
             Err(held) => return Outcome::NotApplied(not_sent(operation, &held)),
         };
+        let provider = match self.guard.provider(entered.way(), &self.inner).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                entered.ended(Some(failed(&error)));
+                return Outcome::NotApplied(error);
+            }
+        };
+        self.guard.ways().seen.changes(&context.address);
         let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
-        let outcome = match tokio::time::timeout(limit + GRACE, self.inner.apply(&context, change)).await {
+        let outcome = match tokio::time::timeout(limit + GRACE, provider.apply(&context, change)).await {
             Ok(outcome) => outcome,
             // What was asked for may still be under way: another try must not come in between.
             Err(_) => {
@@ -207,27 +294,32 @@ impl Provider for Layered {
     }
 
     async fn image(&self, context: &Context, request: ImageRequest) -> ProviderResult<Image> {
-        in_time("image", context, self.inner.image(context, request)).await
+        let request = &request;
+        let make =
+            |provider: Arc<dyn Provider>, context| async move { provider.image(&context, request.clone()).await };
+        self.looking("image", context, make).await
     }
 
     async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
-        in_time("recover", context, self.inner.recover(context, request)).await
+        let (_, provider) = self.current().await?;
+        in_time("recover", context, provider.recover(context, request)).await
     }
 
     async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {
-        self.inner.presume(context, type_name, planned).await
+        self.current().await?.1.presume(context, type_name, planned).await
     }
 
     async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
         let call = Call { operation: "import", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.import(&context, request.clone()).await }).await
+        let request = &request;
+        self.read_only(call, |provider, context| async move { provider.import(&context, request.clone()).await }).await
     }
 
     async fn read_data(&self, context: &Context, request: DataRequest) -> ProviderResult<Value> {
         let call = Call { operation: "read", type_name: &request.type_name, context };
-        let (inner, request) = (&self.inner, &request);
-        self.read_only(call, |context| async move { inner.read_data(&context, request.clone()).await }).await
+        let request = &request;
+        self.read_only(call, |provider, context| async move { provider.read_data(&context, request.clone()).await })
+            .await
     }
 
     async fn read_many(
@@ -237,31 +329,51 @@ impl Provider for Layered {
     ) -> ProviderResult<Vec<ProviderResult<Option<Observed>>>> {
         let type_name = requests.first().map(|request| request.type_name.clone()).unwrap_or_default();
         let call = Call { operation: "read", type_name: &type_name, context };
-        let (inner, requests) = (&self.inner, &requests);
-        self.read_only(call, |context| async move { inner.read_many(&context, requests.clone()).await }).await
+        let requests = &requests;
+        self.read_only(call, |provider, context| async move { provider.read_many(&context, requests.clone()).await })
+            .await
     }
 
     async fn list(&self, context: &Context, type_name: &str) -> ProviderResult<Vec<Observed>> {
         let call = Call { operation: "list", type_name, context };
-        let inner = &self.inner;
-        self.read_only(call, |context| async move { inner.list(&context, type_name).await }).await
+        self.read_only(call, |provider, context| async move { provider.list(&context, type_name).await }).await
     }
 
     async fn call(&self, function: &str, arguments: Vec<Value>) -> ProviderResult<Value> {
         self.inner.call(function, arguments).await
     }
 
-    /// Once: what is opened may be a lease, and a lost answer leaves one behind.
+    /// Once on each way: what is opened may be a lease, and a lost answer leaves one behind. What did not answer in
+    /// time may still be under way.
     async fn open(&self, context: &Context, request: DataRequest) -> ProviderResult<Opened> {
-        self.inner.open(context, request).await
+        loop {
+            let (way, provider) = self.current().await?;
+            match provider.open(context, request.clone()).await {
+                Err(error)
+                    if failed(&error).is_outage()
+                        && error.category != Category::TimeOut
+                        && error.retry
+                        && !context.cancellation.is_cancelled()
+                        && self.guard.leave(way, error.category) => {}
+                answer => return answer,
+            }
+        }
     }
 
     async fn renew(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<Option<Instant>> {
-        self.inner.renew(context, type_name, private).await
+        let private = &private;
+        let make = |provider: Arc<dyn Provider>, context| async move {
+            provider.renew(&context, type_name, private.clone()).await
+        };
+        self.looking("renew", context, make).await
     }
 
     async fn close(&self, context: &Context, type_name: &str, private: Private) -> ProviderResult<()> {
-        self.inner.close(context, type_name, private).await
+        let private = &private;
+        let make = |provider: Arc<dyn Provider>, context| async move {
+            provider.close(&context, type_name, private.clone()).await
+        };
+        self.looking("close", context, make).await
     }
 
     async fn upgrade_state(&self, type_name: &str, version: u64, state: serde_json::Value) -> ProviderResult<Value> {
@@ -282,5 +394,6 @@ impl Provider for Layered {
 
     async fn stop(&self) {
         self.inner.stop().await;
+        futures::future::join_all(self.guard.ways().all_made().map(|provider| provider.stop())).await;
     }
 }

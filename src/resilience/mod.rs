@@ -12,6 +12,8 @@ mod layer;
 mod limit;
 mod policy;
 mod trace;
+mod ways;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -22,3 +24,4 @@ pub use self::guard::{Gate, Guard, Held, Kind, Patience, Resilience};
 pub use self::layer::Layered;
 pub use self::policy::{BreakerRules, Budget, Jitter, Limits, Policy, Rate, Retry, Settings, TimeOuts, pattern};
 pub use self::trace::Traced;
+pub use self::ways::{Alternative, MovedOver};

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+mod moving;
+
 /// What a call comes to: by its type, when it was made, and which of all calls it is.
 type Script = dyn Fn(&str, Duration, usize) -> Option<ProviderError> + Send + Sync;
 
@@ -53,7 +55,7 @@ impl Provider for Scripted {
     }
 
     async fn configure(&self, _request: ConfigureRequest) -> ProviderResult<()> {
-        Ok(())
+        (self.script)("configure", self.began.elapsed(), 0).map_or(Ok(()), Err)
     }
 
     async fn validate(&self, _request: ValidateRequest) -> ProviderResult<Vec<ProviderDiagnostic>> {
@@ -106,17 +108,21 @@ struct Stage {
     run: Arc<Resilience>,
 }
 
-fn stage(
-    policy: Policy,
-    script: impl Fn(&str, Duration, usize) -> Option<ProviderError> + Send + Sync + 'static,
-) -> Stage {
-    let scripted = Arc::new(Scripted {
+fn scripted(script: impl Fn(&str, Duration, usize) -> Option<ProviderError> + Send + Sync + 'static) -> Arc<Scripted> {
+    Arc::new(Scripted {
         began: Instant::now(),
         script: Box::new(script),
         takes: Duration::from_millis(20),
         calls: Mutex::default(),
         running: Mutex::default(),
-    });
+    })
+}
+
+fn stage(
+    policy: Policy,
+    script: impl Fn(&str, Duration, usize) -> Option<ProviderError> + Send + Sync + 'static,
+) -> Stage {
+    let scripted = scripted(script);
     let run = Arc::new(Resilience::new(Some(7)));
     let guard = Arc::new(Guard::new("x".into(), "x", policy, Arc::clone(&run)));
     Stage {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, BlockAddress};
 use crate::plan::file::{EphemeralV1, PendingV1};
 use crate::plan::{Asked, ObjectKey, ProviderOrigin, StepEffect, StepId};
-use crate::resilience::Policy;
+use crate::resilience::{MovedOver, Policy};
 use crate::rest::RestingValue;
 use crate::saga::machine::RunState;
 use crate::saga::object::{RestingImage, RestingObject};
@@ -116,6 +116,8 @@ pub enum Event {
         /// What it was configured with.
         provider: Box<JournaledProvider>,
     },
+    /// A provider instance is reached in another way from here to the end of the run.
+    MovedOver(MovedOver),
     /// What was observed just before a step.
     Image(Box<ImageEvent>),
     /// A step's effect may happen from now on.
@@ -201,6 +203,7 @@ impl Event {
             Event::RunAccepted { .. } => "run_accepted",
             Event::Child(_) => "child",
             Event::Configured { .. } => "configured",
+            Event::MovedOver(_) => "moved_over",
             Event::Image(_) => "image",
             Event::StepBegin(_) => "step_begin",
             Event::StepApplied(_) => "step_applied",
@@ -308,9 +311,26 @@ pub struct JournaledProvider {
     /// The whole configuration as an expression, where parts of it are ephemeral.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<PendingV1>,
+    /// The other ways to the same objects, in the order in which they are gone: an undo may need them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<JournaledWay>,
     /// What is done about failures of its calls: it holds for an undo, too.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
+}
+
+/// Another way to the objects of a provider instance: its configuration, kept as the first one is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournaledWay {
+    /// See [`JournaledProvider::config`].
+    pub config: RestingValue,
+    /// See [`JournaledProvider::sources`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, String>,
+    /// See [`JournaledProvider::again`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<PendingV1>,
 }
 
 /// See [`Event::RunFinished`].

@@ -253,7 +253,8 @@ impl Machine {
                 self.state = Some(finished.state);
                 Ok(())
             }
-            Event::Note { .. } | Event::Review { .. } | Event::RunAccepted { .. } => Ok(()),
+            // How something was reached says nothing of what came of it.
+            Event::Note { .. } | Event::Review { .. } | Event::RunAccepted { .. } | Event::MovedOver(_) => Ok(()),
             // Doubt may be settled after the run has ended, by a later one or by a person.
             Event::StepResolved(_) => self.step_event(step, event),
             Event::Undone(end) if self.settles(step, &end.of) => self.undo_event(step, &end.of, event),

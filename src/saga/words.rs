@@ -28,6 +28,7 @@ impl Event {
             Event::Recorded { what, .. } => mask(what),
             Event::Checked { problem, .. } => problem.iter_mut().for_each(mask),
             Event::Note { text, .. } => mask(text),
+            Event::MovedOver(moved) => mask(&mut moved.reason),
             Event::Child(_)
             | Event::Configured { .. }
             | Event::Image(_)

@@ -168,7 +168,7 @@ pub async fn find(
     let limit = configured.provider.capability(type_name, config).time_limits.read;
     let context = calls.context(address, limit);
     let request = ImportRequest { type_name: type_name.to_owned(), id: id.to_owned() };
-    let secrets = [&configured.instance.config.value];
+    let secrets: Vec<&Value> = configured.instance.configs().collect();
     let found = configured
         .provider
         .import(&context, request)

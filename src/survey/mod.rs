@@ -7,6 +7,7 @@
 pub mod calls;
 pub mod conditions;
 mod consult;
+mod elsewhere;
 pub mod ephemeral;
 mod expand;
 pub mod functions;

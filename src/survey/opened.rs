@@ -98,7 +98,8 @@ impl Opener<'_> {
         };
         let problem = |error: &ProviderError| {
             let at = error.path.as_ref().and_then(|path| attribute_span(&block.body, path)).unwrap_or(block.span);
-            let told = masked_near(&format!("{error:#}"), &[&config, &configured.instance.config.value]);
+            let secrets: Vec<&Value> = [&config].into_iter().chain(configured.instance.configs()).collect();
+            let told = masked_near(&format!("{error:#}"), &secrets);
             Diagnostic::error(codes::PROVIDER, format!("`{address}`: {told}")).at(at)
         };
         let said = configured.provider.validate(request).await.map_err(|error| vec![problem(&error)])?;

@@ -5,16 +5,16 @@ use std::ffi::OsString;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use retrue_provider_api::{
-    ConfigureRequest, Marks, Path, Provider, ProviderSchema, Subject, Type, ValidateRequest, Value,
-};
+use retrue_provider_api::{Marks, Path, Provider, ProviderSchema, Subject, Type, ValidateRequest, Value};
 
 use crate::address::{BlockAddress, Mode};
-use crate::config::{Origin, Stack, evaluate_body};
+use crate::config::{Origin, ProviderBlock, Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::{Graph, Node};
-use crate::plan::{Action, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, codes};
+use crate::plan::{
+    Action, Plan, PlanKind, PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, codes,
+};
 use crate::registry;
 use crate::resilience::Traced;
 use crate::rest::masked_near;
@@ -24,7 +24,7 @@ use crate::survey::calls::within;
 use crate::survey::functions::Functions;
 use crate::survey::opened::Opener;
 use crate::survey::pending::alone;
-use crate::survey::providers::{OPENING_WITHIN, Providers, attribute_span, refused};
+use crate::survey::providers::{Configured, OPENING_WITHIN, Providers, attribute_span, refused};
 use crate::survey::scope::{BlockScope, Known};
 use crate::trace::{Made, Taps};
 
@@ -141,14 +141,9 @@ pub(super) async fn configure_all(
         match node {
             Node::Provider(name) => {
                 let Some(opened) = opened.remove(&name) else { continue };
-                match configure_one(known, origins, &name, opened, &calls.taps).await {
-                    Ok((started, instance, problem)) => {
-                        let configured = done.providers.guarded(&name, started, instance);
-                        match problem {
-                            None => done.providers.insert(name, configured),
-                            Some(problem) => done.providers.insert_unready(name, configured, problem),
-                        }
-                    }
+                match configure_one(known, origins, &name, opened, &done.providers).await {
+                    Ok((configured, None)) => done.providers.insert(name, configured),
+                    Ok((configured, Some(problem))) => done.providers.insert_unready(name, configured, problem),
                     Err(mut found) => done.problems.append(&mut found),
                 }
             }
@@ -177,67 +172,89 @@ fn ephemeral_for_providers(graph: &Graph, stack: &Stack) -> BTreeSet<BlockAddres
     needed
 }
 
+/// One way to configure a provider, evaluated.
+struct Evaluated {
+    config: Value,
+    body: Expression,
+    /// Where it is written: the block, or an entry of its `fallback`.
+    span: Option<Span>,
+}
+
+/// Configures one provider. With a problem it is left unready.
 async fn configure_one(
     known: &Known<'_>,
     origins: &BTreeMap<Arc<str>, Origin>,
     name: &Arc<str>,
     opened: Opened,
-    taps: &Taps,
-) -> Result<(Started, ProviderInstance, Option<Diagnostic>), Vec<Diagnostic>> {
+    providers: &Providers,
+) -> Result<(Configured, Option<Diagnostic>), Vec<Diagnostic>> {
     let stack: &Stack = known.stack;
     let block = stack.providers.get(name);
     let span = block.map(|block| block.span);
-    let policy = stack.policy(name);
     let Opened { provider, schema, type_name, origin } = opened;
     let empty = Expression::table(Vec::new(), Span::default());
-    let body = block.map_or(&empty, |block| &block.body);
+    let body = block.map_or(empty, |block| block.body.clone());
     let scope = BlockScope::plain(known);
-    let config = evaluate_body(body, &schema.provider.block, &scope)?;
-    taps.learn(&mark_secret(config.clone(), &schema));
-    if let Some(path) = config.unknown_paths().first() {
-        let problem = not_known(name, path, body, known).maybe_at(attribute_span(body, path).or(span));
-        let instance = ProviderInstance {
-            provider: type_name,
-            origin,
-            config: PlannedValue::known(mark_secret(config, &schema)),
-            sources: BTreeMap::new(),
-            again: Some(alone(body, &scope)),
-            late: true,
-            policy,
-        };
-        return Ok(((provider, schema), instance, Some(problem)));
-    }
-    let (plain, _) = config.clone().unmark_deep();
-    let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config: plain.clone() };
-    let said = within(OPENING_WITHIN, "validate", provider.validate(request))
-        .await
-        .map_err(|error| vec![refused(name, &masked_near(&error.to_string(), &[&config]), span)])?;
-    let wrong: Vec<Diagnostic> = said
-        .into_iter()
-        .filter(|diagnostic| diagnostic.error)
-        .map(|diagnostic| {
-            let at = diagnostic.path.as_ref().and_then(|path| attribute_span(body, path)).or(span);
-            refused(name, &masked_near(&diagnostic.message, &[&config]), at)
-        })
-        .collect();
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    let request = ConfigureRequest { config: plain, directory: stack.directory.clone() };
-    within(OPENING_WITHIN, "configure", provider.configure(request))
-        .await
-        .map_err(|error| vec![refused(name, &masked_near(&error.to_string(), &[&config]), span)])?;
-    let sources = sources(body, &config, stack, origins);
+    let evaluate = |body: Expression, span: Option<Span>| {
+        let config = evaluate_body(&body, &schema.provider.block, &scope)?;
+        providers.taps().learn(&mark_secret(config.clone(), &schema));
+        Ok::<_, Vec<Diagnostic>>(Evaluated { config, body, span })
+    };
+    let first = evaluate(body, span)?;
+    let ways = block.into_iter().flat_map(ProviderBlock::ways).map(|way| {
+        let span = Some(way.span());
+        evaluate(way, span)
+    });
+    let ways: Vec<Evaluated> = ways.collect::<Result<_, _>>()?;
+    let all = || [&first].into_iter().chain(&ways);
+    // What is not known, or ephemeral, in one of them is evaluated again with all of them.
+    let unknown = all().find_map(|one| Some((one, one.config.unknown_paths().first()?.clone())));
+    let again = |one: &Evaluated| {
+        let needed = unknown.is_some() || all().any(|one| one.config.marks_deep().ephemeral);
+        needed.then(|| alone(&one.body, &scope))
+    };
+    let of_source = |one: &Evaluated| match unknown {
+        Some(_) => BTreeMap::new(),
+        None => sources(&one.body, &one.config, stack, origins),
+    };
+    let secret = |one: &Evaluated| PlannedValue::known(mark_secret(one.config.clone(), &schema));
+    let fallback =
+        ways.iter().map(|one| ProviderWay { config: secret(one), sources: of_source(one), again: again(one) });
     let instance = ProviderInstance {
         provider: type_name,
         origin,
-        again: config.marks_deep().ephemeral.then(|| alone(body, &scope)),
-        config: PlannedValue::known(mark_secret(config, &schema)),
-        sources,
-        late: false,
-        policy,
+        config: secret(&first),
+        sources: of_source(&first),
+        again: again(&first),
+        fallback: fallback.collect(),
+        late: unknown.is_some(),
+        policy: stack.policy(name),
     };
-    Ok(((provider, schema), instance, None))
+    let secrets: Vec<Value> = all().map(|one| one.config.clone()).collect();
+    let secrets: Vec<&Value> = secrets.iter().collect();
+    if let Some((one, path)) = &unknown {
+        let problem = not_known(name, path, &one.body, known).maybe_at(attribute_span(&one.body, path).or(one.span));
+        return Ok((providers.guarded(name, (provider, schema), instance), Some(problem)));
+    }
+    let mut wrong = Vec::new();
+    for one in all() {
+        let config = one.config.clone().unmark_deep().0;
+        let request = ValidateRequest { subject: Subject::Provider, type_name: String::new(), config };
+        let said = within(OPENING_WITHIN, "validate", provider.validate(request))
+            .await
+            .map_err(|error| vec![refused(name, &masked_near(&error.to_string(), &secrets), one.span)])?;
+        wrong.extend(said.into_iter().filter(|diagnostic| diagnostic.error).map(|diagnostic| {
+            let at = diagnostic.path.as_ref().and_then(|path| attribute_span(&one.body, path)).or(one.span);
+            refused(name, &masked_near(&diagnostic.message, &secrets), at)
+        }));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let configured = providers.guarded(name, (provider, schema), instance);
+    let configuring = providers.configure_one(name, &configured, &stack.directory);
+    configuring.await.map_err(|message| vec![refused(name, &message, span)])?;
+    Ok((configured, None))
 }
 
 /// Marks whatever is not known to be harmless.
@@ -289,7 +306,8 @@ pub(super) fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
     // What is configured while applying is configured from what is there then.
     let late = |name: &str| plan.providers.get(name).is_some_and(|instance| instance.late);
     for block in stack.providers.values().filter(|block| !late(&block.name)) {
-        for changed in rests_on(&block.body, stack).iter().filter(|block| changing.contains(block)) {
+        let rests: BTreeSet<BlockAddress> = block.expressions().flat_map(|one| rests_on(one, stack)).collect();
+        for changed in rests.iter().filter(|block| changing.contains(block)) {
             let message = format!(
                 "the provider `{}` is configured from `{changed}` as it is recorded, and this plan changes that",
                 block.name

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use retrue_provider_api::{ConfigureRequest, Path, Provider, ProviderDiagnostic, ProviderSchema, Value};
+use async_trait::async_trait;
+use retrue_provider_api::{
+    Category, ConfigureRequest, Path, Provider, ProviderDiagnostic, ProviderError, ProviderResult, ProviderSchema,
+    Value,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
 use crate::plan::{ProviderInstance, codes};
 use crate::registry;
-use crate::resilience::{Gate, Guard, Layered, Resilience};
+use crate::resilience::{Alternative, Gate, Guard, Layered, MovedOver, Resilience};
 use crate::rest::masked_near;
 use crate::saga::ProviderRef;
 use crate::span::Span;
@@ -70,11 +74,44 @@ impl Configured {
 pub struct Providers {
     /// What all of them share.
     resilience: Arc<Resilience>,
+    /// What those share that were configured beside these.
+    beside: Vec<Arc<Resilience>>,
     ready: BTreeMap<Arc<str>, Configured>,
     /// Those whose configuration is not known yet.
     unready: BTreeMap<Arc<str>, Unready>,
     ephemerals: Arc<Ephemerals>,
     taps: Taps,
+    /// The environment of the process.
+    environment: Arc<BTreeMap<OsString, OsString>>,
+}
+
+/// Another way to the objects of an instance.
+struct Way {
+    name: Arc<str>,
+    instance: ProviderInstance,
+    /// Which entry of its `fallback` it is, from 0 on.
+    entry: usize,
+    directory: PathBuf,
+    environment: Arc<BTreeMap<OsString, OsString>>,
+    taps: Taps,
+}
+
+#[async_trait]
+impl Alternative for Way {
+    async fn open(&self) -> ProviderResult<Arc<dyn Provider>> {
+        let Way { name, instance, entry, directory, environment, taps } = self;
+        let secrets: Vec<&Value> = instance.configs().collect();
+        let opened = open(name, &instance.provider, instance.origin.as_ref(), directory, environment, taps, None).await;
+        let (provider, _) = opened.map_err(|problem| {
+            ProviderError::new(Category::Unknown, "configure", masked_near(&problem.message, &secrets))
+        })?;
+        let config = instance.fallback.get(*entry).map_or(&instance.config, |way| &way.config);
+        let config = config.value.clone().unmark_deep().0;
+        let request = ConfigureRequest { config, directory: directory.clone() };
+        let configured = within(OPENING_WITHIN, "configure", provider.configure(request)).await;
+        configured.map_err(|error| ProviderError { message: masked_near(&error.message, &secrets), ..error })?;
+        Ok(provider)
+    }
 }
 
 /// A provider whose configuration is not known yet.
@@ -97,16 +134,27 @@ impl Providers {
         let seed = environment.get(&OsString::from(JITTER_SEED)).and_then(|seed| seed.to_str()?.parse().ok());
         Providers {
             resilience: Arc::new(Resilience::new(seed)),
+            beside: Vec::new(),
             ready: BTreeMap::new(),
             unready: BTreeMap::new(),
             ephemerals: Arc::default(),
             taps: taps.clone(),
+            environment: Arc::new(environment.clone()),
         }
     }
 
     /// Nothing waits for a provider that does not work once this is cancelled.
     pub fn heed(&self, stop: &CancellationToken) {
-        self.resilience.heed(stop.clone());
+        self.shared().for_each(|resilience| resilience.heed(stop.clone()));
+    }
+
+    /// Takes over what others share of which some are [inserted](Providers::insert) here.
+    pub fn beside(&mut self, others: &Providers) {
+        self.beside.extend(others.shared().cloned());
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Arc<Resilience>> {
+        [&self.resilience].into_iter().chain(&self.beside)
     }
 
     /// What the recovery of breakers waits for, by the name of its check.
@@ -161,13 +209,11 @@ impl Providers {
             return Ok(());
         };
         let Configured { provider, schema, guard, .. } = unready.types_only.clone();
-        let config = instance.config.value.clone().unmark_deep().0;
-        let secrets = [&instance.config.value];
-        let request = ConfigureRequest { config, directory: directory.to_owned() };
-        within(OPENING_WITHIN, "configure", provider.configure(request))
-            .await
-            .map_err(|error| refused(name, &masked_near(&error.to_string(), &secrets), None))?;
-        let _ = unready.late.set(Configured { provider, schema, instance, guard });
+        let configured = Configured { provider, schema, instance, guard };
+        let name: Arc<str> = name.into();
+        let configuring = self.configure_one(&name, &configured, directory);
+        configuring.await.map_err(|message| refused(&name, &message, None))?;
+        let _ = unready.late.set(configured);
         Ok(())
     }
 
@@ -222,6 +268,57 @@ impl Providers {
         Configured::new(name, opened, ProviderInstance { policy, ..instance }, &self.resilience)
     }
 
+    /// Configures one of these whose configuration is known by now, in the first of its ways that can be.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub(super) async fn configure_one(
+        &self,
+        name: &Arc<str>,
+        configured: &Configured,
+        directory: &FilePath,
+    ) -> Result<(), String> {
+        let Configured { provider, instance, guard, .. } = configured;
+        guard.offer(self.alternatives(name, instance, directory), OPENING_WITHIN);
+        let config = instance.config.value.clone().unmark_deep().0;
+        let request = ConfigureRequest { config, directory: directory.to_owned() };
+        let ways = u32::try_from(instance.fallback.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let secrets: Vec<&Value> = instance.configs().collect();
+        within(OPENING_WITHIN.saturating_mul(ways), "configure", provider.configure(request))
+            .await
+            .map_err(|error| masked_near(&format!("{error:#}"), &secrets))
+    }
+
+    /// The other ways to the objects of an instance.
+    fn alternatives(
+        &self,
+        name: &Arc<str>,
+        instance: &ProviderInstance,
+        directory: &FilePath,
+    ) -> Vec<Arc<dyn Alternative>> {
+        let ways = (0..instance.fallback.len()).map(|entry| {
+            Arc::new(Way {
+                name: Arc::clone(name),
+                instance: instance.clone(),
+                entry,
+                directory: directory.to_owned(),
+                environment: Arc::clone(&self.environment),
+                taps: self.taps.clone(),
+            }) as Arc<dyn Alternative>
+        });
+        ways.collect()
+    }
+
+    /// What is reached in another way than it is configured, in the order in which it came to that.
+    pub fn moves(&self) -> Vec<MovedOver> {
+        self.shared().flat_map(|resilience| resilience.moves()).collect()
+    }
+
+    /// Those of them that nobody asked for yet: whoever does tells of them.
+    pub fn untold_moves(&self) -> Vec<MovedOver> {
+        self.shared().flat_map(|resilience| resilience.untold_moves()).collect()
+    }
+
     /// Adds an instance.
     pub fn insert(&mut self, name: Arc<str>, configured: Configured) {
         self.ready.insert(name, configured);
@@ -260,12 +357,8 @@ impl Providers {
         }
         let (provider, schema) =
             open(&name, &instance.provider, instance.origin.as_ref(), directory, environment, &self.taps, None).await?;
-        let (config, _) = instance.config.value.clone().unmark_deep();
-        let request = ConfigureRequest { config, directory: directory.to_owned() };
-        within(OPENING_WITHIN, "configure", provider.configure(request))
-            .await
-            .map_err(|error| refused(&name, &error.to_string(), None))?;
         let configured = self.guarded(&name, (provider, schema), instance);
+        self.configure_one(&name, &configured, directory).await.map_err(|message| refused(&name, &message, None))?;
         self.ready.insert(name, configured);
         Ok(())
     }

@@ -113,7 +113,8 @@ pub async fn read(address: &Address, object: &RecordedObject, configured: &Confi
         Ok(Some(observed)) => World::Present(Box::new(observed)),
         Ok(None) => World::Absent,
         Err(error) => {
-            let secrets = [&object.config, &object.attributes, &configured.instance.config.value];
+            let configs = configured.instance.configs();
+            let secrets: Vec<&Value> = [&object.config, &object.attributes].into_iter().chain(configs).collect();
             World::Unreadable(masked_near(&format!("{error:#}"), &secrets))
         }
     }

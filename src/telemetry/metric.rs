@@ -69,6 +69,7 @@ metrics! {
     CALL_DURATION = "retrue_provider_call_duration_seconds", Kind::Histogram(CALLS_TAKE), "How long calls of providers took";
     BREAKER_STATE = "retrue_breaker_state", Kind::OfLastRun, "How breakers stood: 0 closed, 1 half-open, 2 open";
     BREAKER_OPENINGS = "retrue_breaker_openings", Kind::Counter, "How often breakers opened";
+    MOVES = "retrue_provider_fallbacks", Kind::Counter, "How often providers went over to an entry of their fallback";
     QUEUE_LENGTH = "retrue_queue_length", Kind::OfLastRun, "Calls that wait for their turn";
     QUEUE_PEAK = "retrue_queue_length_peak", Kind::OfLastRun, "The most calls that waited at once in the last run";
     DRIFT = "retrue_drift", Kind::Gauge, "Recorded resources, by how reconcile last found them";

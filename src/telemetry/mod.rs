@@ -198,6 +198,12 @@ impl Telemetry {
         self.add(&metric::BREAKER_OPENINGS, &labels, u64::from(opened));
     }
 
+    /// A provider goes another way from now on.
+    pub fn moved_over(&self, provider: &str) {
+        self.about().worth = true;
+        self.add(&metric::MOVES, &[("provider", provider)], 1);
+    }
+
     /// A call waits for its turn, until what is returned is dropped.
     pub fn queued(&'static self, provider: &str, queue: &'static str) -> Queued {
         self.meters.queued(self, provider, queue)

@@ -1,6 +1,7 @@
 //! Where a test runs the program: a directory and a home of its own, an empty environment, no
 //! terminal, no colours. The output is the same every time.
 
+pub(crate) mod front;
 pub(crate) mod peers;
 pub(crate) mod proxy;
 #[cfg(feature = "otlp")]

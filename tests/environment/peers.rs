@@ -98,11 +98,15 @@ impl Aws {
         self.text("/?Action=DescribeVpcs&Version=2016-11-15");
     }
 
+    /// The endpoints of all services that are used, at a port.
+    pub(crate) fn endpoints_at(port: u16) -> impl Iterator<Item = String> {
+        let services = ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"].into_iter();
+        services.map(move |name| format!("{name} = \"http://127.0.0.1:{port}\""))
+    }
+
     /// The configuration of a provider that finds it at another port.
     pub(crate) fn provider_at(port: u16) -> String {
-        let url = format!("http://127.0.0.1:{port}");
-        let endpoints: String =
-            ["s3", "ec2", "iam", "sqs", "sts", "dynamodb", "ssm"].map(|name| format!("{name} = \"{url}\"\n")).concat();
+        let endpoints: String = Self::endpoints_at(port).map(|endpoint| format!("{endpoint}\n")).collect();
         format!(
             r#"
 [provider.aws]

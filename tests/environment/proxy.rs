@@ -212,8 +212,8 @@ impl Proxy {
     }
 }
 
-/// One request and its answer; `None` when there is nothing more to come.
-fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
+/// The head and the body of a request; `None` when there is nothing more to come.
+pub(super) fn request(client: &TcpStream) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client);
     let mut head = Vec::new();
     loop {
@@ -226,18 +226,45 @@ fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
         }
     }
     let text = String::from_utf8_lossy(&head).into_owned();
-    let header = |name: &str| {
-        let mut lines = text.lines().skip(1).filter_map(|line| line.split_once(':'));
-        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
-    };
-    if header("expect").is_some() {
+    if header(&text, "expect").is_some() {
         (&mut &*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
     }
-    let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = header(&text, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    Some((text, body))
+}
 
-    let target = header("x-amz-target").unwrap_or_default();
+pub(super) fn header(head: &str, name: &str) -> Option<String> {
+    let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+}
+
+/// Passes a request on, and returns the whole answer.
+pub(super) fn forward(server: u16, head: &str, body: &[u8]) -> Option<Vec<u8>> {
+    let mut upstream = TcpStream::connect(("127.0.0.1", server)).ok()?;
+    let own = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("expect")
+    };
+    let forwarded: String = head.trim_end().lines().filter(own).map(|line| format!("{line}\r\n")).collect();
+    upstream.write_all(format!("{forwarded}Connection: close\r\n\r\n").as_bytes()).ok()?;
+    upstream.write_all(body).ok()?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Delivers an answer. The server closes after each, and has said so.
+pub(super) fn deliver(client: &TcpStream, answer: &[u8]) -> Option<()> {
+    (&mut &*client).write_all(answer).ok()?;
+    client.shutdown(Shutdown::Both).ok()
+}
+
+/// One request and its answer; `None` when there is nothing more to come.
+fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
+    let (text, body) = request(client)?;
+    let target = header(&text, "x-amz-target").unwrap_or_default();
     let mut call = format!("{} {target}\n", text.lines().next().unwrap_or_default()).into_bytes();
     call.extend(&body);
     let refused = {
@@ -251,19 +278,9 @@ fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
         let _ = client.shutdown(Shutdown::Both);
         return None;
     }
+    let answer = forward(server, &text, &body)?;
 
-    let mut upstream = TcpStream::connect(("127.0.0.1", server)).ok()?;
-    let own = |line: &&str| {
-        let name = line.split(':').next().unwrap_or_default();
-        !name.eq_ignore_ascii_case("connection") && !name.eq_ignore_ascii_case("expect")
-    };
-    let forwarded: String = text.trim_end().lines().filter(own).map(|line| format!("{line}\r\n")).collect();
-    upstream.write_all(format!("{forwarded}Connection: close\r\n\r\n").as_bytes()).ok()?;
-    upstream.write_all(&body).ok()?;
-    let mut answer = Vec::new();
-    upstream.read_to_end(&mut answer).ok()?;
-
-    if let Some(name) = write_of(&text, header("x-amz-target").as_deref(), &body) {
+    if let Some(name) = write_of(&text, header(&text, "x-amz-target").as_deref(), &body) {
         let mut watch = shared.lock().unwrap();
         watch.writes += 1;
         if let Some((_, pid, whom)) = watch.kill.filter(|(n, ..)| *n == watch.writes) {
@@ -278,14 +295,12 @@ fn serve(client: &TcpStream, server: u16, shared: &Mutex<Watch>) -> Option<()> {
             wait_for("the answer to be let go", || shared.lock().unwrap().hold.is_none().then_some(()));
         }
     }
-    (&mut &*client).write_all(&answer).ok()?;
-    // The server closes after each answer, and has said so.
-    let _ = client.shutdown(Shutdown::Both);
+    let _ = deliver(client, &answer);
     None
 }
 
 /// What a request writes; `None` when it only reads.
-fn write_of(head: &str, target: Option<&str>, body: &[u8]) -> Option<String> {
+pub(super) fn write_of(head: &str, target: Option<&str>, body: &[u8]) -> Option<String> {
     let (method, path) = head.lines().next()?.split_once(' ')?;
     let body = String::from_utf8_lossy(body);
     let name = match target.and_then(|target| target.rsplit('.').next()) {

@@ -40,6 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plan",
             "reconcile",
             "registry",
+            // What it tells of the ways of providers.
+            "resilience",
             "saga",
             "store",
             "survey",

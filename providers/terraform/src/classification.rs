@@ -53,6 +53,9 @@ mod tests {
             ("googleapi: Error 429: Too many", Some(Category::RateLimited)),
             ("error: dial tcp 127.0.0.1:1: connect: connection refused", Some(Category::Network)),
             ("EntityAlreadyExists: Role with name x", Some(Category::Conflict)),
+            ("RequestError: send request failed caused by: dial tcp: connection refused", Some(Category::Network)),
+            ("RequestError: send request failed caused by: read tcp 1.1.1.1:1: i/o timeout", Some(Category::TimeOut)),
+            ("RequestError: send request failed caused by: Post \"x\": EOF", Some(Category::Network)),
             ("timeout while waiting for state to become 'available'", Some(Category::TimeOut)),
             ("https response error StatusCode: 403, RequestID: x", Some(Category::Authentication)),
             ("something else", None),
@@ -65,7 +68,8 @@ mod tests {
     fn what_may_have_been_carried_out() {
         assert!(leaves_doubt("RequestError: send request failed caused by: Post: read: connection reset by peer"));
         assert!(leaves_doubt("operation error SQS: CreateQueue, context canceled"));
-        assert!(!leaves_doubt("dial tcp 127.0.0.1:1: connect: connection refused"));
+        // That nobody listens is what the last of its tries met.
+        assert!(leaves_doubt("dial tcp 127.0.0.1:1: connect: connection refused"));
         assert!(!leaves_doubt("ThrottlingException: Rate exceeded status code: 400"));
     }
 }

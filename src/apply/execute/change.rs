@@ -9,7 +9,7 @@ use retrue_provider_api::{
 };
 
 use crate::apply::codes;
-use crate::apply::context::{Work, failure};
+use crate::apply::context::{Work, failure, is_over};
 use crate::apply::settle::{Verdict, examine, write_verdict};
 use crate::apply::writes::{drop_object, put_effects, put_generation, put_object};
 use crate::engine::{RunEventKind, StepRef};
@@ -182,14 +182,9 @@ impl Executor<'_> {
         Ok((result, reference))
     }
 
-    /// Whether the other side has done with a change of which nobody knows what came: it answered, and what it
-    /// said may pass. Then the world tells now. What may still be under way, or may never be looked at, waits for
-    /// the next run.
+    /// Whether the other side has done with a change of which nobody knows what came.
     fn is_over(&self, ready: &Ready<'_>, failure: &StepFailure) -> bool {
-        failure.retryable
-            && failure.category != Category::TimeOut
-            && !ready.capability.by_processes
-            && !self.caller.cancellation.soft.is_cancelled()
+        is_over(&ready.capability, failure) && !self.caller.cancellation.soft.is_cancelled()
     }
 
     /// Looks at the world for what came of a change, and writes down what it says, if it says it.

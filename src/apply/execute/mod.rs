@@ -22,7 +22,7 @@ use crate::apply::scope::Values;
 use crate::apply::waiting::Turn;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{Degraded, ObjectKey, Plan, Step, StepEffect, StepId};
-use crate::resilience::{Held, Kind, Patience, Waits};
+use crate::resilience::{Guard, Held, Kind, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
 use crate::survey::providers::{Configured, Providers};
@@ -106,7 +106,10 @@ pub(super) fn stop_provider(error: &ProviderError, secrets: &[&Value]) -> Stop {
 impl Ready<'_> {
     /// Values with secrets in them, which no message may repeat.
     pub(super) fn secrets(&self) -> Vec<&Value> {
-        vec![&self.config, &self.planned, &self.step.observed, &self.configured.instance.config.value]
+        [&self.config, &self.planned, &self.step.observed]
+            .into_iter()
+            .chain(self.configured.instance.configs())
+            .collect()
     }
 }
 
@@ -135,7 +138,8 @@ impl Executor<'_> {
             true => self.caller.next_effect(&step.id.address).await?,
             false => 0,
         };
-        let (mut waits, mut patience, mut attempt) = (Waits::default(), Patience::default(), 1);
+        let mut waits = guard.map_or_else(Waits::default, Guard::waits);
+        let (mut patience, mut attempt) = (Patience::default(), 1);
         let first = Instant::now();
         let mut last: Option<StepFailure> = None;
         loop {
@@ -178,6 +182,7 @@ impl Executor<'_> {
                 }
             };
             let duration = began.elapsed();
+            self.caller.tell_moves(self.providers).await?;
             if let (StepResult::NotApplied(failure), Some(guard), false) = (&result, guard, cancellation.is_cancelled())
             {
                 let failed = failed(failure);
@@ -189,6 +194,7 @@ impl Executor<'_> {
                 let retry = step.lifecycle.retry.as_ref().unwrap_or(&guard.policy().retry);
                 if let Some(wait) = guard.again_by(retry, &mut waits, failed, attempt, first.elapsed()) {
                     let error = failure.clone();
+                    self.caller.tell_moves(self.providers).await?;
                     self.caller.tell(RunEventKind::StepRetrying { step: reference, error, after: wait });
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}

@@ -11,17 +11,18 @@ use retrue_provider_api::{Category, Value, process};
 
 use crate::address::Address;
 use crate::apply::context::Caller;
-use crate::apply::late::{give, give_ephemeral, make_ready};
+use crate::apply::late::{give_ephemeral, give_instance, make_ready};
 use crate::apply::undo::{Examined, Scene, Setting, changed_by, examine as examine_undo, record_writes, referred};
 use crate::apply::writes::{drop_object, put_generation, put_object};
 use crate::crash_point;
 use crate::diagnostic::Diagnostic;
 use crate::engine::RunEventKind;
+use crate::plan::file::PendingV1;
 use crate::plan::file::{rest_pending, wake_ephemeral, wake_pending};
-use crate::plan::{InDoubt, PlannedValue, ProviderInstance, StepEffect};
-use crate::rest::Seal;
+use crate::plan::{InDoubt, PlannedValue, ProviderInstance, ProviderWay, StepEffect};
+use crate::rest::{RestingValue, Seal};
 use crate::saga::compensation::Undo;
-use crate::saga::event::JournaledProvider;
+use crate::saga::event::{JournaledProvider, JournaledWay};
 use crate::saga::history::{RunHistory, StepHistory, UndoHistory};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{
@@ -81,9 +82,9 @@ pub async fn providers_of(history: &RunHistory, outside: &Outside<'_>) -> Result
     for (name, journaled) in &history.started.providers {
         let mut instance = instance_of(journaled, seal, outside.sources)?;
         let name: Arc<str> = name.as_str().into();
-        match &mut instance.again {
-            Some(again) => {
-                give(again, outside.given)?;
+        give_instance(&mut instance, outside.given)?;
+        match &instance.again {
+            Some(_) => {
                 late.push(Arc::clone(&name));
                 providers.open_late(name, instance, directory, environment).await?;
             }
@@ -117,20 +118,28 @@ pub fn ephemeral_variables(history: &RunHistory, seal: &dyn Seal) -> BTreeSet<St
 /// The configuration of a provider instance, as a journal keeps it: what came from a source is kept
 /// as that source.
 pub fn journaled(instance: &ProviderInstance, seal: &dyn Seal) -> JournaledProvider {
-    let value = instance.sources.keys().fold(instance.config.value.clone(), |value, name| {
-        match value.get(name).map(Value::kind) {
-            Some(kind) => value.with_attribute(name, Value::null(kind)),
-            None => value,
-        }
+    let ways = instance.fallback.iter().map(|way| JournaledWay {
+        config: journaled_config(&way.config, &way.sources, seal),
+        sources: way.sources.clone(),
+        again: way.again.as_ref().map(|again| rest_pending(again, seal)),
     });
     JournaledProvider {
         provider: instance.provider.to_string(),
         origin: instance.origin.clone(),
-        config: crate::rest::RestingValue::new(&value, seal),
+        config: journaled_config(&instance.config, &instance.sources, seal),
         sources: instance.sources.clone(),
         again: instance.again.as_ref().map(|again| rest_pending(again, seal)),
+        fallback: ways.collect(),
         policy: instance.policy.clone(),
     }
+}
+
+fn journaled_config(config: &PlannedValue, sources: &BTreeMap<String, String>, seal: &dyn Seal) -> RestingValue {
+    let value = sources.keys().fold(config.value.clone(), |value, name| match value.get(name).map(Value::kind) {
+        Some(kind) => value.with_attribute(name, Value::null(kind)),
+        None => value,
+    });
+    RestingValue::new(&value, seal)
 }
 
 fn instance_of(
@@ -138,25 +147,31 @@ fn instance_of(
     seal: &dyn Seal,
     sources: &dyn Fn(&str) -> Result<Value, Diagnostic>,
 ) -> Result<ProviderInstance, Diagnostic> {
-    let mut value = journaled.config.wake(seal).map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?;
-    for (name, source) in &journaled.sources {
-        // The text is what the value was made from: it becomes what the null in its place was.
-        let text = sources(source)?;
-        let kind = value.get(name).map_or(retrue_provider_api::Type::String, Value::kind);
-        let read = retrue_provider_api::convert(&text, &kind).unwrap_or(text);
-        value = value.with_attribute(name, read.sensitive());
-    }
+    let sealed = |error: crate::rest::UnsealError| Diagnostic::error(codes::SEALED, error.to_string());
+    let config_of = |config: &RestingValue, kept: &BTreeMap<String, String>| {
+        let mut value = config.wake(seal).map_err(sealed)?;
+        for (name, source) in kept {
+            // The text is what the value was made from: it becomes what the null in its place was.
+            let text = sources(source)?;
+            let kind = value.get(name).map_or(retrue_provider_api::Type::String, Value::kind);
+            let read = retrue_provider_api::convert(&text, &kind).unwrap_or(text);
+            value = value.with_attribute(name, read.sensitive());
+        }
+        Ok::<_, Diagnostic>(PlannedValue::known(value))
+    };
+    let wake =
+        |again: &Option<PendingV1>| again.clone().map(|again| wake_pending(again, seal)).transpose().map_err(sealed);
+    let ways = journaled.fallback.iter().map(|way| {
+        let (config, again) = (config_of(&way.config, &way.sources)?, wake(&way.again)?);
+        Ok(ProviderWay { config, sources: way.sources.clone(), again })
+    });
     Ok(ProviderInstance {
         provider: journaled.provider.as_str().into(),
         origin: journaled.origin.clone(),
-        config: PlannedValue::known(value),
+        config: config_of(&journaled.config, &journaled.sources)?,
         sources: journaled.sources.clone(),
-        again: journaled
-            .again
-            .clone()
-            .map(|again| wake_pending(again, seal))
-            .transpose()
-            .map_err(|error| Diagnostic::error(codes::SEALED, error.to_string()))?,
+        again: wake(&journaled.again)?,
+        fallback: ways.collect::<Result<_, Diagnostic>>()?,
         late: false,
         policy: journaled.policy.clone(),
     })
@@ -213,6 +228,7 @@ pub async fn settle_run(
             });
         }
     }
+    caller.tell_moves(providers).await?;
     close(caller, record, !left.is_empty()).await?;
     Ok(left)
 }
@@ -335,7 +351,7 @@ async fn settle_undo(
     };
     match examine_undo(&scene, begin.and_then(|begin| begin.effect), undo.has_child).await {
         Examined::CannotTell(reason) => Ok(Some(reason)),
-        Examined::Undone { object, lost } => {
+        Examined::Undone { object, lost, .. } => {
             write_undone(caller, &as_undo, object.as_deref(), lost).await?;
             Ok(None)
         }

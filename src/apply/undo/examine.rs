@@ -2,7 +2,7 @@
 
 use retrue_provider_api::{Findable, Observed, Unfinished, Value};
 
-use crate::apply::undo::act::Done;
+use crate::apply::undo::act::{Done, Expected};
 use crate::apply::undo::scene::Scene;
 use crate::plan::StepEffect;
 use crate::saga::{ObjectStatus, RecordedObject};
@@ -16,6 +16,8 @@ pub(in crate::apply) enum Examined {
         object: Option<Box<RecordedObject>>,
         /// What did not come back.
         lost: Vec<String>,
+        /// What a comparison shall find.
+        expected: Option<Box<Expected>>,
     },
     /// It did not happen: it may be tried again.
     NotUndone(String),
@@ -55,7 +57,7 @@ pub(in crate::apply) async fn examine(scene: &Scene<'_>, effect: Option<StepEffe
         }
         Some(StepEffect::Delete) => {
             let Some(reader) = scene.now.as_ref().or(scene.left.as_ref()) else {
-                return Examined::Undone { object: scene.restored().map(Box::new), lost: Vec::new() };
+                return Examined::Undone { object: scene.restored().map(Box::new), lost: Vec::new(), expected: None };
             };
             if !scene.capability.observes {
                 return Examined::CannotTell(UNREADABLE.into());
@@ -64,7 +66,11 @@ pub(in crate::apply) async fn examine(scene: &Scene<'_>, effect: Option<StepEffe
             // Absent may also mean that its creation does not show yet: only the last look counts.
             match patiently(settles, |_| false, read).await {
                 Err(reason) => Examined::CannotTell(reason),
-                Ok(None) => Examined::Undone { object: scene.prior.clone().map(Box::new), lost: Vec::new() },
+                Ok(None) => {
+                    let expected = Expected { reader: reader.clone(), state: None, lost: Vec::new() };
+                    let (object, expected) = (scene.prior.clone().map(Box::new), Some(Box::new(expected)));
+                    Examined::Undone { object, lost: Vec::new(), expected }
+                }
                 Ok(Some(_)) => Examined::NotUndone("it was read, and is still there".into()),
             }
         }
@@ -84,7 +90,11 @@ pub(in crate::apply) async fn examine(scene: &Scene<'_>, effect: Option<StepEffe
                 Err(reason) => Examined::CannotTell(reason),
                 // Payloads may not show in attributes: what only looks alike is put back again.
                 Ok(found) if back(&found) && image.blobs.is_empty() => {
-                    Examined::Undone { object: scene.restored().map(Box::new), lost: Vec::new() }
+                    let object = scene.restored();
+                    let reader = object.as_ref().unwrap_or(reader).clone();
+                    let expected = Expected { reader, state: Some(image.state.clone()), lost: Vec::new() };
+                    let expected = Some(Box::new(expected));
+                    Examined::Undone { object: object.map(Box::new), lost: Vec::new(), expected }
                 }
                 Ok(_) => Examined::NotUndone("it was read, and is not as it was before".into()),
             }
@@ -105,13 +115,13 @@ fn examine_found(
     if !whole && scene.capability.findable == Findable::ByIdentity && !ours {
         return Examined::NotUndone("something else with its identity is there".into());
     }
-    let Done { object, lost, .. } = scene.found(prior, image, observed);
+    let Done { object, lost, expected } = scene.found(prior, image, observed);
     match object {
         // It carries our marker, or came after our look: we made it.
         Some(object) if !whole => {
             Examined::Unfinished(Box::new(RecordedObject { status: ObjectStatus::Tainted, ..object }))
         }
-        object => Examined::Undone { object: object.map(Box::new), lost },
+        object => Examined::Undone { object: object.map(Box::new), lost, expected: expected.map(Box::new) },
     }
 }
 

@@ -12,12 +12,11 @@ use retrue_provider_api::Value;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::apply::context::{Caller, Work, failed};
+use crate::apply::context::{Caller, Work, failed, is_over};
 use crate::apply::writes::{put_effects, put_generation, set_object};
 use crate::crash_point;
 use crate::engine::{RunEventKind, StepRef};
 use crate::plan::{ObjectKey, StepEffect};
-use crate::resilience::Waits;
 use crate::saga::compensation::{Undo, inverse};
 use crate::saga::journal::{Entry, JournalError};
 use crate::saga::{Event, RecordedObject, RestingObject, State, StepFailure, UndoBegin, UndoEnd, UndoFailure};
@@ -130,7 +129,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Carries out the inverse, again where its failure may pass: each try looks first.
+    /// Carries out the inverse, again where its failure may pass: each try looks first. What came of one whose
+    /// answer was lost is looked at, too, as soon as that can be told.
     async fn act(
         &self,
         scene: &mut Scene<'_>,
@@ -140,13 +140,19 @@ impl Worker<'_> {
     ) -> Result<Done, Trouble> {
         let guard = &*scene.configured.guard;
         let cancellation = &self.caller.cancellation.soft;
-        let mut waits = Waits::default();
+        let mut waits = guard.waits();
         let first = Instant::now();
         loop {
             let done = match effect {
                 Some(StepEffect::Delete) => scene.undo_create(seen).await,
                 Some(StepEffect::Create) => scene.undo_delete().await,
                 _ => scene.undo_update(seen).await,
+            };
+            let done = match done {
+                Err(trouble) if trouble.in_doubt && self.is_over(scene, &trouble.failure) => {
+                    look(scene, effect, trouble).await
+                }
+                done => done,
             };
             let trouble = match done {
                 Err(trouble) if !trouble.in_doubt && trouble.object.is_none() && !cancellation.is_cancelled() => {
@@ -165,6 +171,11 @@ impl Worker<'_> {
             }
             scene.attempt += 1;
         }
+    }
+
+    /// Whether the other side has done with it, so that the world tells now.
+    fn is_over(&self, scene: &Scene<'_>, failure: &StepFailure) -> bool {
+        is_over(&scene.capability, failure) && !self.caller.cancellation.soft.is_cancelled()
     }
 
     async fn undone(
@@ -213,6 +224,19 @@ impl Worker<'_> {
             RunEventKind::UndoStuck { step: reference, error }
         });
         Ok(Undid::Stuck { failure, in_doubt, object: resting.map(Box::new) })
+    }
+}
+
+/// Looks at the world for what came of an undo, and goes on from what it says, if it says it.
+async fn look(scene: &Scene<'_>, effect: Option<StepEffect>, trouble: Trouble) -> Result<Done, Trouble> {
+    match examine(scene, effect, true).await {
+        Examined::Undone { object, lost, expected } => {
+            Ok(Done { object: object.map(|object| *object), lost, expected: expected.map(|expected| *expected) })
+        }
+        Examined::NotUndone(_) => Err(Trouble { in_doubt: false, object: None, ..trouble }),
+        // It is recorded, and the next run finishes it.
+        Examined::Unfinished(object) => Err(Trouble { in_doubt: false, object: Some(*object), ..trouble }),
+        Examined::CannotTell(_) => Err(trouble),
     }
 }
 

@@ -188,7 +188,7 @@ impl<'s> Scene<'s> {
             .into_iter()
             .flatten()
             .flat_map(|object| [&object.attributes, &object.config])
-            .chain([&self.configured.instance.config.value])
+            .chain(self.configured.instance.configs())
             .collect()
     }
 

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::health;
 use crate::plan::{Drift, DriftStatus, InDoubt};
 use crate::reconcile::Report;
+use crate::resilience::MovedOver;
 
 /// One difference.
 #[derive(Debug, Serialize)]
@@ -46,6 +47,17 @@ pub(crate) struct WireFinished<'a> {
     in_doubt: &'a [InDoubt],
 }
 
+/// That what was looked at was reached in another way.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireMoved<'a> {
+    ts: &'a str,
+    event: &'static str,
+    run_id: Option<&'a str>,
+    provider: &'a str,
+    fallback: usize,
+    message: &'a str,
+}
+
 /// One difference that was taken for the record.
 #[derive(Debug, Serialize)]
 pub(crate) struct WireAccepted<'a> {
@@ -53,6 +65,12 @@ pub(crate) struct WireAccepted<'a> {
     event: &'static str,
     run_id: Option<&'a str>,
     address: &'a Address,
+}
+
+/// The line of a provider that is reached in another way.
+pub(crate) fn moved<'a>(now: &'a str, moved: &'a MovedOver) -> WireMoved<'a> {
+    let MovedOver { provider, fallback, reason } = moved;
+    WireMoved { ts: now, event: "moved_over", run_id: None, provider, fallback: *fallback, message: reason }
 }
 
 /// The line of a difference. Only the attributes that differ are in it.

@@ -62,6 +62,10 @@ pub(crate) struct WireEvent<'a> {
     counts: Option<Tally>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcomes: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<usize>,
 }
 
 /// What went wrong, with how grave it is.
@@ -201,6 +205,12 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             ..line("drift")
         },
         RunEventKind::Degraded(told) => WireEvent { run_id: Some(&event.run), ..degraded(&event.time, told) },
+        RunEventKind::MovedOver(moved) => WireEvent {
+            provider: Some(&moved.provider),
+            fallback: Some(moved.fallback),
+            message: Some(&moved.reason),
+            ..line("moved_over")
+        },
         RunEventKind::CheckFinished(report) => {
             WireEvent { check: Some(check::report(report)), ..line("check_finished") }.took(&report.finding.took)
         }

@@ -11,6 +11,7 @@ use crate::address::Address;
 use crate::plan::{
     Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, PlannedCheck, Summary,
 };
+use crate::resilience::MovedOver;
 
 /// The name and version of the format.
 pub(crate) const FORMAT: &str = "retrue.plan/1";
@@ -31,6 +32,8 @@ pub(crate) struct WirePlan<'a> {
     checks: Vec<WireCheck<'a>>,
     #[serde(skip_serializing_if = "<[Degraded]>::is_empty")]
     degraded: &'a [Degraded],
+    #[serde(skip_serializing_if = "<[MovedOver]>::is_empty")]
+    moved_over: &'a [MovedOver],
     drift: Vec<WireDrift<'a>>,
     in_doubt: &'a [InDoubt],
     pivot: Option<WirePivot<'a>>,
@@ -139,6 +142,7 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
             .collect(),
         checks: plan.checks.iter().filter(|_| plan.kind == PlanKind::Apply).map(check).collect(),
         degraded: &plan.degraded,
+        moved_over: &plan.moved,
         drift: plan.drift.iter().filter(|drift| drift.status != DriftStatus::InTrue).map(drift).collect(),
         in_doubt: &plan.in_doubt,
         pivot: plan.pivot.as_ref().map(|pivot| WirePivot {

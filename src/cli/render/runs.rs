@@ -89,6 +89,11 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
             screen.words(&format!("    {} ", yellow("did not come back:")), &visible(lost));
         }
     }
+    for event in &history.events {
+        if let Event::MovedOver(moved) = &event.event {
+            screen.words(&format!("{} {} ", yellow("! degraded:"), event.time), &visible(&moved.to_string()));
+        }
+    }
     timeline::draw(&mut screen, &history.events, detail);
     for event in &history.events {
         if let Event::Note { actor, text } | Event::Review { actor, decision: text } = &event.event {
@@ -236,6 +241,7 @@ fn about(event: &Event) -> String {
         Event::RunFinished(finished) => format!("{}: {}", finished.state.word(), counts(&finished.counts)),
         Event::RunAccepted { reason } => reason.clone(),
         Event::Configured { name, .. } => format!("the provider {name}"),
+        Event::MovedOver(moved) => moved.to_string(),
         Event::Child(child) => format!("process {}", child.pid),
         Event::StepBegin(begin) => format!("attempt {}, generation {}", begin.attempt, begin.generation),
         Event::StepNotApplied(failure) => format!("{}: {}", failure.code, failure.message),

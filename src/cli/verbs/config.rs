@@ -156,6 +156,11 @@ pub(crate) async fn run(session: &Session, _arguments: Arguments) -> Ending {
 
 /// What is in force, a line for each subject.
 fn facts_of(name: &str, value: &Json) -> Vec<String> {
+    if let Some(ways) = value.as_array() {
+        let names = |way: &Json| way.as_array().into_iter().flatten().map(plain).collect::<Vec<_>>().join(", ");
+        let ways = ways.iter().zip(1..).map(|(way, number)| format!("{name} {number}: with another {}", names(way)));
+        return ways.collect();
+    }
     let Some(entries) = value.as_object() else { return vec![format!("{name} {}", plain(value))] };
     let nested = entries.iter().filter_map(|(inner, value)| Some((inner, value.as_object()?)));
     let nested = nested.map(|(inner, entries)| format!("{inner}: {}", list(entries)));
@@ -228,7 +233,10 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
             .providers
             .values()
             .map(|provider| {
-                let resilience = resilience(&stack.policy(&provider.name));
+                let mut resilience = resilience(&stack.policy(&provider.name));
+                if !provider.fallback.is_empty() {
+                    resilience.insert("fallback", provider.named_in_ways().map(|names| json!(names)).collect());
+                }
                 (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
             })
             .collect(),

@@ -113,10 +113,14 @@ fn standing(report: &Report, checked: &[health::Report], in_doubt: &[InDoubt]) -
 fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Failure> {
     if session.console.settings().json {
         let now = session.now();
+        for moved in &planned.plan.moved {
+            session.document(&json::drift::moved(&now, moved))?;
+        }
         for drift in &report.drift {
             session.document(&json::drift::event(&now, drift))?;
         }
     } else {
+        planned.plan.moved.iter().for_each(|moved| session.console.line(&crate::cli::progress::moved(moved)));
         session.console.data(&render::drift::report(report, &planned.plan.in_doubt, session.detail()));
         if !report.to_mend().is_empty() {
             session.console.hint("\nhint: `--fix` brings it back, `--accept ADDR` takes it as it is\n");

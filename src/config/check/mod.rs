@@ -18,7 +18,7 @@ use super::conditions::{check_conditions, decided, truth};
 use super::ephemeral::{kept, refuse_ephemeral};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Check, Condition, Fallback, IgnoreChanges, Repetition, ResourceBlock, Stack};
+use super::stack::{Check, Condition, Fallback, IgnoreChanges, ProviderBlock, Repetition, ResourceBlock, Stack};
 use super::variables::default_value;
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, sort};
@@ -87,6 +87,8 @@ impl<'s> Checker<'s, '_> {
                         let (provider_type, body) = (Arc::clone(&provider.type_name), &provider.body);
                         let span = provider.span;
                         self.bodies.push(CheckedBody { block: None, provider: provider_type, value, body, span });
+                        // What is wrong from here on is wrong in the entries alone.
+                        self.ways(provider, &schema.provider.block);
                     }
                 }
                 None => self.found.push(self.schemas.no_provider(&provider.type_name, provider.span)),
@@ -107,6 +109,15 @@ impl<'s> Checker<'s, '_> {
         for import in &self.stack.imports {
             for instance in self.instances(&import.repetition) {
                 self.expression(&import.id, &Inside { instance, itself: None });
+            }
+        }
+    }
+
+    fn ways(&mut self, provider: &'s ProviderBlock, schema: &Block) {
+        for (way, body) in provider.ways().zip(&provider.fallback) {
+            if let Some(value) = self.body(&way, schema, &Inside::default()) {
+                let (provider, span) = (Arc::clone(&provider.type_name), body.span());
+                self.bodies.push(CheckedBody { block: None, provider, value, body, span });
             }
         }
     }

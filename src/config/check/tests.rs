@@ -80,6 +80,17 @@ fn types_and_attributes() {
     ]);
 }
 
+/// What is wrong in an entry is told at its place, and what is wrong in the block once, whatever there are of entries.
+#[test]
+fn other_ways_of_providers() {
+    snapshot!([
+        "[provider.local]\numask = '022'\nresilience.fallback = [{ umask = '${local.other}' }]\n[local]\nother = '027'",
+        "[provider.local]\nresilience.fallback = [{ umsk = '027' }, { umask = { x = 1 } }]",
+        "[provider.local]\nresilience.fallback = [{ umask = '${var.none}' }, { umask = '${retrue_data.none.id}' }]",
+        "[provider.local]\numsk = '022'\nresilience.fallback = [{ umask = '027' }, { umask = '077' }]",
+    ]);
+}
+
 #[test]
 fn references_to_attributes() {
     snapshot!([

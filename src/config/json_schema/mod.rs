@@ -28,7 +28,7 @@ pub fn json_schema(schemas: &Schemas) -> Json {
         "stack": reference::<format::Stack>(&mut generator),
         "variable": named(reference::<format::Variable>(&mut generator)),
         "local": { "type": "object", "description": "Named expressions." },
-        "provider": providers(schemas, reference::<resilience::Resilience>(&mut generator), &mut shared),
+        "provider": providers(schemas, reference::<resilience::ProviderResilience>(&mut generator), &mut shared),
         "resource": blocks(schemas, |schema| &schema.resources, &meta::<format::Resource>(&mut generator), &mut shared),
         "data": blocks(schemas, |schema| &schema.data, &meta::<format::Data>(&mut generator), &mut shared),
         "ephemeral": blocks(schemas, |schema| &schema.ephemeral, &meta::<format::Data>(&mut generator), &mut shared),

@@ -29,6 +29,18 @@ pub(super) struct Resilience {
     types: Option<BTreeMap<String, Limits>>,
 }
 
+/// What is done about failures of calls to a provider, and how much is asked of it at once. What is not written is as
+/// `retrue config` shows it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ProviderResilience {
+    /// Other ways to the same objects, tried in order where the one before does not work: each is a table of the
+    /// provider's own arguments, which stand in place of those that are configured.
+    fallback: Option<Vec<BTreeMap<String, serde_json::Value>>>,
+    #[schemars(flatten)]
+    of_all: Resilience,
+}
+
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Retry {

@@ -84,6 +84,7 @@ impl Loader {
         let is_program = table.contains_key("source") || table.contains_key("path");
         let mut body = Vec::with_capacity(table.len());
         let mut resilience = Settings::default();
+        let mut fallback = Vec::new();
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "type" => {
@@ -102,7 +103,7 @@ impl Loader {
                 word if is_program && PROVIDER_TABLES.contains(&word) => {
                     reader.provider_table(key, item, &mut program.tables);
                 }
-                "resilience" => resilience = reader.resilience(key, item),
+                "resilience" => (resilience, fallback) = reader.resilience_of_provider(key, item),
                 later if PROVIDER_LATER.contains(&later) => {
                     reader.unknown_key(key, "of a provider", &[], PROVIDER_LATER);
                 }
@@ -125,7 +126,7 @@ impl Loader {
         }
         let program = (program.source.is_some() || program.path.is_some()).then_some(program);
         let body = Expression::table(body, span);
-        let provider = ProviderBlock { name: Arc::clone(&name), span, type_name, program, resilience, body };
+        let provider = ProviderBlock { name: Arc::clone(&name), span, type_name, program, resilience, body, fallback };
         insert(&mut self.stack.providers, name, provider, |provider| provider.span, "the provider", reader);
     }
 

@@ -5,9 +5,11 @@ use std::num::NonZeroU32;
 use super::reader::{Item, Key, Reader};
 use crate::config::codes;
 use crate::diagnostic::Diagnostic;
+use crate::expression::Expression;
 use crate::resilience::{Jitter, Limits, Rate, Settings, pattern};
 
 const KEYS: &[&str] = &["retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
+const PROVIDER_KEYS: &[&str] = &["fallback", "retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
 const RETRY: &[&str] = &["attempts", "first_wait", "longest_wait", "within", "jitter"];
 const BUDGET: &[&str] = &["retries", "most", "per_success"];
 const BREAKER: &[&str] = &["failures", "open_for", "probes", "hold", "recovery_check"];
@@ -17,19 +19,58 @@ const LIMITS: &[&str] = &["concurrency", "rate"];
 impl Reader<'_> {
     /// What is done about failures, and how much is asked for at once.
     pub(super) fn resilience(&mut self, key: &Key<'_>, item: &Item<'_>) -> Settings {
+        self.settings(key, item, None)
+    }
+
+    /// The same for one provider, with the other ways to its objects.
+    pub(super) fn resilience_of_provider(&mut self, key: &Key<'_>, item: &Item<'_>) -> (Settings, Vec<Expression>) {
+        let mut fallback = Vec::new();
+        let settings = self.settings(key, item, Some(&mut fallback));
+        (settings, fallback)
+    }
+
+    fn settings(&mut self, key: &Key<'_>, item: &Item<'_>, mut fallback: Option<&mut Vec<Expression>>) -> Settings {
         let mut settings = Settings::default();
         for (key, item) in self.table(key, item).into_iter().flatten() {
             match key.get_ref().as_ref() {
+                "fallback" => match &mut fallback {
+                    Some(fallback) => **fallback = self.ways(key, item),
+                    None => {
+                        let problem = "`fallback` is another way to the objects of one provider";
+                        let diagnostic = Diagnostic::error(codes::UNKNOWN_KEY, problem).at(self.key_span(key));
+                        self.report(diagnostic.hint("write it into `[provider.NAME.resilience]`"));
+                    }
+                },
                 "retry" => self.retry(key, item, &mut settings),
                 "budget" => self.budget(key, item, &mut settings),
                 "breaker" => self.breaker(key, item, &mut settings),
                 "time_outs" => self.time_outs(key, item, &mut settings),
                 "types" => self.types(key, item, &mut settings),
                 "concurrency" | "rate" => self.limit(key, item, &mut settings.limits),
-                _ => self.unknown_key(key, "of `resilience`", KEYS, &[]),
+                _ => {
+                    let known = if fallback.is_some() { PROVIDER_KEYS } else { KEYS };
+                    self.unknown_key(key, "of `resilience`", known, &[]);
+                }
             }
         }
         settings
+    }
+
+    /// Tables of arguments, each for another way.
+    fn ways(&mut self, key: &Key<'_>, item: &Item<'_>) -> Vec<Expression> {
+        let mut ways = Vec::new();
+        for (item, table) in self.tables(key, item) {
+            let span = if item.span().is_empty() { self.key_span(key) } else { self.item_span(item) };
+            if table.is_empty() {
+                let problem = "an entry of `fallback` without arguments is the way that failed";
+                let hint = "write what is other there: `fallback = [{ endpoint = \"https://…\" }]`";
+                self.report(Diagnostic::error(codes::MISSING_KEY, problem).at(span).hint(hint));
+                continue;
+            }
+            let body = table.iter().map(|(key, item)| (self.attribute_name(key), self.expression(item))).collect();
+            ways.push(Expression::table(body, span));
+        }
+        ways
     }
 
     pub(super) fn retry(&mut self, key: &Key<'_>, item: &Item<'_>, settings: &mut Settings) {

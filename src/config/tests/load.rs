@@ -157,6 +157,7 @@ fn resilience() {
         "[provider.aws.resilience]\nretries = 3\nretry = { attemps = 3 }\nbudget = { most = -1, per_success = 'x' }\n",
         "[provider.aws.resilience]\nretry = { attempts = 0, first_wait = 3, jitter = 'some' }\nbreaker = { hold = 'soon' }\n",
         "[provider.aws.resilience]\nconcurrency = 0\nrate = '20 per second'\ntime_outs = { raed = '1s' }\n",
+        "[stack.resilience]\nfallback = [{ region = 'x' }]\n[provider.aws.resilience]\nfallback = [{}, 'x', { region = '${var.x' }]\n",
         "[provider.aws.resilience.types]\n'aws_[' = { rate = '5/s' }\naws_x = { limit = 3 }\n",
     ]));
     let stack = good(
@@ -166,5 +167,25 @@ fn resilience() {
     let policy = stack.policy("aws");
     assert_eq!((policy.retry.attempts, policy.limits.rate.unwrap().to_string()), (7, "20/s".into()));
     assert_eq!(policy.types["aws_route53_*"].concurrency.unwrap().get(), 2);
+    let ways = good(
+        "stack.schema = 1\n[provider.aws]\nregion = 'a'\ntoken = 'b'\nendpoints = { s3 = 'c', ec2 = 'd' }\n\
+         resilience.fallback = [{ region = 'e' }, { endpoints = { s3 = 'f' }, retries = 3 }]\n",
+    );
+    // What an entry says stands in place of the whole argument, and the rest is as it was.
+    fn shown(table: &crate::expression::Expression) -> String {
+        let text = |one: &crate::expression::Expression| match one.as_literal() {
+            None => format!("{{ {} }}", shown(one)),
+            Some(value) => value.as_str().map_or_else(|| format!("{:?}", value.data()), str::to_owned),
+        };
+        let entries = table.as_table().unwrap().iter().map(|(key, value)| format!("{} = {}", text(key), text(value)));
+        entries.collect::<Vec<_>>().join(", ")
+    }
+    let ways: Vec<String> = ways.providers["aws"].ways().map(|way| shown(&way).replace('"', "'")).collect();
+    insta::assert_debug_snapshot!(ways, @r#"
+    [
+        "endpoints = { ec2 = d, s3 = c }, token = b, region = e",
+        "region = a, token = b, endpoints = { s3 = f }, retries = Number(3)",
+    ]
+    "#);
     assert!(stack.policy("other").is_default() && stack.policy("nobody").is_default());
 }

@@ -23,6 +23,7 @@ pub(super) fn plan() -> Plan {
         checks: Vec::new(),
         remembered: Default::default(),
         degraded: Vec::new(),
+        moved: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
@@ -128,6 +129,7 @@ fn the_ephemeral_variables_of_all_that_waits_are_needed_again() {
         config: PlannedValue::known(Value::null(Type::Dynamic)),
         sources: BTreeMap::new(),
         again: Some(pending("var.provider", Marks::EPHEMERAL)),
+        fallback: Vec::new(),
         late: false,
         policy: Default::default(),
     };

@@ -32,6 +32,7 @@ fn what_a_run_did_to_its_surroundings_is_read_back() {
         config: RestingValue::null(),
         sources: Default::default(),
         again: None,
+        fallback: Vec::new(),
         policy: Default::default(),
     };
     let output = RecordedOutput { value: RestingValue::null(), provenance: Default::default() };

@@ -42,7 +42,8 @@ impl<'a> Walk<'a> {
                 .as_ref()
                 .and_then(|path| crate::survey::providers::attribute_span(&candidate.block.body, path))
                 .unwrap_or(candidate.block.span);
-            let secrets = [&candidate.config, &candidate.configured.instance.config.value];
+            let configs = candidate.configured.instance.configs();
+            let secrets: Vec<&Value> = [&candidate.config].into_iter().chain(configs).collect();
             let told = crate::rest::masked_near(&format!("{error:#}"), &secrets);
             let problem = Diagnostic::error(codes::PROVIDER, format!("`{}`: {told}", candidate.address)).at(at);
             Unread { problem, excusable: error.category != Category::Validation }

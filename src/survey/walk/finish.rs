@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::plan::assemble::{Chain, Deletes, assemble};
 use crate::plan::file::seal_digest;
-use crate::plan::{Action, Asked, Change, Drift, OutputChange, Plan, PlanKind, Step, codes};
+use crate::plan::{Action, Asked, Change, Drift, OutputChange, Pending, Plan, PlanKind, Step, codes};
 use crate::rest::RestingValue;
 use crate::survey::identity::clashes;
 use crate::survey::pending::{ephemeral_blocks, planned_expression};
@@ -159,6 +159,7 @@ impl<'a> Walk<'a> {
             outputs,
             remembered: if self.looking { BTreeMap::new() } else { self.remembered() },
             degraded: self.degraded.clone(),
+            moved: self.providers.moves(),
             checks,
             providers: self
                 .providers
@@ -214,10 +215,13 @@ impl<'a> Walk<'a> {
         let used: BTreeSet<&Arc<str>> = steps.iter().map(|step| &step.provider).collect();
         let mut needs = Vec::new();
         for (name, configured) in self.providers.iter().chain(self.providers.unready()) {
-            let Some(again) = configured.instance.again.as_ref().filter(|_| used.contains(name)) else { continue };
-            let blocks = ephemeral_blocks(again);
+            let pending: Vec<&Pending> = configured.instance.pending().filter(|_| used.contains(name)).collect();
+            if pending.is_empty() {
+                continue;
+            }
+            let blocks: BTreeSet<_> = pending.iter().flat_map(|pending| ephemeral_blocks(pending)).collect();
             let opened = self.ephemerals.iter().filter(|ephemeral| blocks.contains(&ephemeral.address.block));
-            let variables = opened.map(|ephemeral| &ephemeral.config).chain([again]).flat_map(|pending| {
+            let variables = opened.map(|ephemeral| &ephemeral.config).chain(pending).flat_map(|pending| {
                 let ephemeral = pending.bindings.iter().filter(|(_, value)| value.marks_deep().ephemeral);
                 ephemeral.filter_map(|(name, _)| name.strip_prefix("var."))
             });

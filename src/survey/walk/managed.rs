@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
             provider: &candidate.configured.provider,
             schema: candidate.schema,
             config,
-            secrets: vec![&candidate.config, &candidate.configured.instance.config.value],
+            secrets: [&candidate.config].into_iter().chain(candidate.configured.instance.configs()).collect(),
             body: &candidate.block.body,
             span: candidate.block.span,
             recorded,

@@ -28,6 +28,7 @@ use crate::rest::Seal;
 use crate::saga::State;
 use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
+use crate::survey::elsewhere::led_elsewhere;
 use crate::survey::expand::Expanded;
 use crate::survey::identity::Claim;
 use crate::survey::importing::Wanted;
@@ -131,6 +132,10 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         targets.covers(address)
     })
     .await;
+    let elsewhere = led_elsewhere(stack, &records, &worlds, &providers);
+    if !elsewhere.is_empty() {
+        return Err(elsewhere);
+    }
     let mut walk = Walk {
         forced_first: create_first(stack, &graph),
         used_attributes: used_attributes(stack),
@@ -285,7 +290,7 @@ fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
     });
     let others = (stack.locals.values().map(|local| &local.value))
         .chain(stack.outputs.values().map(|output| &output.value))
-        .chain(stack.providers.values().map(|provider| &provider.body))
+        .chain(stack.providers.values().flat_map(|provider| provider.expressions()))
         .chain(stack.checks.values().flat_map(|check| check.values.iter().map(|(_, value)| value)));
     for expression in of_blocks.chain(others) {
         for reference in expression.references() {

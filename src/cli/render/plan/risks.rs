@@ -19,10 +19,15 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
 
 /// What is not as it should be, and goes on all the same.
 fn degraded(screen: &mut Screen, plan: &Plan) {
-    if plan.degraded.is_empty() {
+    if plan.degraded.is_empty() && plan.moved.is_empty() {
         return;
     }
     heading(screen, "Degraded:");
+    for moved in &plan.moved {
+        let text =
+            format!("the provider {}: reached by its fallback {}: {}", moved.provider, moved.fallback, moved.reason);
+        screen.words(&format!("  {} ", yellow("!")), &visible(&text));
+    }
     for degraded in plan.degraded.iter().take(MOST) {
         let text = format!("{}: {}", degraded.address, degraded.reason.replace('\n', " "));
         screen.words(&format!("  {} ", yellow("!")), &visible(&text));

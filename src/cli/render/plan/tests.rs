@@ -25,6 +25,7 @@ fn empty() -> Plan {
         checks: Vec::new(),
         remembered: Default::default(),
         degraded: Vec::new(),
+        moved: Vec::new(),
         providers: BTreeMap::new(),
         shared: BTreeMap::new(),
         ephemerals: Vec::new(),
