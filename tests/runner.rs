@@ -57,6 +57,7 @@ mod scenarios {
     mod resilience;
     mod signals;
     mod signals_providers;
+    mod stale_plans;
     mod standing;
     mod surgery;
     mod terminal;
