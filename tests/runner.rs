@@ -67,6 +67,7 @@ mod scenarios {
     #[cfg(feature = "otlp")]
     mod traces;
     mod transaction;
+    mod unwinding;
     mod usage;
     mod values;
     mod verbs;
