@@ -55,6 +55,7 @@ mod scenarios {
     mod registries;
     mod reports;
     mod resilience;
+    mod run_states;
     mod signals;
     mod signals_providers;
     mod stale_plans;

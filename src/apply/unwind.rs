@@ -36,6 +36,8 @@ pub struct UnwindRequest<'a> {
     pub remade: BTreeMap<Address, Value>,
     /// Later runs that are unwound already: their images tell what we have seen.
     pub later: Vec<RunHistory>,
+    /// Earlier attempts that needed a person, as they are once this one has come to its end.
+    pub attempts: Vec<RunRecord>,
     /// What is recorded.
     pub state: &'a State,
     /// The providers of those runs.
@@ -335,6 +337,9 @@ async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut Unwin
     for (record, _) in &request.runs {
         let state = if untouched { record.state } else { report.state };
         writes.push(put_run(&RunRecord { state, ..record.clone() })?);
+    }
+    if !waits && !report.cancelled {
+        writes.extend(request.attempts.iter().map(put_run).collect::<Result<Vec<Write>, _>>()?);
     }
     let what = "the runs that were unwound".to_owned();
     caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(writes)]).await?;

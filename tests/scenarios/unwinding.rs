@@ -106,7 +106,21 @@ fn promise_5_past_what_was_made_for_good() {
             file: Some("1"),
         },
         Ending { options: &["--past", C], code: 0, says: "Compensated in part", states: in_part, file: None },
-        Ending { options: &["--skip", C], code: 0, says: "Compensated in part", states: in_part, file: None },
+        // To leave it is no leave to go past it.
+        Ending {
+            options: &["--skip", C],
+            code: 4,
+            says: "Needs a person",
+            states: ["needs_review", "needs_review"],
+            file: Some("1"),
+        },
+        Ending {
+            options: &["--past", C, "--skip", C],
+            code: 0,
+            says: "Compensated in part",
+            states: in_part,
+            file: None,
+        },
         Ending { options: &["--skip", F], code: 0, says: "Compensated in part", states: in_part, file: Some("1") },
         Ending {
             options: &["--past", C, "--skip", F],
