@@ -74,7 +74,7 @@ pub(crate) fn works(events: &[Journaled]) -> (Vec<Work<'_>>, Duration) {
         let (undo, ended) = match &event.event {
             Event::StepBegin(_) => (false, None),
             Event::UndoBegin(_) => (true, None),
-            Event::StepApplied(_) | Event::StepResolved(_) => (false, Some(Ended::Well)),
+            Event::StepApplied(_) | Event::StepResolved(_) | Event::Deposed(_) => (false, Some(Ended::Well)),
             Event::StepPartial(_) | Event::StepNotApplied(_) => (false, Some(Ended::Failed)),
             Event::StepUnknown(_) => (false, Some(Ended::InDoubt)),
             Event::Undone(_) => (true, Some(Ended::Well)),
