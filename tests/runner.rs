@@ -30,6 +30,7 @@ mod scenarios {
     mod killed;
     mod late;
     mod ledger;
+    mod links;
     mod logs;
     mod looking;
     mod machine;
