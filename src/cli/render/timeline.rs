@@ -239,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_aside_for_its_successor_has_ended_well() {
+        let set_aside = Event::Deposed(Box::new(StepEnd { object: None, error: None }));
+        let events = vec![at(0, "old", began()), at(1, "old", set_aside), at(1, "new", began()), at(3, "new", done())];
+        let (works, _) = works(&events);
+        assert_eq!(works.iter().map(|work| work.tries[0].ended).collect::<Vec<_>>(), [Ended::Well; 2]);
+        assert!(!drawn(events, 80, false).contains('?'));
+    }
+
+    #[test]
     fn of_many_those_that_took_longest_are_drawn_in_the_order_of_time() {
         let events: Vec<Journaled> = (0..100)
             .flat_map(|n: u64| {

@@ -24,8 +24,9 @@ use crate::trace::{End, Recorder};
 
 /// Compare the world with what is recorded and desired
 ///
-/// Ends with 0 when all is in true, with 2 when something has drifted or is gone, with 1 when all that
-/// is wrong is that something could not be read, or that a health check is unhealthy. It needs no lock, unless it is to change something.
+/// Ends with 0 when all is in true, with 2 when something has drifted or is gone (with `--fix`: that it cannot bring
+/// back), with 1 when all that is wrong is that something could not be read, or that a health check is unhealthy, and with
+/// 4 when something is in doubt. It needs no lock, unless it is to change something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Bring what is drifted or missing back
