@@ -32,6 +32,7 @@ mod scenarios {
     mod killed;
     mod late;
     mod ledger;
+    mod links;
     mod logs;
     mod looking;
     mod machine;
@@ -57,8 +58,10 @@ mod scenarios {
     mod registries;
     mod reports;
     mod resilience;
+    mod run_states;
     mod signals;
     mod signals_providers;
+    mod stale_plans;
     mod standing;
     mod surgery;
     mod terminal;
@@ -69,6 +72,7 @@ mod scenarios {
     mod traces;
     mod transaction;
     mod undo_answers;
+    mod unwinding;
     mod usage;
     mod values;
     mod verbs;

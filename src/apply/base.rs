@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use futures::StreamExt as _;
-use retrue_provider_api::DataRequest;
+use futures::{FutureExt as _, StreamExt as _};
+use retrue_provider_api::{DataRequest, FindRequest, Findable, Found, ReadRequest, Value, canonical_bytes};
 
 use crate::address::Address;
 use crate::expression::functions::{directory_names, file_kind};
 use crate::plan::compare::fingerprint;
 use crate::plan::decide::World;
-use crate::plan::{BaseEntry, DataRead, ObjectKey, Plan};
-use crate::rest::Seal;
+use crate::plan::{BaseEntry, DataRead, ExistingObject, ObjectKey, Plan, Step, StepEffect};
+use crate::rest::{Seal, masked_near};
 use crate::saga::{RecordedObject, State};
 use crate::survey::providers::Providers;
 use crate::survey::refresh::read;
-use crate::survey::{Calls, FileHost};
+use crate::survey::{Calls, FileHost, identity};
 
 /// What a kept plan is held against.
 pub struct Present<'a> {
@@ -89,11 +89,23 @@ pub async fn check_world(
     let resources = plan.base.resources.iter().filter(|(_, entry)| !entry.observed.is_empty());
     let resources = resources.filter_map(|(address, entry)| {
         let object = state.object(address, &ObjectKey::Current)?.wake(seal).ok()?;
-        Some(futures::future::Either::Left(looker.resource(address, entry, object)))
+        Some(looker.resource(address, entry, object).boxed())
     });
     let data = plan.base.data.iter();
-    let data = data.map(|(address, data)| futures::future::Either::Right(looker.data(address, data)));
-    let checks: Vec<_> = resources.chain(data).collect();
+    let data = data.map(|(address, data)| looker.data(address, data).boxed());
+    let steps = plan.steps.iter().filter(|step| !step.late && step.id.address.is_managed());
+    let steps = steps.filter_map(|step| {
+        let recorded = state.object(&step.id.address, &ObjectKey::Current);
+        let recorded = recorded.and_then(|object| object.wake(seal).ok());
+        match (step.id.effect, step.adopts, recorded) {
+            (StepEffect::Create, _, recorded) if step.existing == ExistingObject::Absent => {
+                Some(looker.place(step, recorded).boxed())
+            }
+            (_, true, None) => Some(looker.adopted(step).boxed()),
+            _ => None,
+        }
+    });
+    let checks: Vec<_> = resources.chain(data).chain(steps).collect();
     let moved: Vec<String> =
         futures::stream::iter(checks).buffered(parallelism.max(1)).filter_map(|moved| async { moved }).collect().await;
     if moved.is_empty() { Ok(()) } else { Err(moved.join("; ")) }
@@ -119,6 +131,68 @@ impl Looker<'_> {
             }
             World::Unreadable(reason) => Some(format!("`{address}` cannot be read: {reason}")),
             _ => (!absent).then(|| format!("`{address}` has disappeared since")),
+        }
+    }
+
+    /// Whether the place of something that is to be created is still free. What is replaced where it stands makes
+    /// room for itself.
+    async fn place(&self, step: &Step, recorded: Option<RecordedObject>) -> Option<String> {
+        let address = &step.id.address;
+        let Some(configured) = self.providers.get(&step.provider) else {
+            return Some(format!("`{address}` cannot be looked for: its provider is not in the plan"));
+        };
+        let schema = configured.schema.resources.get(step.type_name.as_ref())?;
+        let config = step.config.value.clone().unmark_deep().0;
+        let capability = configured.provider.capability(&step.type_name, &config);
+        if capability.findable != Findable::ByIdentity {
+            return None;
+        }
+        if let Some(object) = recorded {
+            let of = |value: &Value| identity(&configured.provider, schema, &step.type_name, value);
+            let (wanted, held) = (of(&config)?, of(&object.attributes.unmark_deep().0)?);
+            if canonical_bytes(&held) == canonical_bytes(&wanted) {
+                return None;
+            }
+        }
+        let context = self.calls.context(address, capability.time_limits.read);
+        let request = FindRequest { type_name: step.type_name.to_string(), config, marker: None };
+        match configured.provider.find(&context, request).await {
+            Ok(Found::None) => None,
+            Ok(Found::One(_) | Found::Many(_)) => {
+                Some(format!("`{address}` is to be created, and something with its identity has appeared"))
+            }
+            Err(error) => {
+                let secrets = [&step.config.value, &configured.instance.config.value];
+                Some(format!("`{address}` cannot be looked for: {}", masked_near(&format!("{error:#}"), &secrets)))
+            }
+        }
+    }
+
+    /// Whether something that becomes ours is still as it was found.
+    async fn adopted(&self, step: &Step) -> Option<String> {
+        let address = &step.id.address;
+        let Some(configured) = self.providers.get(&step.provider) else {
+            return Some(format!("`{address}` cannot be read: its provider is not in the plan"));
+        };
+        let config = step.config.value.clone().unmark_deep().0;
+        let limit = configured.provider.capability(&step.type_name, &config).time_limits.read;
+        let request = ReadRequest {
+            type_name: step.type_name.to_string(),
+            state: step.observed.clone().unmark_deep().0,
+            config,
+            private: step.observed_private.clone(),
+            identity: step.observed_identity.clone(),
+        };
+        match configured.provider.read(&self.calls.context(address, limit), request).await {
+            Ok(Some(observed)) => {
+                let now = fingerprint(&step.fingerprint_of, &observed.state, self.seal);
+                (now != step.fingerprint).then(|| format!("`{address}` was changed outside since"))
+            }
+            Ok(None) => Some(format!("`{address}` has disappeared since")),
+            Err(error) => {
+                let secrets = [&step.config.value, &step.observed, &configured.instance.config.value];
+                Some(format!("`{address}` cannot be read: {}", masked_near(&format!("{error:#}"), &secrets)))
+            }
         }
     }
 

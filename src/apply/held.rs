@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use retrue_provider_api::Reversibility;
 
 use crate::address::Address;
-use crate::plan::{Dependency, Plan};
-use crate::saga::compensation::Unwinding;
+use crate::plan::{Dependency, Plan, StepEffect};
+use crate::saga::compensation::{Undo, Unwinding};
 
 /// Why an undo is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Hold {
     InDoubt(String),
     /// It lies around a pivot.
     Pivot(String),
+    /// It cannot be undone at all, or something stands in its place that cannot.
+    Never(String),
 }
 
 /// The undos that are left out, by position.
@@ -26,6 +28,8 @@ pub(super) enum Hold {
 /// - So does what is in doubt: it may exist.
 /// - Around a pivot nothing is undone, neither what rests on it nor what it rests on: that would leave
 ///   neither old nor new.
+/// - What cannot be undone at all stays, and so does what was done at its address before: something made for good
+///   stands where that would come back to. Nothing else waits for either.
 pub(super) fn held(unwinding: &Unwinding, skip: &BTreeSet<Address>, past: &BTreeSet<Address>) -> BTreeMap<usize, Hold> {
     let nodes = unwinding.undos.len() + unwinding.barriers.len();
     // By node, what it rests on: what is undone after it.
@@ -41,7 +45,13 @@ pub(super) fn held(unwinding: &Unwinding, skip: &BTreeSet<Address>, past: &BTree
     let address = |node: usize| unwinding.undos.get(node).map(|undo| undo.step.id.address.to_string());
     let told = |source: usize, node: usize, itself: &str, other: &str| {
         let name = address(source).unwrap_or_default();
-        if source == node { itself.replace("{}", &name) } else { format!("`{name}` rests on it, and {other}") }
+        if source == node || address(node).as_ref() == Some(&name) {
+            itself.replace("{}", &name)
+        } else if refers(unwinding, node, source) {
+            format!("it refers to `{name}`, and {other}")
+        } else {
+            format!("`{name}` rests on it, and {other}")
+        }
     };
     let mut held: BTreeMap<usize, Hold> = BTreeMap::new();
 
@@ -75,7 +85,45 @@ pub(super) fn held(unwinding: &Unwinding, skip: &BTreeSet<Address>, past: &BTree
         },
     );
     held.retain(|node, _| *node < unwinding.undos.len());
+    for (node, reason) in for_good(unwinding) {
+        held.entry(node).or_insert(Hold::Never(reason));
+    }
     held
+}
+
+/// What cannot be undone, by position, with the reason.
+fn for_good(unwinding: &Unwinding) -> BTreeMap<usize, String> {
+    let undos = &unwinding.undos;
+    let mut found = BTreeMap::new();
+    for (index, undo) in undos.iter().enumerate() {
+        let Some(Reversibility::No(reason)) = undo.step.begin.as_ref().map(|begin| &begin.reversibility) else {
+            continue;
+        };
+        found.insert(index, format!("it cannot be undone: {reason}"));
+        if undo.step.id.effect != StepEffect::Create {
+            continue;
+        }
+        let address = &undo.step.id.address;
+        let here = |other: &Undo| other.step.id.address == *address || other.to().0 == *address;
+        let before = undos.iter().enumerate().skip(index + 1).filter(|(_, other)| here(other));
+        // What was set aside to make room is ended after the new one was made, and belongs to the old all the same.
+        let depose = before.clone().map(|(_, other)| other);
+        let depose = depose.filter(|other| other.run == undo.run && other.step.id.effect == StepEffect::Depose);
+        let aside: Vec<_> = depose.map(Undo::from).collect();
+        let after = undos.iter().enumerate().take(index);
+        let after = after.filter(|(_, other)| other.run == undo.run && aside.contains(&other.to()));
+        for (other, _) in before.chain(after) {
+            found.entry(other).or_insert_with(|| format!("what came in its place cannot be undone: {reason}"));
+        }
+    }
+    found
+}
+
+/// Whether what a step did refers to what another one is about.
+fn refers(unwinding: &Unwinding, node: usize, other: usize) -> bool {
+    let (Some(undo), Some(other)) = (unwinding.undos.get(node), unwinding.undos.get(other)) else { return false };
+    let dependencies = undo.step.begin.iter().flat_map(|begin| &begin.dependencies);
+    dependencies.into_iter().any(|block| *block == other.step.id.address.block)
 }
 
 /// Whether a person who named an address meant this undo: without a key, all instances are meant.
@@ -83,7 +131,7 @@ pub fn means(named: &Address, address: &Address) -> bool {
     named == address || (named.key.is_none() && named.block == address.block)
 }
 
-fn matches(named: &BTreeSet<Address>, undos: &[crate::saga::compensation::Undo], index: usize) -> bool {
+fn matches(named: &BTreeSet<Address>, undos: &[Undo], index: usize) -> bool {
     undos.get(index).is_some_and(|undo| named.iter().any(|named| means(named, &undo.step.id.address)))
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use retrue_provider_api::{BlobId, Path, Reversibility, Value};
+use retrue_provider_api::{BlobId, Path, Value};
 
 use crate::address::Address;
 use crate::apply::context::Caller;
-use crate::apply::held::{Hold, held};
+use crate::apply::held::{Hold, held, means};
 use crate::apply::order::Order;
 use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, follow, referred};
 use crate::engine::RunEventKind;
@@ -36,6 +36,8 @@ pub struct UnwindRequest<'a> {
     pub remade: BTreeMap<Address, Value>,
     /// Later runs that are unwound already: their images tell what we have seen.
     pub later: Vec<RunHistory>,
+    /// Earlier attempts that needed a person, as they are once this one has come to its end.
+    pub attempts: Vec<RunRecord>,
     /// What is recorded.
     pub state: &'a State,
     /// The providers of those runs.
@@ -67,8 +69,10 @@ pub struct UnwindReport {
     pub behind_pivot: Vec<(Address, String)>,
     /// What a person asked to leave, with what that rests on.
     pub skipped: Vec<(Address, String)>,
-    /// What cannot be undone at all.
+    /// What cannot be undone at all, and nobody gave leave to go past it.
     pub irreversible: Vec<(Address, String)>,
+    /// What cannot be undone at all, and a person gave leave to go past.
+    pub given_up: Vec<(Address, String)>,
     /// What waits for something that is stuck or was not reached.
     pub waiting: Vec<Address>,
     /// What could not be brought back, by address.
@@ -80,6 +84,13 @@ pub struct UnwindReport {
     pub left_behind: Vec<(Address, Vec<Path>)>,
     /// Whether a person stopped it.
     pub cancelled: bool,
+}
+
+impl UnwindReport {
+    /// Whether the world is not as it was, without anybody having said that it need not be.
+    pub fn differs(&self) -> bool {
+        !(self.irreversible.is_empty() && self.differing.is_empty() && self.left_behind.is_empty())
+    }
 }
 
 /// Unwinds. An error means that the journal cannot be written; then nothing more was done.
@@ -99,6 +110,7 @@ pub async fn unwind(request: UnwindRequest<'_>) -> Result<UnwindReport, JournalE
         behind_pivot: Vec::new(),
         skipped: Vec::new(),
         irreversible: Vec::new(),
+        given_up: Vec::new(),
         waiting: Vec::new(),
         lost: Vec::new(),
         differing: Vec::new(),
@@ -147,7 +159,7 @@ async fn carry_out(
             if let Some(reached) = reached.get_mut(index) {
                 *reached = true;
             }
-            if leave(caller, undo, holds.get(&index), report).await? {
+            if leave(request, undo, holds.get(&index), report).await? {
                 order.done(index);
                 continue;
             }
@@ -212,12 +224,16 @@ async fn carry_out(
             Some(Hold::InDoubt(reason)) => report.in_doubt.push((address, reason.clone())),
             Some(Hold::Pivot(reason)) => report.behind_pivot.push((address, reason.clone())),
             Some(Hold::Asked(reason)) => report.skipped.push((address, reason.clone())),
-            None => report.waiting.push(address),
+            // Stopped before it was come to.
+            Some(Hold::Never(_)) | None => report.waiting.push(address),
         }
     }
     report.cancelled = caller.cancellation.soft.is_cancelled() && left.count() > 0;
-    report.counts.skipped =
-        report.skipped.len() + report.irreversible.len() + report.behind_pivot.len() + report.waiting.len();
+    report.counts.skipped = [&report.skipped, &report.irreversible, &report.given_up, &report.behind_pivot]
+        .map(Vec::len)
+        .iter()
+        .sum::<usize>()
+        + report.waiting.len();
     report.left_behind = live.left_behind(&remade, caller.seal);
     drop(order);
     Ok((expected, remade))
@@ -226,7 +242,7 @@ async fn carry_out(
 /// Whether the undo is left out for good; then what comes after it need not wait for it. What waits for
 /// a person is put into the report, too.
 async fn leave(
-    caller: &Caller<'_>,
+    request: &UnwindRequest<'_>,
     undo: &Undo,
     hold: Option<&Hold>,
     report: &mut UnwindReport,
@@ -245,16 +261,16 @@ async fn leave(
             report.skipped.push((address, reason.clone()));
             reason.clone()
         }
-        None => match undo.step.begin.as_ref().map(|begin| &begin.reversibility) {
-            Some(Reversibility::No(reason)) => {
-                report.irreversible.push((address, reason.clone()));
-                format!("it cannot be undone: {reason}")
-            }
-            _ => return Ok(false),
-        },
+        Some(Hold::Never(reason)) => {
+            let agreed = request.past.iter().any(|named| means(named, &address));
+            let list = if agreed { &mut report.given_up } else { &mut report.irreversible };
+            list.push((address, reason.clone()));
+            reason.clone()
+        }
+        None => return Ok(false),
     };
     let event = Event::UndoSkipped { of: undo.run.clone(), reason };
-    caller.journal.write(vec![Entry::of(&undo.step.id, event)]).await?;
+    request.caller.journal.write(vec![Entry::of(&undo.step.id, event)]).await?;
     Ok(true)
 }
 
@@ -300,10 +316,8 @@ async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut Unwin
         && report.in_doubt.is_empty()
         && report.behind_pivot.is_empty()
         && report.waiting.is_empty());
-    let partly = !(report.skipped.is_empty()
-        && report.irreversible.is_empty()
-        && report.differing.is_empty()
-        && report.left_behind.is_empty());
+    let differs = report.differs();
+    let partly = differs || !report.skipped.is_empty() || !report.given_up.is_empty();
     report.state = match (waits, partly) {
         _ if report.cancelled => RunState::Compensating,
         (true, _) => RunState::NeedsReview,
@@ -327,6 +341,9 @@ async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut Unwin
         let state = if untouched { record.state } else { report.state };
         writes.push(put_run(&RunRecord { state, ..record.clone() })?);
     }
+    if !waits && !report.cancelled {
+        writes.extend(request.attempts.iter().map(put_run).collect::<Result<Vec<Write>, _>>()?);
+    }
     let what = "the runs that were unwound".to_owned();
     caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(writes)]).await?;
     let doubtful = !report.in_doubt.is_empty() || report.counts.unknown > 0;
@@ -335,6 +352,7 @@ async fn finish(request: &UnwindRequest<'_>, remade: &Remade, report: &mut Unwin
         _ if report.cancelled && doubtful => RunState::NeedsReview,
         _ if report.cancelled => RunState::Cancelled,
         RunState::NeedsReview => RunState::NeedsReview,
+        _ if differs => RunState::NeedsReview,
         _ => RunState::Succeeded,
     };
     let error = report.stuck.first().map(|(address, failure)| format!("{address}: {}", failure.message));

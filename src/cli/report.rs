@@ -60,12 +60,15 @@ fn summary(run: &SeenRun) -> Option<String> {
         (counts.partial, "done in part"),
         (counts.not_applied, "failed"),
         (counts.unknown, "in doubt"),
-        (counts.skipped, "not started"),
+        (counts.skipped, if run.kind == RunKind::Compensate { "left" } else { "not started" }),
         (counts.undone, "undone"),
         (counts.stuck, "stuck"),
     ];
     parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")));
-    let head = bold(headline(run.kind, state));
+    let head = bold(match (run.kind, state) {
+        (RunKind::Compensate, RunState::Succeeded) if counts.skipped > 0 => "Compensated in part",
+        _ => headline(run.kind, state),
+    });
     Some(if parts.is_empty() { format!("{head}.\n") } else { format!("{head}: {}.\n", parts.join(", ")) })
 }
 
@@ -127,12 +130,11 @@ pub(crate) fn exit(state: RunState) -> Exit {
 }
 
 /// What the exit status says about how an unwinding ended; `full` when all was unwound but for what a
-/// person asked to leave.
+/// person asked to leave, or agreed to leave by going past it.
 pub(crate) fn unwound_exit(unwound: &UnwindReport, full: Exit) -> Exit {
     let waits = !(unwound.stuck.is_empty() && unwound.in_doubt.is_empty() && unwound.behind_pivot.is_empty());
-    let differs = !(unwound.differing.is_empty() && unwound.irreversible.is_empty() && unwound.left_behind.is_empty());
     match unwound.state {
-        _ if waits || differs => Exit::NeedsPerson,
+        _ if waits || unwound.differs() => Exit::NeedsPerson,
         _ if unwound.cancelled => Exit::Cancelled,
         RunState::Compensated | RunState::CompensatedPartly | RunState::Succeeded => full,
         _ => Exit::NeedsPerson,
@@ -156,15 +158,19 @@ pub(crate) fn unwound_errors(unwound: &UnwindReport) -> String {
 
 /// What was left as it is, and how to go on.
 pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
-    let mut advice = String::new();
+    let mut notes: Vec<String> = Vec::new();
     let mut note = |address: &Address, what: &str, reason: &str| {
-        advice.push_str(&format!("{} {address}: {what}: {}\n", yellow("note:"), visible(reason)));
+        let line = format!("{} {address}: {what}: {}\n", yellow("note:"), visible(reason));
+        // The steps of a replacement are one thing to a person.
+        if !notes.contains(&line) {
+            notes.push(line);
+        }
     };
     for (address, reason) in &unwound.skipped {
         note(address, "left as it is", reason);
     }
-    for (address, reason) in &unwound.irreversible {
-        note(address, "left as it is", &format!("it cannot be undone: {reason}"));
+    for (address, reason) in unwound.given_up.iter().chain(&unwound.irreversible) {
+        note(address, "left as it is", reason);
     }
     for (address, reason) in &unwound.in_doubt {
         note(address, "not unwound", reason);
@@ -179,6 +185,7 @@ pub(crate) fn unwound_advice(unwound: &UnwindReport) -> String {
         let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
         note(address, "still refers to what is no more", &paths.join(", "));
     }
+    let mut advice = notes.concat();
     let mut hint = |text: &str| advice.push_str(&format!("{} {text}\n", bold("hint:")));
     if !unwound.left_behind.is_empty() {
         hint("`retrue apply` brings what refers to something made again to its new values");

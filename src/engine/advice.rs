@@ -58,7 +58,9 @@ fn advice(code: &str) -> Option<&'static str> {
         "RT0221" => "a template file is text with `${…}` in it, relative to the stack",
         "RT0222" => "raise the limit on processes, or end what uses it up",
         "RT0301" => "break the circle: let one of them refer to something outside of it",
-        "RT0401" => "mend what keeps it from being read, then run again; `--target` leaves it out",
+        "RT0401" => {
+            "mend what keeps it from being read, then run again; `--target` with the addresses of others goes on without it"
+        }
         "RT0402" => "name the one that is meant, or remove the others",
         "RT0403" => "it belongs to another stack: give this one another identity",
         "RT0404" | "RT0405" => "remove it, or let the block say what is there",

@@ -10,7 +10,7 @@ use crate::apply::means;
 use crate::apply::settle::remade;
 use crate::apply::unwind::{UnwindReport, UnwindRequest, unwind};
 use crate::diagnostic::Diagnostic;
-use crate::engine::session::{find_run, journal_stop};
+use crate::engine::session::{find_run, journal_stop, superseded};
 use crate::engine::workspace::store_failure;
 use crate::engine::{Cancellation, Failure, FailureKind, Observer, RunEventKind, Session};
 use crate::saga::compensation::Earlier;
@@ -245,8 +245,11 @@ impl Session {
             .map_err(|error| journal_stop(&error))?;
         let caller = self.caller(Arc::new(journal), cancellation, observer);
         caller.tell(RunEventKind::RunStarted { kind: RunKind::Compensate, steps: compensation.steps.len() });
+        let attempts =
+            superseded(&state, &compensation.runs.iter().map(|record| record.run.clone()).collect::<Vec<_>>());
         let request = UnwindRequest {
             caller: &caller,
+            attempts,
             runs: compensation.runs.into_iter().zip(compensation.histories).collect(),
             earlier: compensation.earlier,
             remade: compensation.remade,

@@ -1,6 +1,6 @@
 //! What can be seen without the lock: the record, the runs, and what is in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::workspace::{holder, key_source, store_directory, store_failure};
 use crate::engine::{Failure, Options};
 use crate::plan::InDoubt;
+use crate::reconcile::AtWork;
 use crate::rest::know_sealed;
 use crate::saga::history::{self, RunHistory};
 use crate::saga::{RunState, State, codes};
@@ -99,6 +100,19 @@ impl Look {
     /// What is written about a run; `None` when there is no such run.
     pub fn journal(&self, run: &str) -> Result<Option<RunHistory>, Failure> {
         Ok(self.bodies(run)?.map(|(_, history)| history))
+    }
+
+    /// Who changes things just now, and what is in flight; `None` when nobody does.
+    pub fn at_work(&self) -> Result<Option<AtWork>, Failure> {
+        let Some(owner) = &self.owner else { return Ok(None) };
+        let mut in_flight = BTreeSet::new();
+        for (run, record) in self.state.runs.iter().filter(|(_, record)| !record.state.is_final()) {
+            // What it unwinds is at work in the run that unwinds it.
+            let Some(history) = self.journal(run)?.filter(|_| record.state != RunState::Compensating) else { continue };
+            in_flight.extend(history.in_doubt().map(|step| step.id.address.clone()));
+            in_flight.extend(history.undos_in_doubt().map(|undo| undo.id.address.clone()));
+        }
+        Ok(Some(AtWork { who: owner.to_string(), in_flight }))
     }
 
     /// What earlier runs left in doubt. While somebody holds the lock, steps are in flight, not in

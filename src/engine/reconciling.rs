@@ -31,10 +31,12 @@ pub struct Recording<'a> {
     pub fix: Option<&'a [InDoubt]>,
 }
 
-/// Compares the world with what is recorded and desired; changes nothing, and needs no lock.
+/// Compares the world with what is recorded and desired; changes nothing, and needs no lock. Who holds it has settled
+/// what could be settled, and says in `doubtful` what is left.
 pub async fn reconcile(
     options: &Options,
     workspace: &Workspace,
+    doubtful: Option<&[InDoubt]>,
     recording: Option<Recording<'_>>,
     cancellation: &Cancellation,
 ) -> Result<(Report, Planned), Failure> {
@@ -46,9 +48,15 @@ pub async fn reconcile(
     })?;
     let empty = State::default();
     let temporary = Sealer::new(&[0; 32]);
-    let (state, seal, lineage, in_doubt): (&State, &Sealer, &str, Vec<InDoubt>) = match &looked {
-        Some(look) => (&look.state, look.seal(), look.lineage(), look.in_doubt()?),
-        None => (&empty, &temporary, "", Vec::new()),
+    let (state, seal, lineage, in_doubt): (&State, &Sealer, &str, Vec<InDoubt>) = match (&looked, doubtful) {
+        (Some(look), Some(doubtful)) => (&look.state, look.seal(), look.lineage(), doubtful.to_vec()),
+        (Some(look), None) => (&look.state, look.seal(), look.lineage(), look.in_doubt()?),
+        (None, _) => (&empty, &temporary, "", Vec::new()),
+    };
+    let at_work = match &looked {
+        // Who holds the lock is the one who asks.
+        Some(look) if doubtful.is_none() => look.at_work()?,
+        _ => None,
     };
     if let Some(Recording { recorder, fix }) = recording {
         let doing = if fix.is_some() { Doing::Fix } else { Doing::Reconcile };
@@ -57,6 +65,7 @@ pub async fn reconcile(
         Beginning { in_doubt, ..beginning }.write(recorder, options)?;
     }
     let (report, planned) = compare(options, workspace, (state, seal, lineage), in_doubt, cancellation).await?;
+    let report = Report { at_work, ..report };
     if let Some(telemetry) = crate::telemetry::get() {
         telemetry.drift(&[
             ("in_true", report.in_true),
@@ -85,7 +94,8 @@ async fn compare(
     let basis = Basis { only: Some(&recorded), ..basis };
     let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
     planned.providers.close().await;
-    Ok((Report::new(&planned.plan, planned.in_true), planned))
+    let declared = |address: &Address| workspace.stack.blocks.contains_key(&address.block);
+    Ok((Report::new(&planned.plan, planned.in_true, declared), planned))
 }
 
 impl Session {

@@ -136,7 +136,7 @@ impl Session {
             (Answer::Exists(id), _) => {
                 let mut object = template()?.ok_or_else(|| misfit(step, "there is nothing to record"))?;
                 self.import_into(&mut object, step, id, providers).await?;
-                Ok((ResolvedOutcome::Applied, Some(object), format!("{actor} said that it is `{id}`")))
+                Ok((ResolvedOutcome::Applied, Some(object), format!("{actor} said that it is {id}")))
             }
         }
     }
@@ -238,11 +238,11 @@ impl Session {
         let seen =
             |found: &Result<_, ProviderError>| !found.as_ref().is_err_and(|error| error.category == Category::NotFound);
         let Ok(found) = patiently(capability.settles_within, seen, look).await;
-        let found = found.map_err(|error| problem(format!("`{id}` cannot be read: {error}")))?;
+        let found = found.map_err(|error| problem(format!("no {} is known as {id}: {error}", address.type_name())))?;
         let imported = found
             .into_iter()
             .find(|imported| imported.type_name == address.type_name())
-            .ok_or_else(|| problem(format!("there is no `{id}`")))?;
+            .ok_or_else(|| problem(format!("no {} is known as {id}", address.type_name())))?;
         let schema = configured.schema.resources.get(address.type_name());
         let empty = retrue_provider_api::Block::default();
         let block = schema.map_or(&empty, |schema| &schema.block);

@@ -24,7 +24,7 @@ use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Opt
 use crate::plan::file::rest_ephemeral;
 use crate::plan::{Asked, InDoubt, Plan, PlanKind, Step};
 use crate::saga::history::RunHistory;
-use crate::saga::journal::{Entry, Journal, JournalError};
+use crate::saga::journal::{Entry, Journal, JournalError, put_run};
 use crate::saga::{Event, PlannedStep, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
 use crate::survey::{Calls, Providers};
@@ -253,6 +253,10 @@ impl Session {
             PlanKind::Destroy => RunKind::Destroy,
             PlanKind::Fix => RunKind::Fix,
         };
+        let given_up = match kind {
+            RunKind::Apply | RunKind::Destroy => self.given_up(&state).await?,
+            _ => Vec::new(),
+        };
         let started = RunStarted {
             plan: plan.digest.clone(),
             steps: plan.steps.len(),
@@ -266,7 +270,7 @@ impl Session {
                 .collect(),
             ephemerals: plan.ephemerals.iter().map(|ephemeral| rest_ephemeral(ephemeral, self.seal())).collect(),
             ephemeral_sources: plan.sources.clone(),
-            continues: continued(&state),
+            continues: continued(&state, &given_up),
             replays: replays.map(str::to_owned),
             directory: self.options.directory.display().to_string(),
             configuration: plan.base.config.clone(),
@@ -279,6 +283,14 @@ impl Session {
         let journal = Journal::start(Arc::clone(&self.store), Arc::clone(&self.clock), started)
             .await
             .map_err(|error| journal_stop(&error))?;
+        if !given_up.is_empty() {
+            // CRASH: before this they wait for an unwinding as before, and the next apply gives it up.
+            let writes = given_up.iter().map(put_run).collect::<Result<Vec<_>, _>>();
+            let writes = writes.map_err(|error| journal_stop(&error.into()))?;
+            let what = "it goes on from what unwindings left".to_owned();
+            let entry = Entry::run(Event::Recorded { what, object: None }).with(writes);
+            journal.write(vec![entry]).await.map_err(|error| journal_stop(&error))?;
+        }
         let caller = self.caller(Arc::new(journal), cancellation, observer);
         caller.tell(crate::engine::RunEventKind::RunStarted { kind, steps: plan.steps.len() });
         let request = ApplyRequest {
@@ -316,6 +328,32 @@ impl Session {
         planned.providers.close().await;
         self.tidy(planned.keep).await?;
         Ok(applied)
+    }
+
+    /// The records of runs whose unwinding did not come to its end, as they are once an apply goes on from what was
+    /// left: again as they ended, with what was undone of them; and of those that unwound them. None, while something
+    /// is in doubt.
+    async fn given_up(&self, state: &State) -> Result<Vec<RunRecord>, Failure> {
+        let mut found = Vec::new();
+        let waits = |record: &&RunRecord| {
+            let open = matches!(record.state, RunState::Compensating | RunState::NeedsReview);
+            open && record.kind.can_be_compensated() && !record.accepted
+        };
+        for record in state.runs.values().filter(waits) {
+            let Some(history) = self.history(&record.run).await? else { continue };
+            match history.machine.state() {
+                Some(ended) if ended.is_final() && ended != RunState::NeedsReview && record.state.may_become(ended) => {
+                    found.push(RunRecord { state: ended, ..record.clone() });
+                }
+                _ => {}
+            }
+        }
+        if found.is_empty() || !self.open_doubt().await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let runs: Vec<String> = found.iter().map(|record| record.run.clone()).collect();
+        found.extend(superseded(state, &runs));
+        Ok(found)
     }
 
     /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
@@ -503,12 +541,23 @@ fn no_such_run(name: &str) -> Failure {
     )
 }
 
-/// The interrupted run that the next one goes on with.
-fn continued(state: &State) -> Option<String> {
+/// The run that the next one goes on with: one that was interrupted, or whose unwinding is given up.
+fn continued(state: &State, given_up: &[RunRecord]) -> Option<String> {
     let worth = |record: &&RunRecord| record.kind.can_be_compensated() && (record.effects || record.interrupted);
     let newest = state.runs.values().rev().find(worth)?;
     let unwound = matches!(newest.state, RunState::Compensated | RunState::CompensatedPartly);
-    (newest.interrupted && !newest.accepted && !unwound).then(|| newest.run.clone())
+    let open = newest.interrupted || given_up.iter().any(|record| record.run == newest.run);
+    (open && !newest.accepted && !unwound).then(|| newest.run.clone())
+}
+
+/// The records of unwindings that needed a person and no longer do, because what they left of these runs is dealt with.
+pub(super) fn superseded(state: &State, runs: &[String]) -> Vec<RunRecord> {
+    let attempts = state.runs.values().filter(|record| {
+        record.kind == RunKind::Compensate
+            && record.state == RunState::NeedsReview
+            && record.compensates.iter().any(|run| runs.contains(run))
+    });
+    attempts.map(|record| RunRecord { state: RunState::FailedPermanent, ..record.clone() }).collect()
 }
 
 /// A journal that cannot be written stops everything.

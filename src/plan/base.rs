@@ -86,8 +86,8 @@ pub struct DataRead {
 pub struct BaseEntry {
     /// Its generation; 0 when it never existed.
     pub generation: u64,
-    /// The fingerprint of what was observed; [`BaseEntry::ABSENT`] when nothing was there, empty when
-    /// nobody looked.
+    /// The fingerprint of what was observed, recorded or not; [`BaseEntry::ABSENT`] when nothing was there, empty
+    /// when nobody looked.
     pub observed: String,
     /// The attributes that the fingerprint is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -16,9 +16,10 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
         }
         _ => Value::null(Type::Dynamic),
     };
-    let blank = |status, attributes, error| Drift {
+    let blank = |status, attributes: Vec<Path>, error| Drift {
         address: instance.address.clone(),
         status,
+        declared: declared(instance, &attributes),
         attributes,
         recorded: instance.recorded_state(),
         desired: desired.clone(),
@@ -74,4 +75,14 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
             Some(blank(status, differing, None))
         }
     }
+}
+
+/// Those of the attributes that something is declared of, and that are not ignored.
+fn declared(instance: &Instance<'_>, attributes: &[Path]) -> Vec<Path> {
+    let Some(desired) = &instance.desired else { return Vec::new() };
+    let counts = |path: &&Path| {
+        let set = path.get(&desired.config.value).is_some_and(|value| !value.is_null());
+        set && !desired.ignored.iter().any(|ignored| ignored.is_prefix_of(path) || path.is_prefix_of(ignored))
+    };
+    attributes.iter().filter(counts).cloned().collect()
 }

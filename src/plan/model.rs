@@ -585,6 +585,8 @@ pub struct Drift {
     pub status: DriftStatus,
     /// The attributes that differ.
     pub attributes: Vec<Path>,
+    /// Those of them that are declared and not ignored.
+    pub declared: Vec<Path>,
     /// What was recorded.
     pub recorded: Value,
     /// What is desired, where it is known.

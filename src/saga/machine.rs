@@ -12,25 +12,23 @@ use crate::saga::event::{Counts, Event, ResolvedOutcome, RunKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Written down, not begun.
-    Queued,
     /// Steps are running.
     Processing,
     /// Steps are held back because something outside does not answer.
     WaitingExternal,
     /// Every step was applied.
     Succeeded,
-    /// A step failed in a way that may pass; what was done stays.
+    /// A step failed in a way that may pass, or it was cut off; what was done stays.
     FailedTransient,
     /// A step failed in a way that will not pass by itself; what was done stays.
     FailedPermanent,
     /// A person stopped it.
     Cancelled,
-    /// It was processing, and nobody holds the lock.
+    /// It was cut off, and nobody has dealt with that yet.
     Interrupted,
     /// Something is in doubt, or an undo is stuck.
     NeedsReview,
-    /// It is being unwound.
+    /// Its unwinding has begun, and has not ended.
     Compensating,
     /// It was unwound in full.
     Compensated,
@@ -39,10 +37,24 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// All of them, for tables.
+    pub const ALL: [RunState; 11] = [
+        RunState::Processing,
+        RunState::WaitingExternal,
+        RunState::Succeeded,
+        RunState::FailedTransient,
+        RunState::FailedPermanent,
+        RunState::Cancelled,
+        RunState::Interrupted,
+        RunState::NeedsReview,
+        RunState::Compensating,
+        RunState::Compensated,
+        RunState::CompensatedPartly,
+    ];
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
-            RunState::Queued => "queued",
             RunState::Processing => "processing",
             RunState::WaitingExternal => "waiting_external",
             RunState::Succeeded => "succeeded",
@@ -59,36 +71,26 @@ impl RunState {
 
     /// Whether the run has ended.
     pub fn is_final(self) -> bool {
-        !matches!(self, RunState::Queued | RunState::Processing | RunState::WaitingExternal | RunState::Compensating)
+        !matches!(
+            self,
+            RunState::Processing | RunState::WaitingExternal | RunState::Interrupted | RunState::Compensating
+        )
     }
 
     /// Whether one state may follow another. The table is the whole truth.
     pub fn may_become(self, next: RunState) -> bool {
         use RunState::*;
+        let ended = matches!(next, Succeeded | FailedTransient | FailedPermanent | Cancelled);
         match self {
-            Queued => matches!(next, Processing | Cancelled),
-            Processing => matches!(
-                next,
-                WaitingExternal
-                    | Succeeded
-                    | FailedTransient
-                    | FailedPermanent
-                    | Cancelled
-                    | Interrupted
-                    | NeedsReview
-                    | Compensated
-                    | CompensatedPartly
-            ),
-            WaitingExternal => {
-                matches!(next, Processing | FailedTransient | FailedPermanent | Cancelled | Interrupted | NeedsReview)
-            }
-            Succeeded | FailedTransient | FailedPermanent | Cancelled | Interrupted => {
-                matches!(next, Compensating | NeedsReview)
-            }
-            NeedsReview => {
-                matches!(next, Compensating | Succeeded | FailedTransient | FailedPermanent | Cancelled | Interrupted)
-            }
-            Compensating => matches!(next, Compensated | CompensatedPartly | NeedsReview),
+            Processing => ended || matches!(next, WaitingExternal | Interrupted | NeedsReview),
+            WaitingExternal => matches!(next, Processing | Interrupted),
+            // Whoever runs next settles what it left.
+            Interrupted => matches!(next, FailedTransient | NeedsReview),
+            Succeeded | FailedTransient | FailedPermanent | Cancelled => matches!(next, Compensating),
+            // Settled; or an apply goes on from what an unwinding left of it, and it is again as it was.
+            NeedsReview => ended || matches!(next, Compensating),
+            // As it was before, where nothing was unwound, or an apply goes on from what was.
+            Compensating => ended || matches!(next, Compensated | CompensatedPartly | NeedsReview),
             CompensatedPartly => matches!(next, Compensating),
             Compensated => false,
         }

@@ -97,7 +97,8 @@ impl<'a> Mender<'a> {
     }
 
     fn tell(&mut self, notice: String) {
-        tracing::warn!(directory = %self.layout.directory.display(), "{notice}");
+        // A person is told by whoever opened the store.
+        tracing::info!(directory = %self.layout.directory.display(), "{notice}");
         self.notices.push(notice);
     }
 
@@ -140,7 +141,11 @@ impl<'a> Mender<'a> {
             let _ = fs_err::remove_dir_all(&new);
         }
         let loaded = loaded?;
-        self.tell(format!("the database was rebuilt from the mirror ({why})"));
+        let why = match why {
+            StoreError::Database { what, .. } => what.clone(),
+            other => other.to_string(),
+        };
+        self.tell(format!("the database of the state could not be read ({why}), and was rebuilt from its mirror"));
         Ok(loaded)
     }
 

@@ -399,7 +399,14 @@ impl From<sled::Error> for Failed {
     fn from(error: sled::Error) -> Failed {
         match error {
             sled::Error::Io(error) => Failed::Io(error),
-            other => Failed::Other(other.to_string()),
+            other => {
+                // For those who look into its files; to anybody else it says nothing.
+                tracing::info!(error = %other, "the database failed");
+                Failed::Other(match other {
+                    sled::Error::Corruption { .. } => "it is damaged".to_owned(),
+                    other => other.to_string(),
+                })
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use retrue_provider_api::{
     Capability, Category, FindRequest, Findable, Found, Observed, Path, PlanRequest, PlanResponse, Private, Provider,
-    ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, proposed_state,
+    ProviderError, Subject, Type, TypeSchema, ValidateRequest, Value, canonical_bytes, proposed_state,
 };
 
 use crate::address::Address;
@@ -19,6 +19,7 @@ use crate::saga::ObjectStatus;
 use crate::saga::RecordedObject;
 use crate::span::Span;
 use crate::survey::calls::Calls;
+use crate::survey::identity::identity;
 use crate::survey::importing::{self, Wanted};
 use crate::survey::providers::{Configured, attribute_span, told};
 
@@ -62,6 +63,8 @@ pub(super) struct Answer {
     pub responses: Responses,
     /// The attributes that force a replacement.
     pub replace_because: Vec<Path>,
+    /// It is to be made anew elsewhere, and something is there already.
+    pub occupied: bool,
     /// What else the id of an import stands for.
     pub also_found: Vec<String>,
     /// What is wrong, and what a person should know.
@@ -77,6 +80,7 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
         capability,
         responses: Responses::default(),
         replace_because: Vec::new(),
+        occupied: false,
         also_found: Vec::new(),
         diagnostics: Vec::new(),
     };
@@ -131,6 +135,10 @@ async fn ask(question: &Question<'_>, calls: &Calls, answer: &mut Answer) -> Res
             plan_existing(question, calls, &observed, answer).await
         }
         World::Absent | World::NotKnownYet | World::CannotLook => {
+            if let Some(recorded) = question.recorded {
+                let was = recorded.attributes.clone().unmark_deep().0;
+                answer.occupied = is_occupied(question, &answer.capability, &was, calls).await;
+            }
             answer.responses.create = Some(plan_create(question, calls).await?);
             Ok(())
         }
@@ -160,6 +168,16 @@ async fn look(question: &Question<'_>, capability: &Capability, calls: &Calls) -
         Err(_) if question.waits => World::NotKnownYet,
         Err(error) => World::Unreadable(masked_near(&format!("{error:#}"), &question.secrets)),
     }
+}
+
+/// Whether something stands where what is recorded is to be made anew. Where it stands itself is free for it.
+async fn is_occupied(question: &Question<'_>, capability: &Capability, was: &Value, calls: &Calls) -> bool {
+    let of = |value: &Value| identity(question.provider, question.schema, question.address.type_name(), value);
+    let (Some(wanted), held) = (of(&question.config), of(was)) else { return false };
+    if held.is_some_and(|held| canonical_bytes(&held) == canonical_bytes(&wanted)) {
+        return false;
+    }
+    matches!(look(question, capability, calls).await, World::Present(_) | World::Many(_))
 }
 
 fn identity_is_known(question: &Question<'_>) -> bool {
@@ -269,6 +287,7 @@ async fn plan_existing(
     because.dedup();
     let tainted = question.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted);
     if question.recorded.is_some() && (tainted || question.replace || !because.is_empty()) {
+        answer.occupied = is_occupied(question, &answer.capability, &observed.state, calls).await;
         answer.responses.create = Some(plan_create(question, calls).await?);
         let null = || Value::null(Type::Dynamic);
         answer.responses.delete = Some(plan(question, calls, null(), observed.state.clone(), null(), private).await?);

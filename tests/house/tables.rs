@@ -28,21 +28,7 @@ fn the_tables_of_states_are_current() {
 }
 
 fn runs() -> String {
-    use RunState::*;
-    let all = [
-        Queued,
-        Processing,
-        WaitingExternal,
-        Succeeded,
-        FailedTransient,
-        FailedPermanent,
-        Cancelled,
-        Interrupted,
-        NeedsReview,
-        Compensating,
-        Compensated,
-        CompensatedPartly,
-    ];
+    let all = RunState::ALL;
     let mut table = String::from("| state | ended | may become |\n|---|---|---|\n");
     for state in all {
         let next: Vec<&str> = all.into_iter().filter(|next| state.may_become(*next)).map(RunState::word).collect();

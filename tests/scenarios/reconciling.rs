@@ -191,3 +191,84 @@ fn drift_is_accepted_before_a_rename_is_applied() {
     assert_eq!(place.recorded(), ["local_file.f"], "the rename itself is for an apply");
     place.run(&["reconcile"]).ends(0);
 }
+
+#[test]
+fn what_cannot_be_mended_is_told_with_the_way_out() {
+    let stack_of = |version: &str| {
+        stack(&format!(
+            "[resource.local_command.c]\ncreate = \"echo {version} > answer\"\nread = \"cat answer || exit 44\"\ndelete = \"rm answer\"\n"
+        ))
+    };
+    let drifted = || {
+        let place = Environment::with_stack(&stack_of("ok"));
+        place.run(&["apply", "--yes"]).ends(0);
+        place.write("answer", "other\n");
+        // Without an output of it nothing else uses it: make something use it.
+        place.write("retrue.toml", format!("{}[output.o]\nvalue = \"${{local_command.c.output}}\"\n", stack_of("ok")));
+        place
+    };
+    let place = drifted();
+    let shown = place.run(&["reconcile"]).ends(2);
+    assert_snapshot!("cannot_be_mended", shown.screen());
+    let fixed = place.run(&["reconcile", "--fix", "--yes"]).ends(2);
+    assert_eq!(fixed.stdout, shown.stdout, "it is the same, and no more is said");
+    let event = place.run(&["reconcile", "--json"]).ends(2).json_lines()[0].clone();
+    assert_eq!((&event["event"], &event["fixable"]), (&json!("drift"), &json!(false)));
+    assert_eq!(place.runs().len(), 1, "there was nothing to do");
+    // Both ways out are ways out.
+    place.run(&["reconcile", "--accept", "local_command.c"]).ends(0);
+    place.run(&["reconcile"]).ends(0);
+    let place = drifted();
+    place.run(&["apply", "--yes", "--replace", "local_command.c"]).ends(0);
+    assert_eq!(place.read("answer"), "ok\n");
+    place.run(&["reconcile"]).ends(0);
+}
+
+#[test]
+fn what_is_not_declared_any_more_is_ended_by_an_apply_and_not_mended() {
+    let place = disturbed();
+    place.write("retrue.toml", stack("[resource.local_file.other]\npath = \"o\"\ncontent = \"o\"\n"));
+    let shown = place.run(&["reconcile", "--fix", "--yes"]).ends(2);
+    assert!(shown.stdout.contains("it is not declared any more") && !place.path("gone").exists(), "{}", shown.screen());
+}
+
+#[test]
+fn of_what_is_ignored_or_not_declared_there_is_no_third_side() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Environment::with(
+        "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\nlifecycle = { ignore_changes = [\"content\"] }\n",
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("f", "y");
+    fs_err::set_permissions(place.path("f"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = place.run(&["reconcile"]).ends(0);
+    assert!(shown.stdout.contains("content: \"x\" -> \"y\"") && shown.stdout.contains("mode"), "{}", shown.screen());
+    assert!(!shown.stdout.contains("declared"), "{}", shown.screen());
+    // What is declared has one.
+    let declared = |content: &str| stack(&format!("[resource.local_file.f]\npath = \"f\"\ncontent = \"{content}\"\n"));
+    place.write("retrue.toml", declared("y"));
+    let shown = place.run(&["reconcile"]).ends(2);
+    assert!(shown.stdout.contains("and this is what is declared now"), "{}", shown.screen());
+    assert!(shown.stdout.contains("it is as it is declared"), "{}", shown.screen());
+    place.write("retrue.toml", declared("z"));
+    assert!(place.run(&["reconcile"]).ends(2).stdout.contains("declared: \"z\""));
+}
+
+#[test]
+fn while_an_apply_is_at_work_and_after_it_was_killed_reconcile_says_so() {
+    let place = Environment::with(
+        "[resource.local_command.c]\ncreate = \"touch started; exec sleep 1000\"\ndelete = \"true\"\n\n[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n",
+    );
+    let mut child = place.command(&["apply", "--yes"]).spawn().unwrap();
+    wait_for("the command", || place.path("started").exists().then_some(()));
+    wait_for("the file", || place.recorded().contains(&"local_file.f".to_owned()).then_some(()));
+    assert_snapshot!("at_work", place.run(&["reconcile"]).ends(0).screen());
+    let last = place.run(&["reconcile", "--json"]).ends(0).json_lines().pop().unwrap();
+    assert_eq!(last["at_work"]["in_flight"], json!(["local_command.c"]));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Nobody can tell but a person: that is said, with the address, whoever asks.
+    assert_snapshot!("in_doubt", place.run(&["reconcile", "--fix", "--yes"]).ends(4).screen());
+    let last = place.run(&["reconcile", "--fix", "--yes", "--json"]).ends(4).json_lines().pop().unwrap();
+    assert_eq!((&last["in_doubt"][0]["address"], last.get("at_work")), (&json!("local_command.c"), None));
+}

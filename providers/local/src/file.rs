@@ -1,10 +1,12 @@
 //! `local_file`: a regular file.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use retrue_provider_api::{
     Attribute, Block, Change, Effect, Image, ImageRequest, Observed, Path as AttributePath, PlanRequest, PlanResponse,
-    ProviderDiagnostic, ProviderError, ProviderResult, ReadRequest, Type, TypeSchema, Value,
+    Private, ProviderDiagnostic, ProviderError, ProviderResult, ReadRequest, Reversibility, Type, TypeSchema, Value,
 };
 
 use crate::config::check_path;
@@ -101,14 +103,24 @@ impl PathType for File {
             planned = unknown_where_unset(planned, &["mode", "owner", "group"]);
         }
         let requires_replace = path_replaces(here, &request.prior, &planned);
-        Ok(PlanResponse { requires_replace, warnings, ..PlanResponse::of(planned) })
+        let stays =
+            planned.get("sha256").is_some_and(|now| request.prior.get("sha256").is_some_and(|was| was.same(now)));
+        let response = PlanResponse { requires_replace, warnings, ..PlanResponse::of(planned) };
+        if request.prior.is_null() || stays {
+            return Ok(response);
+        }
+        told_of_names(here, &request.prior, response)
+    }
+
+    fn plan_delete(&self, here: &Here, request: PlanRequest) -> ProviderResult<PlanResponse> {
+        told_of_names(here, &request.prior, PlanResponse::of(request.proposed))
     }
 
     fn apply(&self, here: &Here, change: Change) -> ProviderResult<Effected> {
         match change.effect {
             Effect::Create => create(here, &change),
             Effect::Update => update(here, &change),
-            Effect::Delete => delete(here, &change.prior),
+            Effect::Delete => delete(here, &change),
         }
     }
 
@@ -127,6 +139,34 @@ impl PathType for File {
         let path = here.places.resolve(written_path("recover", &request.state)?);
         draft::clear_neighbour("recover", &path)
     }
+}
+
+/// Said by the plan of a change that puts another file in the place of this one, and held to: it has one name.
+const ALONE: &[u8] = b"alone";
+
+/// A plan that puts another file, or nothing, in the place of one says so where that has other names (hard links).
+fn told_of_names(here: &Here, prior: &Value, response: PlanResponse) -> ProviderResult<PlanResponse> {
+    let path = here.places.resolve(written_path("plan", prior)?);
+    let names =
+        look(&path).map_err(|error| errors::at_path("plan", &path, error))?.map_or(1, |metadata| metadata.nlink());
+    Ok(match names.saturating_sub(1) {
+        0 => PlanResponse { planned_private: Private(ALONE.to_vec()), ..response },
+        others => {
+            let others = if others == 1 { "another name".to_owned() } else { format!("{others} other names") };
+            let reason = format!(
+                "it has {others} (a hard link), which keeps what is there now: an undo makes a file of its own"
+            );
+            PlanResponse { reversibility: Reversibility::Lossy(reason), ..response }
+        }
+    })
+}
+
+/// No more is lost than the plan said.
+fn hold_to_names(operation: &str, path: &Path, change: &Change, metadata: &Metadata) -> ProviderResult<()> {
+    if change.restore.is_none() && change.planned_private.0 == ALONE && metadata.nlink() > 1 {
+        return Err(errors::moved_on(operation, path, "has got another name (a hard link) since it was planned"));
+    }
+    Ok(())
 }
 
 fn create(here: &Here, change: &Change) -> ProviderResult<Effected> {
@@ -168,19 +208,20 @@ fn update(here: &Here, change: &Change) -> ProviderResult<Effected> {
     let written = if bytes.sha256() == Some(seen.sha256.as_str()) {
         writing.adjust(access, None)?
     } else {
+        hold_to_names("update", &path, change, &seen.metadata)?;
         writing.write(bytes, access)?
     };
     Ok(written.effected(&change.planned))
 }
 
-fn delete(here: &Here, prior: &Value) -> ProviderResult<Effected> {
-    let path = here.places.resolve(written_path("delete", prior)?);
+fn delete(here: &Here, change: &Change) -> ProviderResult<Effected> {
+    let path = here.places.resolve(written_path("delete", &change.prior)?);
     here.patience.check("delete")?;
     draft::clear_neighbour("delete", &path)?;
     let at = |error| errors::at_path("delete", &path, error);
     match look(&path).map_err(at)? {
         None => return Ok(Effected::gone(None)),
-        Some(metadata) if metadata.is_file() => {}
+        Some(metadata) if metadata.is_file() => hold_to_names("delete", &path, change, &metadata)?,
         Some(metadata) => return Err(errors::in_the_way("delete", &path, kind_of(&metadata), "a file")),
     }
     // CRASH: the name is there or it is not; `read` tells.

@@ -12,6 +12,7 @@ use crate::errors;
 use crate::extended;
 use crate::file_content;
 use crate::here::Here;
+use crate::holes::{self, Holes};
 use crate::observe::Seen;
 use crate::stamp::{self, Stamp};
 
@@ -23,6 +24,9 @@ pub(crate) struct Kept {
     content: KeptContent,
     /// What surrounds them.
     pub(crate) stamp: Stamp,
+    /// Whether it has holes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sparse: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +57,8 @@ impl Kept {
             None if content_stays => KeptContent::Untouched,
             None => KeptContent::Blob(keep_bytes(here, path, seen)?),
         };
-        Ok(Kept { content, stamp: Stamp::of(&seen.metadata, extended::read(seen.file.file())) })
+        let stamp = Stamp::of(&seen.metadata, extended::read(seen.file.file()));
+        Ok(Kept { content, stamp, sparse: holes::has(&seen.metadata) })
     }
 
     /// The image that holds it.
@@ -88,7 +93,14 @@ impl Kept {
             KeptContent::Blob(id) => here.blobs.get(id).map_err(|error| lost().because(error))?,
             KeptContent::Untouched => return Err(lost()),
         };
-        let (sha256, size) = file_content::copy(here, operation, path, &mut source, &mut draft.file)?;
+        let (sha256, size) = if self.sparse {
+            let mut file = Holes::in_file(&mut draft.file);
+            let copied = file_content::copy(here, operation, path, &mut source, &mut file)?;
+            file.end().map_err(|error| errors::at_path(operation, path, error))?;
+            copied
+        } else {
+            file_content::copy(here, operation, path, &mut source, &mut draft.file)?
+        };
         if state.get("sha256").and_then(Value::as_str).is_some_and(|expected| expected != sha256) {
             let message = format!("the image of {} is damaged: its hash is not what was recorded", path.display());
             return Err(errors::invalid(operation, message));

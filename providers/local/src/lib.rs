@@ -16,6 +16,7 @@ mod file_content;
 mod file_image;
 mod file_write;
 mod here;
+mod holes;
 mod observe;
 mod owner;
 mod path_type;

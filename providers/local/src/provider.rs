@@ -196,7 +196,8 @@ impl Provider for Local {
 
     async fn import(&self, context: &Context, request: ImportRequest) -> ProviderResult<Vec<Imported>> {
         if request.type_name == command::TYPE {
-            return Err(ProviderError::unsupported("import of a `local_command`"));
+            let message = "a command has no id to be found by";
+            return Err(ProviderError::new(Category::Validation, "import", message));
         }
         let kind = path_type("import", &request.type_name)?;
         let state = Value::object([("path", Value::from(request.id.as_str()))]);

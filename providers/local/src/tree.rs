@@ -3,6 +3,8 @@
 //! The payload is the line `retrue-tree/1`, then for each entry, parents first and sorted by name: the
 //! length of a header (four bytes, little-endian), the header in JSON, and the bytes of a file.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -21,6 +23,7 @@ use crate::draft::{careful, kind_of};
 use crate::errors;
 use crate::extended;
 use crate::here::Here;
+use crate::holes::{self, Holes};
 use crate::stamp::Stamp;
 
 /// Trees up to this size are kept; of larger ones, nothing is.
@@ -46,6 +49,10 @@ enum Kind {
     Directory,
     /// With so many bytes.
     File(u64),
+    /// The same, with holes in it.
+    Sparse(u64),
+    /// Another name of an entry before it (a hard link), whose path is this, in base 64.
+    Same(String),
     /// That leads there, in base 64.
     Link(String),
 }
@@ -65,6 +72,8 @@ pub(crate) enum Keeps {
 pub(crate) fn keeps(here: &Here, operation: &str, directory: &Path) -> ProviderResult<Keeps> {
     let (mut size, mut entries) = (0u64, 0u64);
     let (mut special, mut more) = (None, 0u64);
+    // By file with more than one name: how many it has, how many were met, and the first of those.
+    let mut linked: BTreeMap<(u64, u64), (u64, u64, PathBuf)> = BTreeMap::new();
     for entry in walk(directory) {
         here.patience.check(operation)?;
         let (path, metadata) = match entry {
@@ -82,7 +91,12 @@ pub(crate) fn keeps(here: &Here, operation: &str, directory: &Path) -> ProviderR
         }
         entries += 1;
         size = size.saturating_add(ENTRY);
-        if metadata.is_file() {
+        let names = identity(&metadata).map(|file| linked.entry(file).or_insert((metadata.nlink(), 0, path)));
+        let met = names.is_some_and(|names| {
+            names.1 += 1;
+            names.1 > 1
+        });
+        if metadata.is_file() && !met {
             size = size.saturating_add(metadata.len());
         }
     }
@@ -95,11 +109,29 @@ pub(crate) fn keeps(here: &Here, operation: &str, directory: &Path) -> ProviderR
             LIMIT / 1024 / 1024
         )));
     }
-    Ok(match (special, more) {
-        (None, _) => Keeps::All,
-        (Some(one), 0) => Keeps::Part(format!("{one} and is not brought back")),
-        (Some(one), more) => Keeps::Part(format!("{one} and is not brought back, like {more} more of such")),
-    })
+    let mut reasons: Vec<String> = Vec::new();
+    match (special, more) {
+        (None, _) => {}
+        (Some(one), 0) => reasons.push(format!("{one} and is not brought back")),
+        (Some(one), more) => reasons.push(format!("{one} and is not brought back, like {more} more of such")),
+    }
+    let mut cut = linked.into_values().filter(|(names, met, _)| met < names).map(|(.., path)| path);
+    if let Some(first) = cut.next() {
+        let more = match cut.count() {
+            0 => String::new(),
+            more => format!(", like {more} more of such"),
+        };
+        let (first, directory) = (first.display(), directory.display());
+        reasons.push(format!(
+            "{first} has other names outside of {directory} (hard links), and comes back as a file of its own{more}"
+        ));
+    }
+    Ok(if reasons.is_empty() { Keeps::All } else { Keeps::Part(reasons.join("; ")) })
+}
+
+/// What a file is that has more than one name.
+fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    (!metadata.is_dir() && metadata.nlink() > 1).then(|| (metadata.dev(), metadata.ino()))
 }
 
 /// Whether an entry can be kept. What others talk through (a pipe, a socket, a device) cannot.
@@ -110,6 +142,7 @@ fn is_kept(metadata: &Metadata) -> bool {
 /// Keeps what can be kept of all that is in the directory. `None` where that is nothing.
 pub(crate) fn keep(here: &Here, operation: &str, directory: &Path) -> ProviderResult<Option<BlobId>> {
     let mut packed = MAGIC.to_vec();
+    let mut linked = BTreeMap::new();
     for entry in walk(directory) {
         here.patience.check(operation)?;
         let at = |error: io::Error| errors::at_path(operation, directory, error);
@@ -117,7 +150,8 @@ pub(crate) fn keep(here: &Here, operation: &str, directory: &Path) -> ProviderRe
         if !is_kept(&metadata) {
             continue;
         }
-        pack(&mut packed, directory, &path, &metadata).map_err(|error| errors::at_path(operation, &path, error))?;
+        pack(&mut packed, directory, &path, &metadata, &mut linked)
+            .map_err(|error| errors::at_path(operation, &path, error))?;
         if packed.len() as u64 > LIMIT + LIMIT / 2 {
             return Err(errors::moved_on(operation, directory, "is growing while it is read"));
         }
@@ -132,10 +166,28 @@ pub(crate) fn keep(here: &Here, operation: &str, directory: &Path) -> ProviderRe
     Ok(Some(blob))
 }
 
-fn pack(packed: &mut Vec<u8>, directory: &Path, path: &Path, metadata: &Metadata) -> io::Result<()> {
+/// Packs an entry. `linked` has what was packed of files with more than one name.
+fn pack(
+    packed: &mut Vec<u8>,
+    directory: &Path,
+    path: &Path,
+    metadata: &Metadata,
+    linked: &mut BTreeMap<(u64, u64), String>,
+) -> io::Result<()> {
+    let relative = path.strip_prefix(directory).map_err(io::Error::other)?;
+    let named = STANDARD.encode(relative.as_os_str().as_bytes());
     let mut content = Vec::new();
     let mut attributes = extended::Extended::new();
-    let kind = if metadata.is_symlink() {
+    let first = identity(metadata).and_then(|file| match linked.entry(file) {
+        Entry::Occupied(first) => Some(first.get().clone()),
+        Entry::Vacant(free) => {
+            free.insert(named.clone());
+            None
+        }
+    });
+    let kind = if let Some(first) = first {
+        Kind::Same(first)
+    } else if metadata.is_symlink() {
         Kind::Link(STANDARD.encode(fs_err::read_link(path)?.as_os_str().as_bytes()))
     } else {
         let mut file = fs_err::OpenOptions::new().read(true).custom_flags(careful()).open(path)?;
@@ -144,12 +196,11 @@ fn pack(packed: &mut Vec<u8>, directory: &Path, path: &Path, metadata: &Metadata
             Kind::Directory
         } else {
             file.read_to_end(&mut content)?;
-            Kind::File(content.len() as u64)
+            let size = content.len() as u64;
+            if holes::has(metadata) { Kind::Sparse(size) } else { Kind::File(size) }
         }
     };
-    let relative = path.strip_prefix(directory).map_err(io::Error::other)?;
-    let path = STANDARD.encode(relative.as_os_str().as_bytes());
-    let header = serde_json::to_vec(&Header { path, kind, stamp: Stamp::of(metadata, attributes) })?;
+    let header = serde_json::to_vec(&Header { path: named, kind, stamp: Stamp::of(metadata, attributes) })?;
     packed.write_all(&u32::try_from(header.len()).map_err(io::Error::other)?.to_le_bytes())?;
     packed.write_all(&header)?;
     packed.write_all(&content)
@@ -172,7 +223,7 @@ pub(crate) fn restore(here: &Here, operation: &str, blob: &BlobId, path: &Path, 
         here.patience.check(operation)?;
         let target = into.join(relative(&header.path).map_err(damaged)?);
         let at = |error| at_entry(operation, path, &target, error);
-        if unpack(&mut packed, &target, &header).map_err(at)? {
+        if unpack(&mut packed, into, &target, &header).map_err(at)? {
             directories.push((target, header.stamp));
         }
     }
@@ -200,20 +251,30 @@ fn next_header(packed: &mut impl Read) -> io::Result<Option<Header>> {
 }
 
 /// Makes one entry. Tells whether it is a directory, whose stamp waits until it is full.
-fn unpack(packed: &mut impl Read, target: &Path, header: &Header) -> io::Result<bool> {
+fn unpack(packed: &mut impl Read, into: &Path, target: &Path, header: &Header) -> io::Result<bool> {
     match &header.kind {
         Kind::Directory => {
             DirBuilder::new().mode(0o700).create(target)?;
             return Ok(true);
         }
-        Kind::File(size) => {
+        // The same file, with all that surrounds it.
+        Kind::Same(first) => fs_err::hard_link(into.join(relative(first)?), target)?,
+        Kind::File(size) | Kind::Sparse(size) => {
             let mut file = fs_err::OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
                 .custom_flags(careful())
                 .open(target)?;
-            if io::copy(&mut packed.take(*size), &mut file)? != *size {
+            let copied = if matches!(header.kind, Kind::Sparse(_)) {
+                let mut holes = Holes::in_file(&mut file);
+                let copied = io::copy(&mut packed.take(*size), &mut holes)?;
+                holes.end()?;
+                copied
+            } else {
+                io::copy(&mut packed.take(*size), &mut file)?
+            };
+            if copied != *size {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             drop(file);

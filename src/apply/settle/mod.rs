@@ -240,21 +240,24 @@ async fn close(caller: &Caller<'_>, record: &RunRecord, in_doubt: bool) -> Resul
     if !record.state.is_final() {
         caller.journal.was_interrupted();
     }
-    let next = match (record.state, in_doubt) {
-        (RunState::NeedsReview, true) => return Ok(()),
-        (_, true) => RunState::NeedsReview,
-        (RunState::NeedsReview, false) => RunState::FailedPermanent,
-        (_, false) => RunState::Interrupted,
+    let (next, why) = match (record.state, in_doubt) {
+        // What is being unwound has come to its own end before.
+        (RunState::Compensating, _) | (RunState::NeedsReview, true) => return Ok(()),
+        (_, true) => (RunState::NeedsReview, "it was interrupted, and something of it is in doubt"),
+        (RunState::NeedsReview, false) if record.interrupted => {
+            (RunState::FailedTransient, "it was interrupted, and what was in doubt is settled")
+        }
+        (RunState::NeedsReview, false) => (RunState::FailedPermanent, "what was in doubt is settled"),
+        (_, false) => (RunState::FailedTransient, "it was interrupted"),
     };
-    // What is being unwound has come to its own end before.
-    if !record.state.may_become(next) || caller.journal.state() == Some(next) {
+    if caller.journal.state() == Some(next) {
         return Ok(());
     }
     if counts.applied + counts.partial + counts.undone > 0 {
         caller.journal.had_effect();
     }
     crash_point!("settle/close/before");
-    caller.journal.finish(next, counts, Some("it was interrupted".into())).await
+    caller.journal.finish(next, counts, Some(why.into())).await
 }
 
 /// Writes down how the doubt about a step was settled.

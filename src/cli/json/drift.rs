@@ -26,6 +26,8 @@ pub(crate) struct WireDrift<'a> {
     recorded: Json,
     desired: Json,
     observed: Json,
+    /// Whether `--fix` brings it back.
+    fixable: bool,
     sensitive: BTreeSet<Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
@@ -45,6 +47,16 @@ pub(crate) struct WireFinished<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<WireCounts>,
     in_doubt: &'a [InDoubt],
+    /// What somebody else is changing just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_work: Option<WireAtWork<'a>>,
+}
+
+/// Whoever changes things just now.
+#[derive(Debug, Serialize)]
+struct WireAtWork<'a> {
+    who: &'a str,
+    in_flight: &'a BTreeSet<Address>,
 }
 
 /// That what was looked at was reached in another way.
@@ -74,7 +86,7 @@ pub(crate) fn moved<'a>(now: &'a str, moved: &'a MovedOver) -> WireMoved<'a> {
 }
 
 /// The line of a difference. Only the attributes that differ are in it.
-pub(crate) fn event<'a>(now: &'a str, drift: &'a Drift) -> WireDrift<'a> {
+pub(crate) fn event<'a>(now: &'a str, report: &Report, drift: &'a Drift) -> WireDrift<'a> {
     let mut shown = Shown::default();
     let mut side = |value: &Value| shown.json(&only(value, &drift.attributes));
     WireDrift {
@@ -87,6 +99,8 @@ pub(crate) fn event<'a>(now: &'a str, drift: &'a Drift) -> WireDrift<'a> {
         recorded: side(&drift.recorded),
         desired: side(&drift.desired),
         observed: side(&drift.observed),
+        fixable: matches!(drift.status, DriftStatus::Drifted | DriftStatus::Missing)
+            && !report.beyond.contains_key(&drift.address),
         sensitive: shown.sensitive,
         error: drift.error.as_deref(),
     }
@@ -106,7 +120,7 @@ fn only(value: &Value, paths: &[Path]) -> Value {
 pub(crate) fn finished<'a>(
     now: &'a str,
     run: Option<&'a str>,
-    report: &Report,
+    report: &'a Report,
     checked: &[health::Report],
     in_doubt: &'a [InDoubt],
 ) -> WireFinished<'a> {
@@ -121,6 +135,7 @@ pub(crate) fn finished<'a>(
         changed_outside: report.count(DriftStatus::ChangedOutside),
         checks: (!checked.is_empty()).then(|| counts(checked)),
         in_doubt,
+        at_work: report.at_work.as_ref().map(|at_work| WireAtWork { who: &at_work.who, in_flight: &at_work.in_flight }),
     }
 }
 

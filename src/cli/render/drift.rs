@@ -6,8 +6,9 @@ use super::difference::{Difference, shown_at};
 use super::plan::{Detail, Screen};
 use super::text::{bold, count, dim, green, red, visible, yellow};
 use super::value::veil;
+use crate::address::Address;
 use crate::plan::{Drift, DriftStatus, InDoubt};
-use crate::reconcile::Report;
+use crate::reconcile::{Beyond, Report};
 
 /// The whole report.
 pub(crate) fn report(report: &Report, in_doubt: &[InDoubt], detail: Detail) -> String {
@@ -18,10 +19,38 @@ pub(crate) fn report(report: &Report, in_doubt: &[InDoubt], detail: Detail) -> S
         screen.line(&format!("{} {}  {}", yellow("?"), bold(&visible(&doubt.address.to_string())), yellow("in doubt")));
         screen.words("    ", &visible(&doubt.reason));
     }
+    if let Some(at_work) = &report.at_work {
+        for address in &at_work.in_flight {
+            screen.separate();
+            screen.line(&format!("{} {}  {}", dim("…"), bold(&visible(&address.to_string())), dim("in flight")));
+        }
+    }
     for drift in &report.drift {
         show(&mut screen, drift);
+        if let Some(beyond) = report.beyond.get(&drift.address) {
+            screen.words("    ", &dim(&format!("`--fix` cannot bring it back: {}", way_out(*beyond, &drift.address))));
+        }
+    }
+    if let Some(at_work) = &report.at_work {
+        screen.separate();
+        screen.words("", &format!("{} is at work: look again when it has ended", visible(&at_work.who)));
     }
     screen.finish()
+}
+
+/// Why it is not mended, and what a person can do about it.
+fn way_out(beyond: Beyond, address: &Address) -> String {
+    match beyond {
+        Beyond::NotDeclared => "it is not declared any more, and the next `retrue apply` ends it".to_owned(),
+        Beyond::Declared => "it is as it is declared; `--accept` or the next `retrue apply` records that".to_owned(),
+        Beyond::NothingToChange => format!(
+            "nothing that is declared differs; `--accept {address}` takes it as it is, `retrue apply --replace {address}` \
+             makes it anew"
+        ),
+        Beyond::InTheWay => {
+            format!("the warnings say what is in the way; `--accept {address}` takes what was found as it is")
+        }
+    }
 }
 
 fn summary(report: &Report, in_doubt: &[InDoubt]) -> String {
@@ -31,6 +60,7 @@ fn summary(report: &Report, in_doubt: &[InDoubt]) -> String {
         (report.count(DriftStatus::Unreadable), "unreadable"),
         (report.count(DriftStatus::ChangedOutside), "changed outside"),
         (in_doubt.len(), "in doubt"),
+        (report.at_work.as_ref().map_or(0, |at_work| at_work.in_flight.len()), "in flight"),
     ];
     let others: Vec<String> = parts
         .iter()
@@ -39,7 +69,10 @@ fn summary(report: &Report, in_doubt: &[InDoubt]) -> String {
         .collect();
     let good = format!("{} in true", count(report.in_true, "resource is", "resources are"));
     if others.is_empty() {
-        return format!("All in true: {}.", green(&good));
+        return match report.at_work {
+            None => format!("All in true: {}.", green(&good)),
+            Some(_) => format!("{good}."),
+        };
     }
     format!("{good}, {}.", others.join(", "))
 }
@@ -72,8 +105,12 @@ fn show(screen: &mut Screen, drift: &Drift) {
     }
 }
 
-/// What is desired, where that is neither what was recorded nor what was found.
+/// What is declared, where that is not what was recorded. Of what nothing is declared, or what is ignored, there is no
+/// third side.
 fn third_side(path: &Path, drift: &Drift) -> Option<String> {
+    if !drift.declared.contains(path) {
+        return None;
+    }
     let plain = |value: &Value| value.clone().unmark_deep().0;
     let desired = path.get(&drift.desired)?;
     if !desired.is_wholly_known() {
@@ -213,6 +250,7 @@ mod tests {
             address: "a_b.c".parse().unwrap(),
             status: DriftStatus::Drifted,
             attributes: paths.iter().map(|path| path.parse().unwrap()).collect(),
+            declared: Vec::new(),
             recorded: nothing.clone(),
             desired: nothing,
             observed,

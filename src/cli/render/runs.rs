@@ -50,6 +50,9 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
     screen.words(&dim("  started   "), &record.started);
     screen.words(&dim("  finished  "), finished);
     screen.words(&dim("  steps     "), &counts(&record.counts));
+    if record.interrupted {
+        screen.words(&dim("  ended     "), "it was interrupted, and the next run settled what it left");
+    }
     if let Some(run) = &record.continues {
         screen.words(&dim("  continues "), run);
     }

@@ -74,7 +74,7 @@ pub(crate) fn works(events: &[Journaled]) -> (Vec<Work<'_>>, Duration) {
         let (undo, ended) = match &event.event {
             Event::StepBegin(_) => (false, None),
             Event::UndoBegin(_) => (true, None),
-            Event::StepApplied(_) | Event::StepResolved(_) => (false, Some(Ended::Well)),
+            Event::StepApplied(_) | Event::StepResolved(_) | Event::Deposed(_) => (false, Some(Ended::Well)),
             Event::StepPartial(_) | Event::StepNotApplied(_) => (false, Some(Ended::Failed)),
             Event::StepUnknown(_) => (false, Some(Ended::InDoubt)),
             Event::Undone(_) => (true, Some(Ended::Well)),
@@ -236,6 +236,15 @@ mod tests {
         assert_snapshot!(drawn(events.clone(), 80, false));
         // However narrow it is, there is a line.
         assert!(drawn(events, 20, false).lines().all(|line| line.is_empty() || !line.ends_with(' ')));
+    }
+
+    #[test]
+    fn what_is_set_aside_for_its_successor_has_ended_well() {
+        let set_aside = Event::Deposed(Box::new(StepEnd { object: None, error: None }));
+        let events = vec![at(0, "old", began()), at(1, "old", set_aside), at(1, "new", began()), at(3, "new", done())];
+        let (works, _) = works(&events);
+        assert_eq!(works.iter().map(|work| work.tries[0].ended).collect::<Vec<_>>(), [Ended::Well; 2]);
+        assert!(!drawn(events, 80, false).contains('?'));
     }
 
     #[test]

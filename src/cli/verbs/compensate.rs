@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Unwind newest-first back to this run, itself included
     #[arg(long, value_name = "RUN")]
     pub(crate) through: Option<String>,
-    /// Go on behind this irreversible step
+    /// Go past this step that cannot be undone in full
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) past: Vec<Address>,
     /// Leave this one as it is

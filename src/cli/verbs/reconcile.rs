@@ -12,6 +12,7 @@ use crate::cli::codes;
 use crate::cli::converge::{address, approve, conclude, finish, recorded, recording};
 use crate::cli::exit::{Ending, Exit, Failure};
 use crate::cli::progress::Progress;
+use crate::cli::render::text::visible;
 use crate::cli::session::Session;
 use crate::cli::{json, render};
 use crate::diagnostic::Diagnostic;
@@ -23,8 +24,9 @@ use crate::trace::{End, Recorder};
 
 /// Compare the world with what is recorded and desired
 ///
-/// Ends with 0 when all is in true, with 2 when something has drifted or is gone, with 1 when all that
-/// is wrong is that something could not be read, or that a health check is unhealthy. It needs no lock, unless it is to change something.
+/// Ends with 0 when all is in true, with 2 when something has drifted or is gone (with `--fix`: that it cannot bring
+/// back), with 1 when all that is wrong is that something could not be read, or that a health check is unhealthy, and with
+/// 4 when something is in doubt. It needs no lock, unless it is to change something.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
     /// Bring what is drifted or missing back
@@ -88,7 +90,7 @@ async fn once(session: &Session, arguments: &Arguments) -> Ending {
         return session.close(&store, ending).await;
     }
     let recording = recorder.map(|recorder| Recording { recorder, fix: None });
-    let compared = engine::reconcile(&options, &workspace, recording, &session.cancellation).await;
+    let compared = engine::reconcile(&options, &workspace, None, recording, &session.cancellation).await;
     let (report, planned) = recorded(session, recorder, compared)?;
     stood(session, recorder, &report, End::default());
     session.warn(&planned.warnings, &planned.sources);
@@ -105,8 +107,8 @@ fn standing(report: &Report, checked: &[health::Report], in_doubt: &[InDoubt]) -
         true if checked.iter().any(health::Report::is_failure) => Exit::Failed,
         true => Exit::Done,
         // Something cannot even be read: whether it has drifted nobody knows.
-        false if report.to_mend().is_empty() => Exit::Failed,
-        false => Exit::Changes,
+        false if report.has_drifted() => Exit::Changes,
+        false => Exit::Failed,
     }
 }
 
@@ -117,7 +119,7 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
             session.document(&json::drift::moved(&now, moved))?;
         }
         for drift in &report.drift {
-            session.document(&json::drift::event(&now, drift))?;
+            session.document(&json::drift::event(&now, report, drift))?;
         }
     } else {
         planned.plan.moved.iter().for_each(|moved| session.console.line(&crate::cli::progress::moved(moved)));
@@ -125,8 +127,18 @@ fn show(session: &Session, report: &Report, planned: &Planned) -> Result<(), Fai
         if !report.to_mend().is_empty() {
             session.console.hint("\nhint: `--fix` brings it back, `--accept ADDR` takes it as it is\n");
         }
+        doubt_hints(session, &planned.plan.in_doubt);
     }
     Ok(())
+}
+
+/// What to do about what is in doubt, by address.
+fn doubt_hints(session: &Session, in_doubt: &[InDoubt]) {
+    let addresses: BTreeSet<&Address> = in_doubt.iter().map(|doubt| &doubt.address).collect();
+    for address in addresses {
+        let text = format!("`retrue apply` looks again at {address}; `retrue resolve {address}` takes your answer");
+        session.console.hint(&format!("\nhint: {}\n", visible(&text)));
+    }
 }
 
 /// The last line for programs: how the world stands now. `run` is what changed something, if anything did.
@@ -178,7 +190,7 @@ async fn changing(
     let progress = Progress::new(session.console.clone());
     let doubtful = store.settle(&progress, &session.cancellation).await?;
     let recording = recorder.map(|recorder| Recording { recorder, fix: Some(&doubtful) });
-    let compared = engine::reconcile(options, workspace, recording, &session.cancellation).await;
+    let compared = engine::reconcile(options, workspace, Some(&doubtful), recording, &session.cancellation).await;
     let (report, planned) = recorded(session, recorder, compared)?;
     session.warn(&planned.warnings, &planned.sources);
     show(session, &report, &planned)?;
@@ -186,20 +198,15 @@ async fn changing(
         let run =
             told(session, &report, &planned, accept(session, store, (workspace, &report, &planned), arguments).await)
                 .await?;
-        let (after, planned) = engine::reconcile(options, workspace, None, &session.cancellation).await?;
+        let (after, planned) =
+            engine::reconcile(options, workspace, Some(&doubtful), None, &session.cancellation).await?;
         let checked = end(session, run.as_deref(), &after, &planned).await?;
         return Ok(standing(&after, &checked, &doubtful));
     }
     if report.to_mend().is_empty() {
         stood(session, recorder, &report, End::default());
         let checked = end(session, None, &report, &planned).await?;
-        return Ok(match report.is_true() {
-            _ if !doubtful.is_empty() => Exit::NeedsPerson,
-            true if checked.iter().any(health::Report::is_failure) => Exit::Failed,
-            true => Exit::Done,
-            // Something cannot even be read.
-            false => Exit::Failed,
-        });
+        return Ok(standing(&report, &checked, &doubtful));
     }
     let fix = store.plan_fix(workspace, &report.to_mend(), doubtful.clone(), &session.cancellation).await;
     let fix = recorded(session, recorder, fix)?;
@@ -224,7 +231,7 @@ async fn changing(
     if session.cancellation.soft.is_cancelled() {
         return Ok(exit);
     }
-    let (after, planned) = engine::reconcile(options, workspace, None, &session.cancellation).await?;
+    let (after, planned) = engine::reconcile(options, workspace, Some(&doubtful), None, &session.cancellation).await?;
     stood(session, recorder, &after, came);
     let checked = end(session, run.as_deref(), &after, &planned).await?;
     if exit != Exit::Done {
@@ -234,7 +241,7 @@ async fn changing(
         return Ok(standing(&after, &checked, &doubtful));
     }
     session.console.tell(&crate::cli::console::plain(&render::drift::report(&after, &[], session.detail())));
-    Ok(Exit::Failed)
+    Ok(if after.to_mend().is_empty() { standing(&after, &checked, &doubtful) } else { Exit::Failed })
 }
 
 /// Ends a trace, if one is written.

@@ -100,18 +100,18 @@ impl Session {
             return self.carried_out(planned, wanted, on_failure(&header.scope), cancellation).await;
         }
         // Whoever holds the lock has settled what could be settled, and compares all.
-        let (report, _) = self.compare(workspace, Vec::new(), cancellation).await?;
+        let (report, _) = self.compare(workspace, doubtful.clone(), cancellation).await?;
         let mend: BTreeSet<_> = report.to_mend();
         if mend.is_empty() {
             return Ok(stood(&report, End::default()));
         }
-        let planned = self.plan_fix(workspace, &mend, doubtful, cancellation).await?;
+        let planned = self.plan_fix(workspace, &mend, doubtful.clone(), cancellation).await?;
         if !wanted {
             planned.providers.close().await;
             return Ok(stood(&report, End::default()));
         }
         let end = self.carried_out(planned, wanted, OnFailure::Continue, cancellation).await?;
-        let (after, _) = self.compare(workspace, Vec::new(), cancellation).await?;
+        let (after, _) = self.compare(workspace, doubtful.clone(), cancellation).await?;
         Ok(stood(&after, end))
     }
 

@@ -174,6 +174,6 @@ async fn looks_can_be_cancelled() {
     cancellation.soft.cancel();
     let planned = plan(&options, &PlanOptions::default(), false, &cancellation).await;
     assert_eq!(planned.err().map(|failure| failure.kind), Some(FailureKind::Cancelled));
-    let reconciled = reconcile(&options, &workspace(&options).unwrap(), None, &cancellation).await;
+    let reconciled = reconcile(&options, &workspace(&options).unwrap(), None, None, &cancellation).await;
     assert_eq!(reconciled.err().map(|failure| failure.kind), Some(FailureKind::Cancelled));
 }

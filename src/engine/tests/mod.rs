@@ -232,7 +232,7 @@ async fn drift_is_reported_and_mended() {
     fs_err::remove_file(stage.path().join("current")).unwrap();
     let options = stage.options();
     let workspace = workspace(&options).unwrap();
-    let (report, _) = reconcile(&options, &workspace, None, &Cancellation::default()).await.unwrap();
+    let (report, _) = reconcile(&options, &workspace, None, None, &Cancellation::default()).await.unwrap();
     let found: Vec<String> = report.drift.iter().map(|drift| format!("{} {:?}", drift.address, drift.status)).collect();
     assert_eq!(found, ["local_file.page[\"a\"] Drifted", "local_symlink.current Missing"]);
     let session = Session::open(&options, "reconcile", Some(&workspace.stack)).await.unwrap();
@@ -242,7 +242,7 @@ async fn drift_is_reported_and_mended() {
     session.fix(&planned, &Silent, &cancellation).await.unwrap();
     session.close().await.unwrap();
     assert_eq!(stage.tree(), before);
-    let (report, _) = reconcile(&options, &workspace, None, &Cancellation::default()).await.unwrap();
+    let (report, _) = reconcile(&options, &workspace, None, None, &Cancellation::default()).await.unwrap();
     assert!(report.is_true());
     assert_eq!(report.in_true, 6);
 }

@@ -10,7 +10,7 @@ use crate::reconcile::Report;
 async fn standing(stage: &Stage) -> (Report, Vec<String>) {
     let options = stage.options();
     let workspace = workspace(&options).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
-    let (report, planned) = reconcile(&options, &workspace, None, &Cancellation::default())
+    let (report, planned) = reconcile(&options, &workspace, None, None, &Cancellation::default())
         .await
         .unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
     (report, planned.warnings.into_iter().map(|warning| warning.message).collect())

@@ -46,7 +46,7 @@ fn a_run_ends_in_a_state_that_may_follow() {
 #[test]
 fn in_a_run_that_has_ended_only_remarks_and_the_end_of_doubt_are_written() {
     let (a, b) = (step("a", StepEffect::Create), step("b", StepEffect::Create));
-    let ended = [(Some(&a), imaged()), (Some(&a), begun()), (None, finished(RunState::Interrupted))];
+    let ended = [(Some(&a), imaged()), (Some(&a), begun()), (None, finished(RunState::FailedTransient))];
     let said = "somebody".to_owned();
     for remark in [
         Event::Note { actor: said.clone(), text: said.clone() },
@@ -63,12 +63,12 @@ fn in_a_run_that_has_ended_only_remarks_and_the_end_of_doubt_are_written() {
         (
             Some(&a),
             Event::StepApplied(end(None, None)),
-            "the event `step_applied` is illegal in a run that is interrupted",
+            "the event `step_applied` is illegal in a run that is failed_transient",
         ),
-        (Some(&b), imaged(), "the event `image` is illegal in a run that is interrupted"),
-        (None, child(1), "the event `child` is illegal in a run that is interrupted"),
-        (Some(&a), undone("r"), "the event `undone` is illegal in a run that is interrupted"),
-        (Some(&a), undo_stuck("r", true), "the event `undo_stuck` is illegal in a run that is interrupted"),
+        (Some(&b), imaged(), "the event `image` is illegal in a run that is failed_transient"),
+        (None, child(1), "the event `child` is illegal in a run that is failed_transient"),
+        (Some(&a), undone("r"), "the event `undone` is illegal in a run that is failed_transient"),
+        (Some(&a), undo_stuck("r", true), "the event `undo_stuck` is illegal in a run that is failed_transient"),
     ] {
         assert_eq!(after(RunKind::Apply, &[&ended[..], &[(step, event)]].concat()).1, Err(told.into()));
     }
@@ -204,21 +204,7 @@ fn undos_are_counted_by_how_they_stand() {
 
 #[test]
 fn the_words_are_those_that_are_recorded() {
-    use RunState::*;
-    for state in [
-        Queued,
-        Processing,
-        WaitingExternal,
-        Succeeded,
-        FailedTransient,
-        FailedPermanent,
-        Cancelled,
-        Interrupted,
-        NeedsReview,
-        Compensating,
-        Compensated,
-        CompensatedPartly,
-    ] {
+    for state in RunState::ALL {
         assert_eq!(json!(state), state.word());
     }
     for kind in KINDS {
@@ -241,9 +227,14 @@ fn the_words_are_those_that_are_recorded() {
     ] {
         assert_eq!(json!(action), action.word());
     }
-    for event in
-        [started(RunKind::Apply), finished(Succeeded), imaged(), child(1), undo_skipped("r"), Event::StepVerified]
-    {
+    for event in [
+        started(RunKind::Apply),
+        finished(RunState::Succeeded),
+        imaged(),
+        child(1),
+        undo_skipped("r"),
+        Event::StepVerified,
+    ] {
         let recorded = json!(event);
         let named = recorded.as_str().or_else(|| recorded.as_object()?.keys().next().map(String::as_str));
         assert_eq!(named, Some(event.word()));
@@ -315,35 +306,50 @@ fn an_undo_may_begin_again_until_it_is_done_or_left_out() {
 #[test]
 fn the_states_of_a_run_follow_each_other_by_the_table() {
     use RunState::*;
-    let all = [
-        Queued,
-        Processing,
-        WaitingExternal,
-        Succeeded,
-        FailedTransient,
-        FailedPermanent,
-        Cancelled,
-        Interrupted,
-        NeedsReview,
-        Compensating,
-        Compensated,
-        CompensatedPartly,
-    ];
-    let open: Vec<RunState> = all.into_iter().filter(|state| !state.is_final()).collect();
-    assert_eq!(open, [Queued, Processing, WaitingExternal, Compensating]);
-    let next = |state: RunState| -> Vec<RunState> { all.into_iter().filter(|next| state.may_become(*next)).collect() };
-    let ended = [FailedTransient, FailedPermanent, Cancelled, Interrupted];
-    assert_eq!(next(Queued), [Processing, Cancelled]);
-    assert_eq!(
-        next(Processing),
-        [&[WaitingExternal, Succeeded][..], &ended, &[NeedsReview, Compensated, CompensatedPartly]].concat()
-    );
-    assert_eq!(next(WaitingExternal), [&[Processing][..], &ended, &[NeedsReview]].concat());
-    for state in [Succeeded, FailedTransient, FailedPermanent, Cancelled, Interrupted] {
-        assert_eq!(next(state), [NeedsReview, Compensating]);
+    let open: Vec<RunState> = RunState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+    assert_eq!(open, [Processing, WaitingExternal, Interrupted, Compensating]);
+    let next = |state: RunState| -> Vec<RunState> {
+        RunState::ALL.into_iter().filter(|next| state.may_become(*next)).collect()
+    };
+    let ended = [Succeeded, FailedTransient, FailedPermanent, Cancelled];
+    assert_eq!(next(Processing), [&[WaitingExternal][..], &ended, &[Interrupted, NeedsReview]].concat());
+    assert_eq!(next(WaitingExternal), [Processing, Interrupted]);
+    assert_eq!(next(Interrupted), [FailedTransient, NeedsReview]);
+    for state in ended {
+        assert_eq!(next(state), [Compensating]);
     }
-    assert_eq!(next(NeedsReview), [&[Succeeded][..], &ended, &[Compensating]].concat());
-    assert_eq!(next(Compensating), [NeedsReview, Compensated, CompensatedPartly]);
+    assert_eq!(next(NeedsReview), [&ended[..], &[Compensating]].concat());
+    assert_eq!(next(Compensating), [&ended[..], &[NeedsReview, Compensated, CompensatedPartly]].concat());
     assert_eq!(next(CompensatedPartly), [Compensating]);
     assert_eq!(next(Compensated), []);
+}
+
+#[test]
+fn every_state_of_a_run_is_come_to_and_left() {
+    use RunState::*;
+    let mut seen = vec![Processing];
+    let mut at = 0;
+    while let Some(state) = seen.get(at).copied() {
+        seen.extend(
+            RunState::ALL
+                .into_iter()
+                .filter(|next| state.may_become(*next) && !seen.contains(next))
+                .collect::<Vec<_>>(),
+        );
+        at += 1;
+    }
+    for state in RunState::ALL {
+        assert!(seen.contains(&state), "nothing leads to {state:?}");
+        let leaves = RunState::ALL.into_iter().any(|next| state.may_become(next));
+        assert_eq!(leaves, state != Compensated, "{state:?}");
+        // Whatever has not ended can end, without a person.
+        assert!(
+            state.is_final()
+                || RunState::ALL.into_iter().any(|next| {
+                    let further = RunState::ALL.into_iter().any(|then| next.may_become(then) && then.is_final());
+                    state.may_become(next) && (next.is_final() || further)
+                }),
+            "{state:?}"
+        );
+    }
 }

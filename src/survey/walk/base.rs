@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path as FilePath, PathBuf};
 
-use retrue_provider_api::canonical_bytes;
+use retrue_provider_api::{Findable, canonical_bytes};
 
 use crate::address::{Address, BlockAddress};
 use crate::graph::Node;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::World;
-use crate::plan::{Base, BaseEntry, ObjectKey, OutputChange};
+use crate::plan::{Base, BaseEntry, ExistingObject, ObjectKey, OutputChange, Step, StepEffect};
 use crate::survey::record::Entry;
 
 use super::*;
@@ -22,7 +22,7 @@ impl<'a> Walk<'a> {
     }
 
     /// All that the plan rests on, given what it touches, and what that refers to.
-    pub(super) fn base(&self, touched: &BTreeSet<Address>, read: &BTreeSet<BlockAddress>) -> Base {
+    pub(super) fn base(&self, steps: &[Step], touched: &BTreeSet<Address>, read: &BTreeSet<BlockAddress>) -> Base {
         let seal = self.request.seal;
         let keyed = |hashes: BTreeMap<String, String>| -> BTreeMap<String, String> {
             let keyed = |hash: String| if hash.is_empty() { hash } else { seal.keyed_hash(hash.as_bytes()) };
@@ -38,7 +38,7 @@ impl<'a> Walk<'a> {
             environment: keyed(self.known.environment_reads()),
             functions: host.functions().results(&|bytes| seal.keyed_hash(bytes)),
             data: self.data_read.clone(),
-            resources: self.resources(touched, read),
+            resources: self.resources(steps, touched, read),
         };
         for source in self.request.stack.sources.iter() {
             let hash = blake3::hash(source.text.as_bytes()).to_hex();
@@ -59,7 +59,12 @@ impl<'a> Walk<'a> {
     }
 
     /// The resources that are touched or read, by the addresses that they are recorded under.
-    fn resources(&self, touched: &BTreeSet<Address>, read: &BTreeSet<BlockAddress>) -> BTreeMap<Address, BaseEntry> {
+    fn resources(
+        &self,
+        steps: &[Step],
+        touched: &BTreeSet<Address>,
+        read: &BTreeSet<BlockAddress>,
+    ) -> BTreeMap<Address, BaseEntry> {
         let mut resources: BTreeMap<Address, BaseEntry> = BTreeMap::new();
         let referred = self.records.0.keys().filter(|address| read.contains(&address.block));
         for address in touched.iter().filter(|address| address.is_managed()).chain(referred) {
@@ -75,7 +80,28 @@ impl<'a> Walk<'a> {
                 entry.observed_of = observed_of;
             }
         }
+        // What is not recorded: it was not there, or it becomes ours as it was found.
+        for step in steps {
+            let recorded = self.records.0.get(&step.id.address).is_some_and(|entry| entry.current.is_some());
+            let Some(entry) = resources.get_mut(&step.id.address).filter(|_| !recorded) else { continue };
+            if step.adopts {
+                entry.observed = step.fingerprint.clone();
+                entry.observed_of = step.fingerprint_of.clone();
+            } else if self.was_looked_for(step) {
+                entry.observed = BaseEntry::ABSENT.to_owned();
+            }
+        }
         resources
+    }
+
+    /// Whether planning looked for what a step creates, and found nothing.
+    fn was_looked_for(&self, step: &Step) -> bool {
+        let Some(configured) = self.providers.get(&step.provider) else { return false };
+        let config = step.config.value.clone().unmark_deep().0;
+        step.id.effect == StepEffect::Create
+            && step.existing == ExistingObject::Absent
+            && !step.late
+            && configured.provider.capability(&step.type_name, &config).findable == Findable::ByIdentity
     }
 
     /// The fingerprint of what was observed of a recorded object, and what it is made of; `None` when

@@ -103,6 +103,17 @@ impl<'a> Walk<'a> {
             self.warnings.extend(told);
         } else {
             let clashes = clashes(&self.claims, self.records, self.providers, &self.decisions_by_address());
+            if clashes.is_empty() {
+                let occupied = std::mem::take(&mut self.occupied).into_iter();
+                self.problems.extend(occupied.map(|(address, span)| {
+                    Diagnostic::error(
+                        codes::EXISTS,
+                        format!("`{address}` is to be made anew, and something with its new identity exists already"),
+                    )
+                    .at(span)
+                    .hint("remove it, or choose another identity: what is there is adopted only by what is new")
+                }));
+            }
             self.problems.extend(clashes);
         }
         if !self.problems.is_empty() {
@@ -141,7 +152,7 @@ impl<'a> Walk<'a> {
                 format!("these steps wait for each other: {}", cycle.0.join(", ")),
             )]
         })?;
-        let base = self.base(&touched, &read_blocks);
+        let base = self.base(&assembled.steps, &touched, &read_blocks);
         let mut warnings: Vec<String> = Vec::new();
         if !self.request.targets.is_empty() {
             warnings.push("only part of the stack is planned, because of --target".into());

@@ -37,6 +37,7 @@ fn unasked(candidate: &Candidate<'_>, config: &Value) -> Answer {
         capability: candidate.configured.provider.capability(candidate.address.type_name(), config),
         responses: Responses { create: Some(planned), ..Responses::default() },
         replace_because: Vec::new(),
+        occupied: false,
         also_found: Vec::new(),
         diagnostics: Vec::new(),
     }
@@ -97,6 +98,7 @@ impl<'a> Walk<'a> {
                 capability: candidate.configured.provider.capability(address.type_name(), &config),
                 responses: Default::default(),
                 replace_because: Vec::new(),
+                occupied: false,
                 also_found: Vec::new(),
                 diagnostics: Vec::new(),
             }));
@@ -218,6 +220,10 @@ impl<'a> Walk<'a> {
             .map(|wanted| PlannedImport { id: Arc::clone(&wanted.id), also_found: answer.also_found.clone() });
         if let (Some(wanted), World::Present(observed)) = (&candidate.import, &answer.world) {
             failed |= !self.claim_import(&address, wanted, block, &observed.state);
+        }
+        if answer.occupied && !self.looking {
+            // Who owns it, if anybody does, is told with all other clashes.
+            self.occupied.push((address.clone(), block.span));
         }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();

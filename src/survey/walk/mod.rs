@@ -26,6 +26,7 @@ use crate::plan::decide::Decision;
 use crate::plan::{DataRead, Degraded, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
 use crate::rest::Seal;
 use crate::saga::State;
+use crate::span::Span;
 use crate::survey::calls::Calls;
 use crate::survey::consult::Answer;
 use crate::survey::elsewhere::led_elsewhere;
@@ -155,6 +156,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         ephemerals,
         claims: Vec::new(),
         imported: BTreeMap::new(),
+        occupied: Vec::new(),
         pending_blocks: BTreeSet::new(),
         problems,
         warnings: Vec::new(),
@@ -200,6 +202,8 @@ pub(super) struct Walk<'a> {
     pub(super) claims: Vec<Claim>,
     /// What is imported, by type, provider instance and id: the address that it becomes.
     pub(super) imported: BTreeMap<Object, Address>,
+    /// What is to be made anew where something stands already, and the places of their blocks.
+    pub(super) occupied: Vec<(Address, Span)>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
     pub(super) problems: Vec<Diagnostic>,

@@ -44,7 +44,7 @@ fn doubt(screen: &mut Screen, plan: &Plan) {
     if plan.in_doubt.is_empty() {
         return;
     }
-    heading(screen, "In doubt, from a run that was interrupted:");
+    heading(screen, "In doubt, from an earlier run:");
     for doubt in plan.in_doubt.iter().take(MOST) {
         screen.words(&format!("  {} ", yellow("?")), &format!("{}: {}", doubt.address, visible(&doubt.reason)));
     }

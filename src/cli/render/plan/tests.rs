@@ -168,6 +168,7 @@ fn dangerous() -> Plan {
         address: address(name),
         status,
         attributes: vec![Path::attribute("mode"), Path::attribute("content")],
+        declared: Vec::new(),
         recorded: nothing(),
         desired: nothing(),
         observed: nothing(),
