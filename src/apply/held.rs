@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use retrue_provider_api::Reversibility;
 
 use crate::address::Address;
-use crate::plan::{Dependency, Plan, StepEffect};
+use crate::plan::{Dependency, ObjectKey, Plan, StepEffect};
 use crate::saga::compensation::{Undo, Unwinding};
 
 /// Why an undo is left out.
@@ -94,6 +94,17 @@ pub(super) fn held(unwinding: &Unwinding, skip: &BTreeSet<Address>, past: &BTree
 /// What cannot be undone, by position, with the reason.
 fn for_good(unwinding: &Unwinding) -> BTreeMap<usize, String> {
     let undos = &unwinding.undos;
+    // By address, what was done at it or comes back to it; by place, what comes back to it. Each is in order.
+    let mut at: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
+    let mut back_to: BTreeMap<(Address, ObjectKey), Vec<usize>> = BTreeMap::new();
+    for (index, undo) in undos.iter().enumerate() {
+        let (address, to) = (undo.step.id.address.clone(), undo.to());
+        if to.0 != address {
+            at.entry(to.0.clone()).or_default().push(index);
+        }
+        at.entry(address).or_default().push(index);
+        back_to.entry(to).or_default().push(index);
+    }
     let mut found = BTreeMap::new();
     for (index, undo) in undos.iter().enumerate() {
         let Some(Reversibility::No(reason)) = undo.step.begin.as_ref().map(|begin| &begin.reversibility) else {
@@ -103,16 +114,14 @@ fn for_good(unwinding: &Unwinding) -> BTreeMap<usize, String> {
         if undo.step.id.effect != StepEffect::Create {
             continue;
         }
-        let address = &undo.step.id.address;
-        let here = |other: &Undo| other.step.id.address == *address || other.to().0 == *address;
-        let before = undos.iter().enumerate().skip(index + 1).filter(|(_, other)| here(other));
+        let here = at.get(&undo.step.id.address).into_iter().flatten();
+        let before = here.copied().filter(|other| *other > index);
         // What was set aside to make room is ended after the new one was made, and belongs to the old all the same.
-        let depose = before.clone().map(|(_, other)| other);
-        let depose = depose.filter(|other| other.run == undo.run && other.step.id.effect == StepEffect::Depose);
-        let aside: Vec<_> = depose.map(Undo::from).collect();
-        let after = undos.iter().enumerate().take(index);
-        let after = after.filter(|(_, other)| other.run == undo.run && aside.contains(&other.to()));
-        for (other, _) in before.chain(after) {
+        let of_run = |other: usize| undos.get(other).filter(|other| other.run == undo.run);
+        let depose = before.clone().filter_map(of_run).filter(|other| other.step.id.effect == StepEffect::Depose);
+        let after = depose.filter_map(|depose| back_to.get(&depose.from())).flatten().copied();
+        let after = after.filter(|other| *other < index && of_run(*other).is_some());
+        for other in before.chain(after) {
             found.entry(other).or_insert_with(|| format!("what came in its place cannot be undone: {reason}"));
         }
     }

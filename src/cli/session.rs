@@ -87,6 +87,10 @@ impl Session {
     ) -> Result<engine::Session, Failure> {
         let store = engine::Session::open(options, verb, stack).await?;
         for notice in &store.notices {
+            if self.console.settings().quiet {
+                // That a store was mended is no hint, which quiet does without: it stands in the log.
+                tracing::warn!("{notice}");
+            }
             self.console.hint(&format!("note: {}\n", visible(notice)));
         }
         Ok(store)

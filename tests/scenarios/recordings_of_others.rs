@@ -210,15 +210,12 @@ fn a_recorded_plan_file_is_replayed() {
     // Refused for what was read, and for what was recorded since; done already.
     place.run(&["apply", "stale", "--yes", "--record", "moved"]).ends(1).tells("RT0417", &["local_file.page"]);
     place.run(&["plan", "-o", "kept"]).ends(0);
-    // A kept plan is not asked about: that nobody agreed is that of a plan of the moment.
-    place.run(&["apply", "--record", "declined"]).ends(1).tells("RT0803", &[]);
     refuse(&server, 503, 1, 2);
     place.run(&["apply", "kept", "--yes", "--record", "applied"]).ends(0);
     place.run(&["apply", "kept", "--yes", "--record", "again"]).ends(0);
     place.run(&["apply", "stale", "--yes", "--record", "late"]).ends(1).tells("RT0417", &[]);
     drop(server);
     assert_eq!(same(&place, "moved", OTHER)["ended"]["now"], "refused (RT0417)");
-    assert_eq!(same(&place, "declined", OTHER)["ended"]["now"], "nothing was done");
     let told = same(&place, "applied", OTHER);
     assert_eq!((&told["kind"], &told["ended"]["now"]), (&json!("apply"), &json!("succeeded")));
     for (trace, ended) in [("again", "nothing was done"), ("late", "refused (RT0417)")] {
