@@ -137,3 +137,11 @@ fn what_named_something_gone_names_what_stands_for_it() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":2534002032381207051,"rounds":[{"edits":[[2,{"size":0,"zone":0,"refers":false,"first":false}],[5,{"size":0,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[2,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":8,"times":3,"changes":false,"what":"NotSent"}]}],"goal":"Back"},{"edits":[[2,{"size":1,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"}],"goal":"Back"}]}"#,
     );
 }
+
+/// An undo whose answer was lost, and whose change does not show yet, comes to its end.
+#[test]
+fn an_undo_that_was_not_answered_and_does_not_show_comes_to_its_end() {
+    replay(
+        r#"{"parallelism":3,"lag_reads":1,"polls":0,"slow":false,"stragglers":false,"seed":12658975427535553053,"rounds":[{"edits":[[6,{"size":0,"zone":0,"refers":false,"first":false}],[7,{"size":2,"zone":0,"refers":false,"first":false}],[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[1,{"size":2,"zone":1,"refers":false,"first":false}],[2,{"size":1,"zone":0,"refers":false,"first":false}],[3,{"size":2,"zone":1,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":true,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":5,"times":2,"changes":true,"what":"TimedOutDone"},{"nth":8,"times":3,"changes":false,"what":"TimedOutDone"}]}],"goal":"Back"}]}"#,
+    );
+}

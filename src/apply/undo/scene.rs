@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retrue_provider_api::{Capability, Category, Context, Image, Observed, Path, TypeSchema, Value};
+use retrue_provider_api::{Capability, Category, Context, Data, Image, Observed, Path, TypeSchema, Value};
 
 use crate::address::Address;
 use crate::apply::codes as apply_codes;
@@ -210,8 +210,21 @@ impl<'s> Scene<'s> {
         })
     }
 
-    /// What differs in what a configuration may set.
+    /// What differs in what a configuration may set. That there is nothing is null or an empty collection, whichever
+    /// a provider was asked with: both mean the same here.
     pub(super) fn differs(&self, from: &Value, to: &Value) -> Vec<Path> {
-        settable_difference(&self.schema.block, from, to)
+        let mut differing = settable_difference(&self.schema.block, from, to);
+        differing.retain(|path| !(is_nothing(path.get(from)) && is_nothing(path.get(to))));
+        differing
     }
+}
+
+/// Whether a value is absent, null, or a collection of nothing.
+fn is_nothing(value: Option<&Value>) -> bool {
+    value.is_none_or(|value| match value.data() {
+        Data::Null(_) => true,
+        Data::List(_, items) | Data::Set(_, items) => items.is_empty(),
+        Data::Map(_, entries) => entries.is_empty(),
+        _ => false,
+    })
 }
