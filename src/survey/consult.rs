@@ -1,6 +1,8 @@
 //! Asks the provider about one instance: what is there, and what it would do.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retrue_provider_api::{
     Capability, Category, FindRequest, Findable, Found, Observed, Path, PlanRequest, PlanResponse, Private, Provider,
@@ -21,6 +23,7 @@ use crate::span::Span;
 use crate::survey::calls::Calls;
 use crate::survey::identity::identity;
 use crate::survey::importing::{self, Wanted};
+use crate::survey::patiently;
 use crate::survey::providers::{Configured, attribute_span, told};
 
 /// What is asked about one declared instance.
@@ -177,7 +180,14 @@ async fn is_occupied(question: &Question<'_>, capability: &Capability, was: &Val
     if held.is_some_and(|held| canonical_bytes(&held) == canonical_bytes(&wanted)) {
         return false;
     }
-    matches!(look(question, capability, calls).await, World::Present(_) | World::Many(_))
+    // What a run before this one ended a moment ago may still show.
+    let young = calls.recent.values().any(|age| *age < capability.settles_within);
+    let settles = if young { capability.settles_within } else { Duration::ZERO };
+    let occupied = || async {
+        Ok::<_, Infallible>(matches!(look(question, capability, calls).await, World::Present(_) | World::Many(_)))
+    };
+    let Ok(occupied) = patiently(settles, |occupied| !occupied, occupied).await;
+    occupied
 }
 
 fn identity_is_known(question: &Question<'_>) -> bool {

@@ -145,3 +145,11 @@ fn an_undo_that_was_not_answered_and_does_not_show_comes_to_its_end() {
         r#"{"parallelism":3,"lag_reads":1,"polls":0,"slow":false,"stragglers":false,"seed":12658975427535553053,"rounds":[{"edits":[[6,{"size":0,"zone":0,"refers":false,"first":false}],[7,{"size":2,"zone":0,"refers":false,"first":false}],[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[1,{"size":2,"zone":1,"refers":false,"first":false}],[2,{"size":1,"zone":0,"refers":false,"first":false}],[3,{"size":2,"zone":1,"refers":false,"first":false}],[6,{"size":0,"zone":0,"refers":true,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":5,"times":2,"changes":true,"what":"TimedOutDone"},{"nth":8,"times":3,"changes":false,"what":"TimedOutDone"}]}],"goal":"Back"}]}"#,
     );
 }
+
+/// What an unwinding deleted a moment ago and still shows is in nobody's way.
+#[test]
+fn what_was_deleted_a_moment_ago_is_in_nobodys_way() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":7161887723567351213,"rounds":[{"edits":[[5,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[5,{"size":0,"zone":0,"refers":false,"first":false}],[7,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":3,"times":3,"changes":true,"what":"LostAnswer"}]},{"verb":"Compensate"}],"goal":"Forward"}]}"#,
+    );
+}
