@@ -7,6 +7,7 @@ mod advice;
 mod checking;
 pub mod codes;
 mod compensation;
+mod continuing;
 mod exporting;
 mod failure;
 mod importing;

@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
+use crate::engine::continuing::continued;
 use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, recent_runs, until_cancelled};
 use crate::engine::workspace::{Workspace, describe_unread, holder, key_source, store_directory, store_failure};
@@ -330,32 +331,6 @@ impl Session {
         Ok(applied)
     }
 
-    /// The records of runs whose unwinding did not come to its end, as they are once an apply goes on from what was
-    /// left: again as they ended, with what was undone of them; and of those that unwound them. None, while something
-    /// is in doubt.
-    async fn given_up(&self, state: &State) -> Result<Vec<RunRecord>, Failure> {
-        let mut found = Vec::new();
-        let waits = |record: &&RunRecord| {
-            let open = matches!(record.state, RunState::Compensating | RunState::NeedsReview);
-            open && record.kind.can_be_compensated() && !record.accepted
-        };
-        for record in state.runs.values().filter(waits) {
-            let Some(history) = self.history(&record.run).await? else { continue };
-            match history.machine.state() {
-                Some(ended) if ended.is_final() && ended != RunState::NeedsReview && record.state.may_become(ended) => {
-                    found.push(RunRecord { state: ended, ..record.clone() });
-                }
-                _ => {}
-            }
-        }
-        if found.is_empty() || !self.open_doubt().await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let runs: Vec<String> = found.iter().map(|record| record.run.clone()).collect();
-        found.extend(superseded(state, &runs));
-        Ok(found)
-    }
-
     /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
     /// are configured. Nothing of the TOML is read.
     ///
@@ -539,25 +514,6 @@ fn no_such_run(name: &str) -> Failure {
         Diagnostic::error(codes::NO_SUCH_RUN, format!("there is no run `{name}`"))
             .hint("`retrue runs list` shows them"),
     )
-}
-
-/// The run that the next one goes on with: one that was interrupted, or whose unwinding is given up.
-fn continued(state: &State, given_up: &[RunRecord]) -> Option<String> {
-    let worth = |record: &&RunRecord| record.kind.can_be_compensated() && (record.effects || record.interrupted);
-    let newest = state.runs.values().rev().find(worth)?;
-    let unwound = matches!(newest.state, RunState::Compensated | RunState::CompensatedPartly);
-    let open = newest.interrupted || given_up.iter().any(|record| record.run == newest.run);
-    (open && !newest.accepted && !unwound).then(|| newest.run.clone())
-}
-
-/// The records of unwindings that needed a person and no longer do, because what they left of these runs is dealt with.
-pub(super) fn superseded(state: &State, runs: &[String]) -> Vec<RunRecord> {
-    let attempts = state.runs.values().filter(|record| {
-        record.kind == RunKind::Compensate
-            && record.state == RunState::NeedsReview
-            && record.compensates.iter().any(|run| runs.contains(run))
-    });
-    attempts.map(|record| RunRecord { state: RunState::FailedPermanent, ..record.clone() }).collect()
 }
 
 /// A journal that cannot be written stops everything.

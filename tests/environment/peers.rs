@@ -56,6 +56,23 @@ fn link(from: &Path, to: &Path) {
     }
 }
 
+/// Something of AWS that is found by its marker alone, and two things of which each waits for the one before.
+pub(crate) const AWS_CHAIN: &str = r#"
+[resource.aws_vpc.main]
+cidr_block = "10.0.0.0/16"
+tags = { Name = "main" }
+
+[resource.aws_sqs_queue.jobs]
+name = "jobs"
+tags = { of = "${aws_vpc.main.id}" }
+
+[resource.aws_ssm_parameter.size]
+name = "/size"
+type = "String"
+value = "large"
+depends_on = ["aws_sqs_queue.jobs"]
+"#;
+
 /// A server that stands for AWS. It ends with the value.
 pub(crate) struct Aws {
     process: Child,

@@ -3,28 +3,14 @@
 
 use crate::environment::Environment;
 use crate::environment::front::Front;
-use crate::environment::peers::{Aws, mirror};
+use crate::environment::peers::{AWS_CHAIN, Aws, mirror};
 
-/// A network with a part of it, which have no name of their own; and two things that have one.
-const STACK: &str = r#"
-[resource.aws_vpc.main]
-cidr_block = "10.0.0.0/16"
-tags = { Name = "main" }
-
+/// A part of the network of [`AWS_CHAIN`]: as that, it has no name of its own.
+const PART: &str = r#"
 [resource.aws_subnet.a]
 vpc_id = "${aws_vpc.main.id}"
 cidr_block = "10.0.1.0/24"
 tags = { Name = "a" }
-
-[resource.aws_sqs_queue.jobs]
-name = "jobs"
-tags = { of = "${aws_vpc.main.id}" }
-
-[resource.aws_ssm_parameter.size]
-name = "/size"
-type = "String"
-value = "large"
-depends_on = ["aws_sqs_queue.jobs"]
 "#;
 
 const ALL: usize = 4;
@@ -62,7 +48,7 @@ impl World {
         // By itself it goes on for minutes where nobody listens.
         let provider = Aws::provider_at(first.port()).replace("region = ", "max_retries = 1\nregion = ");
         let provider = provider.replace("planted-secret-key", "${var.first}");
-        let mut place = Environment::with(&format!("{KEYS}{provider}{resilience}{STACK}"));
+        let mut place = Environment::with(&format!("{KEYS}{provider}{resilience}{AWS_CHAIN}{PART}"));
         place.set("RETRUE_VAR_first", SECRETS[0]);
         place.set("RETRUE_VAR_second", SECRETS[1]);
         mirror(test, &mut place)?;

@@ -9,27 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::terminal::{adopt, close, ending, on_a_terminal};
-use crate::environment::peers::{Aws, mirror};
+use crate::environment::peers::{AWS_CHAIN, Aws, mirror};
 use crate::environment::proxy::Proxy;
 use crate::environment::tally::Tally;
 use crate::environment::{Environment, wait_for};
-
-/// Something that is found by its marker alone, and two things of which each waits for the one before.
-const STACK: &str = r#"
-[resource.aws_vpc.main]
-cidr_block = "10.0.0.0/16"
-tags = { Name = "main" }
-
-[resource.aws_sqs_queue.jobs]
-name = "jobs"
-tags = { of = "${aws_vpc.main.id}" }
-
-[resource.aws_ssm_parameter.size]
-name = "/size"
-type = "String"
-value = "large"
-depends_on = ["aws_sqs_queue.jobs"]
-"#;
 
 const SUITE: &str = "signals while a provider works";
 const ALL: [&str; 3] = ["aws_sqs_queue.jobs", "aws_ssm_parameter.size", "aws_vpc.main"];
@@ -51,7 +34,7 @@ impl World {
     fn start(test: &str) -> Option<World> {
         let aws = Aws::start(test)?;
         let proxy = Proxy::start(aws.port());
-        let mut place = Environment::with(&format!("{}{STACK}", Aws::provider_at(proxy.port())));
+        let mut place = Environment::with(&format!("{}{AWS_CHAIN}", Aws::provider_at(proxy.port())));
         mirror(test, &mut place)?;
         place.run(&["providers", "install"]).ends(0);
         let before = kinds(&aws);
