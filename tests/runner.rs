@@ -39,6 +39,7 @@ mod scenarios {
     mod metrics;
     mod migrate;
     mod migrate_cloud;
+    mod migrate_instances;
     mod migrate_modules;
     mod migrate_real;
     mod options;

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use hcl_edit::Span as _;
 use hcl_edit::expr::{Expression, ForExpr, FuncCall, Traversal, TraversalOperator};
 use hcl_edit::template::{ForTemplateExpr, Interpolation, Strip};
 use hcl_edit::visit::{self, Visit};
+use hcl_edit::{Decorated, Span as _};
 
 use super::codes;
-use super::convert::Findings;
-use super::modules::{Bound, Repeated, Scope};
+use super::convert::{Findings, type_name};
+use super::modules::{Here, Own, Scope};
 use super::source::Text;
 use super::written::{escaped, in_quotes};
 use crate::diagnostic::Diagnostic;
@@ -55,8 +55,8 @@ pub(super) struct Context<'r> {
     pub(super) iterators: &'r [Iterator],
     /// The module that it stands in.
     pub(super) scope: &'r Scope,
-    /// What a `for` around it calls the instance of a module, where it is written into one.
-    pub(super) bound: Option<&'r Bound>,
+    /// What stands for the instance that it is about.
+    pub(super) here: &'r Here,
 }
 
 /// An expression, rewritten.
@@ -197,7 +197,7 @@ impl Rewriter<'_, '_> {
                 self.refuse(whole, "`terraform` has no counterpart but for its `workspace`", "use a variable");
             }
             ("module", Some(name)) => self.of_module(name, traversal, whole),
-            ("each" | "count", Some(word)) if self.context.bound.is_some() => self.instance(first, word, whole),
+            ("each" | "count", Some(word)) => self.instance(first, word, whole),
             ("ephemeral" | "action" | "list", Some(_)) => {
                 self.refuse(whole, format!("`{first}` cannot be referred to"), "use a variable with `from`");
             }
@@ -208,8 +208,14 @@ impl Rewriter<'_, '_> {
                 }
                 if let Some((name, range)) = names.get(2).cloned() {
                     let kind = if first == "data" { format!("data.{kind}") } else { kind.to_owned() };
-                    self.named(&kind, name, range);
+                    match self.context.scope.keyed(&kind, name) {
+                        Some(own) => self.keyed(own, &kind, name, start.start..range.end, traversal.operators.get(2)),
+                        None => self.named(&kind, name, range),
+                    }
                 }
+            }
+            (word, Some(name)) if let Some(own) = self.context.scope.keyed(word, name) => {
+                self.keyed(own, word, name, whole, traversal.operators.get(1));
             }
             (word, Some(name)) => {
                 match word {
@@ -240,22 +246,91 @@ impl Rewriter<'_, '_> {
 
     /// The index that picks what belongs to the same instance of the module.
     fn key_here(&self) -> String {
-        match (&self.context.scope.repeated, self.context.bound) {
-            (None, _) => String::new(),
-            (Some(_), Some(bound)) => format!("[{}]", bound.key),
-            (Some(Repeated { counted: true, .. }), None) => "[count.index]".to_owned(),
-            (Some(Repeated { counted: false, .. }), None) => "[each.key]".to_owned(),
+        self.context.here.module.as_ref().map(|key| format!("[{key}]")).unwrap_or_default()
+    }
+
+    /// `each` and `count`, where the instances are others than in the file.
+    fn instance(&mut self, first: &str, word: &str, whole: Range<usize>) {
+        let Some((key, value)) = &self.context.here.each else { return };
+        match (first, word) {
+            ("each", "key") | ("count", "index") => self.edit(whole, key.clone()),
+            ("each", "value") => self.edit(whole, value.clone()),
+            _ => {}
         }
     }
 
-    /// `each` and `count` of a module, in the `for` that stands for its instances.
-    fn instance(&mut self, first: &str, word: &str, whole: Range<usize>) {
-        let Some(bound) = self.context.bound else { return };
-        match (first, word) {
-            ("each", "key") | ("count", "index") => self.edit(whole, bound.key.clone()),
-            ("each", "value") => self.edit(whole, bound.value.clone()),
-            _ => {}
+    /// A resource or data that has instances of its own in a module that has some: one of them, or all.
+    fn keyed(
+        &mut self,
+        own: &Own,
+        word: &str,
+        name: &str,
+        whole: Range<usize>,
+        next: Option<&Decorated<TraversalOperator>>,
+    ) {
+        let scope = self.context.scope;
+        let kind = match word.strip_prefix("data.") {
+            Some(kind) => format!("data.{}", type_name(kind)),
+            None => type_name(word).to_owned(),
+        };
+        let block = format!("{kind}.{}", scope.name(word, name).unwrap_or(name));
+        if self.is_bound(kind.split('.').next().unwrap_or(word)) || self.is_bound("local") {
+            let message =
+                format!("`{word}.{name}` stands in a `for` that calls something else by the first of its names");
+            self.refuse(whole, message, "give what the `for` binds another name");
+            return;
         }
+        if !self.picked(own, &block, whole.clone(), next) {
+            let all = own.whole(self.context.here.module.as_deref(), |key| format!("{block}[{key}]"));
+            self.whole(whole, all, next.is_some());
+        }
+    }
+
+    /// An expression for a name, which more may be said of.
+    fn whole(&mut self, range: Range<usize>, expression: String, goes_on: bool) {
+        self.edit(range, if goes_on { format!("({expression})") } else { expression });
+    }
+
+    /// One instance: what has a key of its own has one that leads to it. Whether one is picked at all.
+    fn picked(
+        &mut self,
+        own: &Own,
+        instances: &str,
+        whole: Range<usize>,
+        next: Option<&Decorated<TraversalOperator>>,
+    ) -> bool {
+        let (inside, to) = match next.map(|operator| (operator.value(), operator.span())) {
+            Some((TraversalOperator::Index(index), _)) => {
+                let inside = index.span().unwrap_or_default();
+                // Nothing but white space and comments stands before the bracket.
+                let rest = self.text.text.get(inside.end..).unwrap_or_default();
+                (inside.clone(), inside.end + rest.find(']').map_or(0, |at| at + 1))
+            }
+            Some((TraversalOperator::LegacyIndex(_), Some(span))) => {
+                let text = self.text.text.get(span.clone()).unwrap_or_default();
+                let dot = text.find('.').map_or(0, |at| at + 1);
+                (span.start + dot..span.end, span.end)
+            }
+            _ => return false,
+        };
+        let around = self.context.here.module.as_deref();
+        let text = self.text.text.get(inside.clone()).unwrap_or_default().trim();
+        let plain = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        let is_own = self.context.here.is_keyed && matches!(text, "each.key" | "count.index");
+        if is_own
+            || !plain.is_empty()
+                && plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                && (plain.len() < text.len() || plain.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            let key = if is_own { "each.key".to_owned() } else { own.key(around, plain) };
+            self.edit(whole.start..to, format!("{instances}[{key}]"));
+            return true;
+        }
+        let key = own.key(around, "${}");
+        let (before, behind) = key.split_at(key.len() - 2);
+        self.edit(whole.start..inside.start, format!("{instances}[{before}"));
+        self.edit(inside.end..to, format!("{behind}]"));
+        true
     }
 
     /// An output of a module, or all of them.
@@ -277,21 +352,27 @@ impl Rewriter<'_, '_> {
             TraversalOperator::GetAttr(name) => Some((name.value().as_str(), operator.span()?)),
             _ => None,
         });
-        let Some((output, range)) = output.filter(|_| outputs.repeated.is_some() == (behind_key == 2)) else {
+        let Some((output, range)) = output.filter(|_| outputs.own.is_some() == (behind_key == 2)) else {
             // What is done with all of them is done with what has them all.
-            self.edit(whole, outputs.all(&self.key_here()));
+            let all = outputs.all(self.context.here.module.as_deref());
+            self.whole(whole, all, operators.len() > 1);
             return;
         };
         let Some(flat) = outputs.names.get(output) else {
             self.refuse(range, format!("`module.{name}` has no output `{output}`"), "`terraform validate` says more");
             return;
         };
-        self.edit(whole.clone(), format!("local.{flat}{}", self.key_here()));
         // The dot may be a part of the operator's place, or stand before it.
         let from = match behind_key {
             1 => whole.end,
             _ => operators.get(1).and_then(|operator| operator.span()).map_or(range.start, |span| span.end),
         };
+        let inside = outputs.own.as_ref().filter(|own| own.inside);
+        let picked =
+            inside.is_some_and(|own| self.picked(own, &format!("local.{flat}"), whole.clone(), operators.get(1)));
+        if !picked {
+            self.edit(whole, format!("local.{flat}{}", self.key_here()));
+        }
         self.edit(from..range.end, "");
     }
 

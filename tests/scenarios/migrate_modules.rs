@@ -275,7 +275,7 @@ fn what_became_of_modules_is_told() {
 }
 
 /// What Terraform plans, by the addresses of the stack.
-fn their_plan(beside: &Beside) -> BTreeMap<String, String> {
+pub(super) fn their_plan(beside: &Beside, flat: impl Fn(&str) -> String) -> BTreeMap<String, String> {
     beside.terraform(&["plan", "-input=false", "-out=plan"]).ends(0);
     let shown = beside.terraform(&["show", "-json", "plan"]).ends(0).json();
     let changes = shown["resource_changes"].as_array().unwrap().iter().filter(|change| change["mode"] == "managed");
@@ -294,7 +294,7 @@ fn their_plan(beside: &Beside) -> BTreeMap<String, String> {
     changes.filter(|(_, action)| action != "no-op").collect()
 }
 
-fn our_plan(beside: &Beside) -> BTreeMap<String, String> {
+pub(super) fn our_plan(beside: &Beside) -> BTreeMap<String, String> {
     let plan = beside.run(&["plan", "--json"]).ends(0).json();
     // Data that is read again is no change.
     let changes = plan["changes"].as_array().unwrap().iter().filter(|change| change["action"] != "read");
@@ -329,7 +329,7 @@ fn modules_are_taken_over_with_nothing_to_do() {
         assert!(stack.contains("default = \"1\""), "{stack}");
         change("retrue.toml", stack.replace("default = \"1\"", &format!("default = \"{release}\"")));
         change("infra/main.tf", main.replace("default = \"1\"", &format!("default = \"{release}\"")));
-        let (ours, theirs) = (our_plan(&beside), their_plan(&beside));
+        let (ours, theirs) = (our_plan(&beside), their_plan(&beside, flat));
         assert!(ours.len() > 5, "{ours:?}");
         assert_eq!(ours, theirs);
         change("retrue.toml", stack);

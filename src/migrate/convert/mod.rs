@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use super::codes;
 use super::document::{Document, Table};
-use super::modules::{Bound, Module, Modules};
+use super::modules::{Here, Module, Modules};
 use super::rewrite::{Context, Iterator};
 use super::source::{Block, Body, Entry, File};
 use super::written::Written;
@@ -84,17 +84,18 @@ struct Around<'c> {
     from_call: FromCall,
     /// The elements of the `dynamic` blocks around.
     iterators: Vec<Iterator>,
-    /// The names of a `for` over the instances of the module, inside of one.
-    bound: Option<Bound>,
+    /// What stands for the instance that is written of.
+    here: Here,
 }
 
 impl<'c> Around<'c> {
     fn of(module: &'c Module) -> Self {
-        Around { module, from_call: FromCall::default(), iterators: Vec::new(), bound: None }
+        let here = Here::in_block(module.scope.repeated.as_ref(), None);
+        Around { module, from_call: FromCall::default(), iterators: Vec::new(), here }
     }
 
     fn context(&self) -> Context<'_> {
-        Context { iterators: &self.iterators, scope: &self.module.scope, bound: self.bound.as_ref() }
+        Context { iterators: &self.iterators, scope: &self.module.scope, here: &self.here }
     }
 }
 

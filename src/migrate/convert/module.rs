@@ -4,7 +4,7 @@ use super::value::as_expression;
 use super::{Around, Converter, of_kind};
 use crate::migrate::convert::named::{literal_text, type_text};
 use crate::migrate::document::{Document, Table};
-use crate::migrate::modules::{CALL_WORDS, Module};
+use crate::migrate::modules::{CALL_WORDS, Here, Module, Own};
 use crate::migrate::source::{Block, Comments, Entry, Value};
 use crate::migrate::written::{Written, in_quotes};
 
@@ -48,11 +48,7 @@ impl<'c> Converter<'c> {
             document.opening.extend(call.comments.before.iter().cloned());
             self.unknown_words(call);
         }
-        let given = module.given("count").or_else(|| module.given("for_each"));
-        if let (Some(repeated), Some(value)) = (&module.scope.repeated, given) {
-            let value = self.value(value);
-            table.put(&repeated.local, value);
-        }
+        self.instances(module, parent, &mut table);
         let mut conditions = Vec::new();
         for variable in module.files.iter().flat_map(|file| of_kind(&file.body, "variable")) {
             self.input(variable, module, parent, &mut table);
@@ -68,9 +64,9 @@ impl<'c> Converter<'c> {
                 for entry in &block.body.entries {
                     match entry {
                         Entry::Attribute(local) => {
-                            let value = self.repeated_value(&local.value);
+                            let value = self.of_instances(&local.value);
                             let name = module.scope.name("local", &local.name).unwrap_or(&local.name);
-                            table.set(name, self.of_instances(value), &local.comments);
+                            table.set(name, value, &local.comments);
                         }
                         Entry::Block(_) => self.unknown(entry, "`locals`"),
                     }
@@ -79,6 +75,9 @@ impl<'c> Converter<'c> {
         }
         for output in module.files.iter().flat_map(|file| of_kind(&file.body, "output")) {
             self.given_out(output, module, parent, &mut table);
+        }
+        for block in module.blocks() {
+            self.instances_inside(module, block, &mut table);
         }
         if !table.is_empty() {
             document.add(&["local"], table);
@@ -134,7 +133,8 @@ impl<'c> Converter<'c> {
         let default = default.map(|default| self.value(default));
         self.around = Around::of(parent);
         let given = module.given(name).filter(|_| !CALL_WORDS.contains(&name));
-        self.around.bound = module.scope.repeated.as_ref().map(|repeated| repeated.bound.clone());
+        let repeated = module.scope.repeated.as_ref();
+        self.around.here = Here::in_call(parent.scope.repeated.as_ref(), own(module, parent), repeated);
         let value = match (given.map(|given| self.value(given)), default) {
             (Some(Written::Null), Some(default)) if !nullable => default,
             (Some(value @ (Written::Expression(_) | Written::Noted(..))), Some(default)) if !nullable => {
@@ -148,7 +148,6 @@ impl<'c> Converter<'c> {
         if sensitive {
             value = Written::Expression(format!("sensitive({})", as_expression(&value)));
         }
-        self.around.bound = None;
         let Some(flat) = module.scope.name("var", name) else { return };
         let value = match &module.scope.repeated {
             Some(repeated) => Written::Expression(repeated.each(&as_expression(&value))),
@@ -160,11 +159,12 @@ impl<'c> Converter<'c> {
     /// An output.
     fn given_out(&mut self, output: &Block, module: &'c Module, parent: &'c Module, table: &mut Table) {
         let mut comments = output.comments.clone();
+        self.around.here = Here::in_locals(module.scope.repeated.as_ref());
         let (mut value, mut sensitive) = (Written::Null, false);
         for entry in &output.body.entries {
             match entry {
                 Entry::Attribute(attribute) => match attribute.name.as_str() {
-                    "value" => value = self.repeated_value(&attribute.value),
+                    "value" => value = self.value(&attribute.value),
                     "sensitive" => sensitive = is_true(&attribute.value),
                     "description" => describe(&attribute.value, &mut comments),
                     "depends_on" => self.findings.differs(
@@ -182,22 +182,44 @@ impl<'c> Converter<'c> {
         }
         let name = module.path.last().and_then(|name| parent.scope.modules.get(name)?.names.get(output.label(0)));
         if let Some(name) = name {
-            let value = self.of_instances(value);
+            let value = match &module.scope.repeated {
+                Some(repeated) => Written::Expression(repeated.each(&as_expression(&value))),
+                None => value,
+            };
             table.set(name, value, &comments);
+        }
+        self.around = Around::of(module);
+    }
+
+    /// What makes the instances of a module: a local for the number or the collection and, inside of instances, one
+    /// with all of them.
+    fn instances(&mut self, module: &'c Module, parent: &'c Module, table: &mut Table) {
+        let given = module.given("count").or_else(|| module.given("for_each"));
+        let (Some(own), Some(given)) = (own(module, parent), given) else { return };
+        self.around = Around::of(parent);
+        let value = self.of_instances(given);
+        table.put(&own.local, value);
+        if let Some(repeated) = module.scope.repeated.as_ref().filter(|_| own.inside) {
+            table.put(&repeated.local, Written::Expression(own.all()));
         }
     }
 
-    /// A value of which each instance of the module has its own.
-    fn repeated_value(&mut self, value: &Value) -> Written {
-        self.around.bound = self.around.module.scope.repeated.as_ref().map(|repeated| repeated.bound.clone());
-        let value = self.value(value);
-        self.around.bound = None;
-        value
+    /// The instances that a resource of a module with instances has of its own, for each of those.
+    fn instances_inside(&mut self, module: &'c Module, block: &Block, table: &mut Table) {
+        let word = if block.kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        let given = block.body.attribute("count").or_else(|| block.body.attribute("for_each"));
+        let (Some(own), Some(given)) = (module.scope.keyed(&word, block.label(1)), given) else { return };
+        let value = self.of_instances(&given.value);
+        table.set(&own.local, value, &given.comments);
     }
 
-    /// The same for all instances, as one value.
-    fn of_instances(&self, value: Written) -> Written {
-        match &self.around.module.scope.repeated {
+    /// A value of which each instance of the module around has its own, as one for all of them.
+    fn of_instances(&mut self, value: &Value) -> Written {
+        let repeated = self.around.module.scope.repeated.as_ref();
+        let before = std::mem::replace(&mut self.around.here, Here::in_locals(repeated));
+        let value = self.value(value);
+        self.around.here = before;
+        match repeated {
             Some(repeated) => Written::Expression(repeated.each(&as_expression(&value))),
             None => value,
         }
@@ -210,6 +232,11 @@ impl<'c> Converter<'c> {
             false => Vec::new(),
         }
     }
+}
+
+/// The instances that the call of a module makes.
+fn own<'m>(module: &Module, parent: &'m Module) -> Option<&'m Own> {
+    parent.scope.modules.get(module.path.last()?)?.own.as_ref()
 }
 
 /// The resource that holds what is said of inputs: one that is always there.

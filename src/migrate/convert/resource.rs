@@ -6,6 +6,7 @@ use super::providers::implied_by;
 use super::{Converter, of_kind, put_conditions};
 use crate::migrate::convert::named::reference_text;
 use crate::migrate::document::{Document, Table};
+use crate::migrate::modules::Here;
 use crate::migrate::rewrite::BUILT_IN;
 use crate::migrate::source::{Attribute, Block, Body, Entry};
 use crate::migrate::written::Written;
@@ -28,10 +29,18 @@ impl Converter<'_> {
             return;
         }
         let mut table = Table::commented(&block.comments);
-        if let Some(repeated) = &self.around.module.scope.repeated {
-            let of_all = Written::Expression(format!("local.{}", repeated.local));
-            table.put(if repeated.counted { "count" } else { "for_each" }, of_all);
+        let word = if kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        let scope = &self.around.module.scope;
+        let own = scope.keyed(&word, block.label(1));
+        match (&scope.repeated, own) {
+            (Some(_), Some(own)) => table.put("for_each", Written::Expression(own.all())),
+            (Some(repeated), None) => {
+                let of_all = Written::Expression(format!("local.{}", repeated.local));
+                table.put(if repeated.counted { "count" } else { "for_each" }, of_all);
+            }
+            (None, _) => {}
         }
+        self.around.here = Here::in_block(scope.repeated.as_ref(), own);
         let mut conditions = self.conditions_of(block);
         if block.body.attribute("provider").is_none() {
             self.pick(block, None, &mut table);
@@ -42,6 +51,9 @@ impl Converter<'_> {
                     let value = self.depends_on(Some(&attribute.value));
                     table.set("depends_on", value, &attribute.comments);
                 }
+                // They are written with the locals of the module.
+                Entry::Attribute(attribute)
+                    if own.is_some() && matches!(attribute.name.as_str(), "count" | "for_each") => {}
                 Entry::Attribute(attribute) if attribute.name == "provider" => {
                     self.pick(block, Some(attribute), &mut table);
                 }
@@ -76,7 +88,7 @@ impl Converter<'_> {
             table.child("lifecycle", lifecycle);
         }
         table.closing.clone_from(&block.body.closing);
-        let word = if kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        self.around.here = Here::in_block(scope.repeated.as_ref(), None);
         let name = self.around.module.scope.name(&word, block.label(1)).unwrap_or(block.label(1)).to_owned();
         document.add(&[kind, type_name(block.label(0)), &name], table);
     }

@@ -4,6 +4,7 @@
 //! `TYPE.a_b_NAME`. Inputs and outputs become locals: `a_b_var_NAME`, `a_b_out_NAME`. Whatever has such a name
 //! already keeps it, and the newcomer gets a `_` behind its own.
 
+mod instances;
 mod names;
 mod reading;
 mod scope;
@@ -15,9 +16,11 @@ use super::convert::type_name;
 use super::rewrite::BUILT_IN;
 use super::source::{Block, Entry, File, Value};
 use crate::address::{Address, BlockAddress, InstanceKey, Mode};
+use instances::leading;
+pub(super) use instances::{Here, Own, Repeated};
 use names::Taken;
 pub(super) use reading::read;
-pub(super) use scope::{Bound, Outputs, Repeated, Scope};
+pub(super) use scope::Scope;
 
 /// What the call of a module may say besides its inputs.
 pub(super) const CALL_WORDS: [&str; 6] = ["source", "version", "count", "for_each", "providers", "depends_on"];
@@ -70,6 +73,12 @@ impl Module {
         Some(&self.call.as_ref()?.body.attribute(name)?.value)
     }
 
+    /// The word of the call that makes instances of it, if it is `count`.
+    fn makes(&self) -> Option<bool> {
+        let counted = self.given("count").is_some();
+        (counted || self.given("for_each").is_some()).then_some(counted)
+    }
+
     /// The file that it becomes.
     pub(super) fn target(&self) -> String {
         format!("module.{}{}", self.path.join("."), crate::config::FURTHER_FILES)
@@ -97,17 +106,8 @@ impl Modules {
         if self.refused.iter().any(|refused| path.starts_with(refused)) {
             return None;
         }
-        let keys: Vec<&InstanceKey> = block.modules.iter().filter_map(|(_, key)| key.as_ref()).collect();
+        let key = self.leading_key(from.len(), &path, address)?;
         let module = self.at(&path);
-        let repeated = module.and_then(|module| module.scope.repeated.as_ref());
-        let key = match (repeated, keys.as_slice(), &address.key) {
-            (None, [], key) => key.clone(),
-            (Some(_), [], None) => None,
-            (Some(repeated), [key], None) if repeated.counted == matches!(key, InstanceKey::Index(_)) => {
-                Some((*key).clone())
-            }
-            _ => return None,
-        };
         let kind = type_name(&block.type_name);
         let written = if kind == BUILT_IN.1 { BUILT_IN.0 } else { kind };
         let written = kind_word(block.mode, written);
@@ -123,6 +123,34 @@ impl Modules {
         let flat =
             BlockAddress { modules: Vec::new(), mode: block.mode, type_name: kind.into(), name: name.as_str().into() };
         Some(flat.instance(key))
+    }
+
+    /// The key in the stack of what has an address; `path` is all modules around it, and those that the address names
+    /// come behind the first `depth` of them. There is none where an instance is meant that no call makes.
+    fn leading_key(&self, depth: usize, path: &[String], address: &Address) -> Option<Option<InstanceKey>> {
+        let mut keys = Vec::new();
+        let mut expected = 0;
+        for (index, end) in (1..=path.len()).enumerate() {
+            let given = index.checked_sub(depth).and_then(|at| address.block.modules.get(at)?.1.as_ref());
+            let module = path.get(..end).and_then(|path| self.at(path));
+            let makes = module.and_then(Module::makes);
+            match (module, makes, given) {
+                // What was declared once had the instances that are recorded.
+                (None, _, Some(key)) => keys.push(key),
+                (Some(_), Some(counted), Some(key)) if counted == matches!(key, InstanceKey::Index(_)) => {
+                    keys.push(key);
+                }
+                (_, _, Some(_)) => return None,
+                (_, _, None) => {}
+            }
+            expected += usize::from(makes.is_some() || module.is_none() && given.is_some());
+        }
+        if keys.is_empty() && address.key.is_none() {
+            return Some(None);
+        }
+        let whole = keys.len() == expected;
+        keys.extend(&address.key);
+        whole.then(|| leading(&keys))
     }
 
     /// The blocks of a module and of all that it calls, as the stack has them.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Bound, Module, Outputs, Repeated, type_name};
+use super::instances::{Bound, Own, Repeated};
+use super::scope::Outputs;
+use super::{Module, type_name};
 use crate::migrate::source::Block;
 
 /// The names that are in use, by the word before them.
@@ -65,20 +67,42 @@ pub(super) fn give(all: &mut [Module]) -> Taken {
             };
             names.insert((word, name), flat);
         }
-        let own = ["count", "for_each"].into_iter().find(|word| module.given(word).is_some());
-        let own = own.map(|word| Repeated {
-            counted: word == "count",
-            local: taken.take("local", format!("{prefix}_{word}")),
-            bound: bound(&prefix, module, parent),
+        let inside = parent.scope.repeated.is_some();
+        let own = module.makes().map(|counted| {
+            let word = if counted { "count" } else { "for_each" };
+            Own { counted, local: taken.take("local", format!("{prefix}_{word}")), inside }
         });
-        if let Some(name) = module.path.last() {
-            parent.scope.modules.insert(name.clone(), Outputs { names: outputs, repeated: own.clone() });
+        module.scope.repeated = match &own {
+            Some(own) => Some(Repeated {
+                counted: own.counted && !inside,
+                local: if inside { taken.take("local", format!("{prefix}_all")) } else { own.local.clone() },
+                bound: bound(&prefix, module, parent),
+            }),
+            None => parent.scope.repeated.clone(),
+        };
+        if module.scope.repeated.is_some() {
+            module.scope.keyed = module.blocks().filter_map(|block| keyed(block, &names, &mut taken)).collect();
         }
-        module.scope.repeated = own.or_else(|| parent.scope.repeated.clone());
+        if let Some(name) = module.path.last() {
+            parent.scope.modules.insert(name.clone(), Outputs { names: outputs, own });
+        }
         module.scope.names = names;
         module.scope.prefix = prefix;
     }
     taken
+}
+
+/// The instances that a resource or data of a module with instances has of its own, by its word and its name.
+fn keyed(
+    block: &Block,
+    names: &BTreeMap<(String, String), String>,
+    taken: &mut Taken,
+) -> Option<((String, String), Own)> {
+    let word = ["count", "for_each"].into_iter().find(|word| block.body.attribute(word).is_some())?;
+    let named = named(block).pop().filter(|_| matches!(block.kind.as_str(), "resource" | "data"))?;
+    let flat = names.get(&named)?;
+    let local = taken.take("local", format!("{flat}_{word}"));
+    Some((named, Own { counted: word == "count", local, inside: true }))
 }
 
 /// Names that no expression of the module, and none of its call, has for something else.

@@ -77,11 +77,7 @@ impl Reading<'_> {
     }
 
     fn call(&mut self, parent: usize, call: &Block, repeated: bool) -> Result<(), Refused> {
-        let own = ["count", "for_each"].iter().any(|word| call.body.attribute(word).is_some());
-        if own && repeated {
-            let hint = "write the stack without it; what a module makes can stand in the directory itself";
-            return Err(refused("it has instances inside of a module that has instances", hint));
-        }
+        let repeated = repeated || ["count", "for_each"].iter().any(|word| call.body.attribute(word).is_some());
         let (mut path, place) =
             self.all.get(parent).map(|at| (at.path.clone(), at.scope.place.clone())).unwrap_or_default();
         path.push(call.label(0).to_owned());
@@ -97,15 +93,12 @@ impl Reading<'_> {
             return Err(refused(format!("there are more than {MAX_CALLS} calls"), "take over a part at a time"));
         }
         let files = self.files(&place);
-        if repeated || own {
-            refuse_repeated(&files)?;
-        }
         refuse_inputs(call, &files)?;
         let scope = Scope { place, ..Scope::default() };
         self.all.push(Module { path, parent: Some(parent), call: Some(call.clone()), files, scope });
-        let sound = self.calls(self.all.len() - 1, repeated || own);
+        let sound = self.calls(self.all.len() - 1, repeated);
         // With what is inside of its instances, or not at all: an instance would lack a part of itself.
-        if sound || !(repeated || own) {
+        if sound || !repeated {
             return Ok(());
         }
         Err(refused("a module that it calls cannot be", "see there"))
@@ -142,19 +135,6 @@ impl Reading<'_> {
         self.read.insert(place.to_owned(), Arc::clone(&read));
         read
     }
-}
-
-/// Instances of a resource inside of instances of a module have two keys, and there is one.
-fn refuse_repeated(files: &[File]) -> Result<(), Refused> {
-    let blocks = files.iter().flat_map(|file| file.body.blocks());
-    for block in blocks.filter(|block| matches!(block.kind.as_str(), "resource" | "data")) {
-        if ["count", "for_each"].iter().any(|word| block.body.attribute(word).is_some()) {
-            let name = format!("{}.{}", block.label(0), block.label(1));
-            let why = format!("it has instances, and so has `{name}` in it");
-            return Err(refused(why, "write the resource with keys that hold both, and move what is recorded"));
-        }
-    }
-    Ok(())
 }
 
 /// What the call gives must be what the module takes.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Repeated;
+use super::instances::Own;
+
 /// The names of one module.
 #[derive(Debug, Default)]
 pub(in crate::migrate) struct Scope {
@@ -15,6 +18,8 @@ pub(in crate::migrate) struct Scope {
     pub(in crate::migrate) modules: BTreeMap<String, Outputs>,
     /// Its instances, which may be those of the one that calls it.
     pub(in crate::migrate) repeated: Option<Repeated>,
+    /// Where it has instances: those of its resources and data that have some of their own, by word and name.
+    pub(super) keyed: BTreeMap<(String, String), Own>,
 }
 
 /// What a module gives to the one that calls it.
@@ -22,26 +27,8 @@ pub(in crate::migrate) struct Scope {
 pub(in crate::migrate) struct Outputs {
     /// The locals that the outputs became.
     pub(in crate::migrate) names: BTreeMap<String, String>,
-    /// Its instances, where its own call makes them.
-    pub(in crate::migrate) repeated: Option<Repeated>,
-}
-
-/// The instances of a module.
-#[derive(Clone, Debug)]
-pub(in crate::migrate) struct Repeated {
-    /// By `count`, and not by `for_each`.
-    pub(in crate::migrate) counted: bool,
-    /// The local that holds the number or the collection.
-    pub(in crate::migrate) local: String,
-    /// What a `for` over it calls an instance.
-    pub(in crate::migrate) bound: Bound,
-}
-
-/// The names that a `for` over the instances of a module binds.
-#[derive(Clone, Debug)]
-pub(in crate::migrate) struct Bound {
-    pub(in crate::migrate) key: String,
-    pub(in crate::migrate) value: String,
+    /// The instances that its own call makes.
+    pub(in crate::migrate) own: Option<Own>,
 }
 
 impl Scope {
@@ -49,29 +36,26 @@ impl Scope {
     pub(in crate::migrate) fn name(&self, word: &str, name: &str) -> Option<&str> {
         self.names.get(&(word.to_owned(), name.to_owned())).map(String::as_str)
     }
-}
 
-impl Repeated {
-    /// An expression for each instance, as one.
-    pub(in crate::migrate) fn each(&self, expression: &str) -> String {
-        let Repeated { counted, local, bound: Bound { key, value } } = self;
-        match counted {
-            true => format!("[for {key} in range(local.{local}) : {expression}]"),
-            false => format!("{{ for {key}, {value} in local.{local} : {key} => {expression} }}"),
-        }
+    /// The instances that a resource or data has of its own, where the module has some as well.
+    pub(in crate::migrate) fn keyed(&self, word: &str, name: &str) -> Option<&Own> {
+        self.keyed.get(&(word.to_owned(), name.to_owned()))
     }
 }
 
 impl Outputs {
-    /// All of them as one object, or one for each instance. `key` picks the instance of the module around.
-    pub(in crate::migrate) fn all(&self, key: &str) -> String {
-        let key = self.repeated.as_ref().map_or_else(|| key.to_owned(), |repeated| format!("[{}]", repeated.bound.key));
-        let entries: Vec<String> =
-            self.names.iter().map(|(name, local)| format!("{name} = local.{local}{key}")).collect();
-        let object = if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) };
-        match &self.repeated {
-            Some(repeated) => format!("({})", repeated.each(&object)),
-            None => format!("({object})"),
+    /// All of them as one object, or one for each instance; `around` is the key of the instance of the module
+    /// around.
+    pub(in crate::migrate) fn all(&self, around: Option<&str>) -> String {
+        let object = |key: Option<&str>| {
+            let key = key.map(|key| format!("[{key}]")).unwrap_or_default();
+            let entries: Vec<String> =
+                self.names.iter().map(|(name, local)| format!("{name} = local.{local}{key}")).collect();
+            if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+        };
+        match &self.own {
+            Some(own) => own.whole(around, |key| object(Some(key))),
+            None => object(around),
         }
     }
 }
