@@ -216,6 +216,7 @@ pub(crate) async fn carry_out(
     if !approved? {
         let standing = after_nothing(session, &checked, doubtful);
         if !planned.plan.has_upkeep() {
+            store.as_declared(&planned.plan).await?;
             return Ok(standing);
         }
         // Only how things are recorded is out of date: nobody needs to hear of it unless it fails.

@@ -1,7 +1,12 @@
 //! What a run does about those before it that did not come to their end.
 
+use crate::apply::settle::reopened;
+use crate::engine::session::journal_stop;
 use crate::engine::{Failure, Session};
-use crate::saga::{RunKind, RunRecord, RunState, State};
+use crate::plan::{Plan, PlanKind};
+use crate::saga::journal::{Entry, put_run};
+use crate::saga::{Event, RunKind, RunRecord, RunState, State};
+use crate::store::Write;
 
 impl Session {
     /// The records of runs whose unwinding did not come to its end, as they are once an apply goes on from what was
@@ -29,6 +34,33 @@ impl Session {
         found.extend(superseded(state, &runs));
         Ok(found)
     }
+
+    /// Where an apply or a destroy has nothing to do: the unwindings that were left are given up, as one gives them up
+    /// that goes on from them. All is as declared, and a later unwinding does not go back behind that.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn as_declared(&self, plan: &Plan) -> Result<(), Failure> {
+        let whole = plan.asked.targets.is_empty() && plan.is_empty() && !plan.has_upkeep();
+        if !whole || !matches!(plan.kind, PlanKind::Apply | PlanKind::Destroy) {
+            return Ok(());
+        }
+        let given_up = self.given_up(&self.state().await?).await?;
+        let Some(newest) = given_up.iter().filter(|record| record.kind.can_be_compensated()).next_back() else {
+            return Ok(());
+        };
+        let Some(history) = self.history(&newest.run).await? else { return Ok(()) };
+        let journal = reopened(&self.store, &self.clock, newest, &history);
+        // The run is at its end, and so is nothing but remarked upon.
+        let text = "all is as declared again: its unwinding is given up".to_owned();
+        let note = Entry::run(Event::Note { actor: self.options.actor.clone(), text });
+        journal.write(vec![note.with(records(&given_up)?)]).await.map_err(|error| journal_stop(&error))
+    }
+}
+
+/// Runs, as they are recorded.
+pub(super) fn records(runs: &[RunRecord]) -> Result<Vec<Write>, Failure> {
+    runs.iter().map(put_run).collect::<Result<_, _>>().map_err(|error| journal_stop(&error.into()))
 }
 
 /// The run that the next one goes on with: one that was interrupted, or whose unwinding is given up.

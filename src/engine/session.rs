@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
-use crate::engine::continuing::continued;
+use crate::engine::continuing::{continued, records};
 use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, recent_runs, until_cancelled};
 use crate::engine::workspace::{Workspace, describe_unread, holder, key_source, store_directory, store_failure};
@@ -25,7 +25,7 @@ use crate::engine::{Cancellation, Failure, FailureKind, Observer, OnFailure, Opt
 use crate::plan::file::rest_ephemeral;
 use crate::plan::{Asked, InDoubt, Plan, PlanKind, Step};
 use crate::saga::history::RunHistory;
-use crate::saga::journal::{Entry, Journal, JournalError, put_run};
+use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, PlannedStep, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
 use crate::survey::{Calls, Providers};
@@ -286,10 +286,8 @@ impl Session {
             .map_err(|error| journal_stop(&error))?;
         if !given_up.is_empty() {
             // CRASH: before this they wait for an unwinding as before, and the next apply gives it up.
-            let writes = given_up.iter().map(put_run).collect::<Result<Vec<_>, _>>();
-            let writes = writes.map_err(|error| journal_stop(&error.into()))?;
             let what = "it goes on from what unwindings left".to_owned();
-            let entry = Entry::run(Event::Recorded { what, object: None }).with(writes);
+            let entry = Entry::run(Event::Recorded { what, object: None }).with(records(&given_up)?);
             journal.write(vec![entry]).await.map_err(|error| journal_stop(&error))?;
         }
         let caller = self.caller(Arc::new(journal), cancellation, observer);

@@ -79,6 +79,11 @@ impl Table {
         self.set(name, value, &Comments::default());
     }
 
+    /// What a key has on a line of its own.
+    pub(super) fn value(&self, name: &str) -> Option<&Written> {
+        self.lines.iter().find(|line| line.key == name).map(|line| &line.value)
+    }
+
     fn filled(mut self, entries: Vec<(String, Written)>) -> Table {
         for (name, value) in entries {
             self.put(&name, value);

@@ -13,6 +13,7 @@ mod document;
 mod files;
 mod json;
 mod modules;
+mod moved;
 mod native;
 mod removed;
 mod rewrite;
@@ -100,6 +101,7 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
         hide_secrets(&file.body, &mut sources);
     }
     let mut findings = Findings { found: &mut found, in_place };
+    moved::carry_out(&modules, &mut recorded, &mut findings);
     removed::carry_out(&modules, &mut recorded, &mut findings);
     let addresses: Vec<String> = recorded.objects.iter().map(|object| object.provider.clone()).collect();
     let providers = Providers::gather(&modules, addresses.iter().map(String::as_str), &mut findings);
@@ -111,7 +113,9 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
         return Err(Unreadable { diagnostics: found, sources });
     };
     let read = modules.root_files();
-    let mut converter = Converter::new(findings, &providers, &declared, &modules, root);
+    let known: BTreeSet<Address> =
+        recorded.objects.iter().filter_map(|object| modules.flat(&[], &object.address)).collect();
+    let mut converter = Converter::new(findings, &providers, &declared, &modules, &known, root);
     let mut others: Vec<(String, Document)> = Vec::new();
     for file in read {
         if file.target == MAIN_FILE {

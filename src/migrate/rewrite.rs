@@ -8,7 +8,7 @@ use hcl_edit::visit::{self, Visit};
 use hcl_edit::{Decorated, Span as _};
 
 use super::codes;
-use super::convert::{Findings, type_name};
+use super::convert::{Findings, Providers, type_name};
 use super::modules::{Here, Own, Scope};
 use super::source::Text;
 use super::written::{escaped, in_quotes};
@@ -57,6 +57,10 @@ pub(super) struct Context<'r> {
     pub(super) scope: &'r Scope,
     /// What stands for the instance that it is about.
     pub(super) here: &'r Here,
+    /// The names that lead to the module.
+    pub(super) path: &'r [String],
+    /// The names of providers, whose functions may be called.
+    pub(super) providers: &'r Providers,
 }
 
 /// An expression, rewritten.
@@ -198,16 +202,16 @@ impl Rewriter<'_, '_> {
             }
             ("module", Some(name)) => self.of_module(name, traversal, whole),
             ("each" | "count", Some(word)) => self.instance(first, word, whole),
-            ("ephemeral" | "action" | "list", Some(_)) => {
-                self.refuse(whole, format!("`{first}` cannot be referred to"), "use a variable with `from`");
+            ("action" | "list", Some(_)) => {
+                self.refuse(whole, format!("`{first}` cannot be referred to"), "write the stack without it");
             }
-            ("resource" | "data", Some(kind)) => {
+            ("resource" | "data" | "ephemeral", Some(kind)) => {
                 let range = second.map_or(whole, |(_, range)| range);
                 if first == "resource" && kind == BUILT_IN.0 {
                     self.edit(range, BUILT_IN.1);
                 }
                 if let Some((name, range)) = names.get(2).cloned() {
-                    let kind = if first == "data" { format!("data.{kind}") } else { kind.to_owned() };
+                    let kind = if first == "resource" { kind.to_owned() } else { format!("{first}.{kind}") };
                     match self.context.scope.keyed(&kind, name) {
                         Some(own) => self.keyed(own, &kind, name, start.start..range.end, traversal.operators.get(2)),
                         None => self.named(&kind, name, range),
@@ -269,10 +273,7 @@ impl Rewriter<'_, '_> {
         next: Option<&Decorated<TraversalOperator>>,
     ) {
         let scope = self.context.scope;
-        let kind = match word.strip_prefix("data.") {
-            Some(kind) => format!("data.{}", type_name(kind)),
-            None => type_name(word).to_owned(),
-        };
+        let kind = type_name(word);
         let block = format!("{kind}.{}", scope.name(word, name).unwrap_or(name));
         if self.is_bound(kind.split('.').next().unwrap_or(word)) || self.is_bound("local") {
             let message =
@@ -445,8 +446,18 @@ impl Visit for Rewriter<'_, '_> {
                 self.refuse(range, format!("there is no function `{name}`"), &hint);
             }
             spaces => {
-                let name = format!("{}::{name}", spaces.join("::"));
-                self.refuse(range, format!("`{name}`: functions of providers are not there yet"), "write its result");
+                let of_provider = match spaces {
+                    ["provider", local] => self.context.providers.of_functions(self.context.path, local),
+                    _ => None,
+                };
+                let place = node.name.namespace.get(1).and_then(hcl_edit::Span::span);
+                match (of_provider, place) {
+                    (Some(stack), Some(place)) => self.edit(place, stack),
+                    _ => {
+                        let name = format!("{}::{name}", spaces.join("::"));
+                        self.refuse(range, format!("there is no function `{name}`"), "`terraform validate` says more");
+                    }
+                }
             }
         }
         visit::visit_func_args(self, &node.args);

@@ -223,6 +223,7 @@ async fn act(
             let planning = PlanOptions { destroy: verb == Verb::Destroy, ..PlanOptions::default() };
             let planned = session.plan(&workspace, &planning, in_doubt, cancellation).await?;
             if planned.plan.is_empty() && !planned.plan.has_upkeep() {
+                session.as_declared(&planned.plan).await?;
                 return Ok(told);
             }
             let on_failure = match verb {

@@ -153,3 +153,11 @@ fn what_was_deleted_a_moment_ago_is_in_nobodys_way() {
         r#"{"parallelism":1,"lag_reads":3,"polls":0,"slow":false,"stragglers":false,"seed":7161887723567351213,"rounds":[{"edits":[[5,{"size":2,"zone":1,"refers":false,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[[5,{"size":0,"zone":0,"refers":false,"first":false}],[7,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"ApplyCompensate","faults":[{"nth":3,"times":3,"changes":true,"what":"LostAnswer"}]},{"verb":"Compensate"}],"goal":"Forward"}]}"#,
     );
 }
+
+/// Where all is as declared, an unwinding that was left is given up, and a later one does not go back behind that.
+#[test]
+fn what_was_left_of_an_unwinding_ends_where_all_is_as_declared() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":10634418488383879594,"rounds":[{"edits":[[8,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","crash":{"Write":{"nth":2,"kept":true}}}],"goal":"Forward"},{"edits":[[8,null]],"attempts":[{"verb":"Apply"},{"verb":"Compensate"}],"goal":"Back"}]}"#,
+    );
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::named::{literal_text, reference_text};
-use super::providers::{Providers, Required, fields, implied_by, source_of, split};
+use super::providers::{Providers, Required, alias_in, fields, implied_by, is_configuration, source_of, split};
 use super::{Findings, of_kind};
 use crate::migrate::convert::TERRAFORM_HOST;
 use crate::migrate::modules::{Module, Modules};
@@ -48,6 +48,16 @@ impl Providers {
     /// What the root calls a configuration that a module has under this name.
     pub(super) fn at_root(&self, modules: &Modules, module: &Module, key: Key) -> Option<Key> {
         let Some(parent) = module.parent.and_then(|parent| modules.all.get(parent)) else { return Some(key) };
+        if configures(module, &key) {
+            // Whatever the root calls the same provider.
+            let mut local = key.0.clone();
+            let mut at = Some(module);
+            while let Some((inner, above)) = at.and_then(|at| Some((at, modules.all.get(at.parent?)?))) {
+                local = self.same_provider(&local, inner, above);
+                at = Some(above);
+            }
+            return Some((local, Some(alias_in(&module.path.join("_"), key.1.as_deref()))));
+        }
         let handed = module.given("providers").map(fields).unwrap_or_default();
         let handed = handed.into_iter().find(|(name, _)| split(name) == key);
         let above = match handed {
@@ -77,7 +87,9 @@ impl Providers {
     pub(super) fn used_in_modules(&self, modules: &Modules) -> BTreeSet<Key> {
         let mut used = BTreeSet::new();
         for module in modules.all.iter().skip(1) {
-            for block in module.blocks().filter(|block| matches!(block.kind.as_str(), "resource" | "data")) {
+            for block in
+                module.blocks().filter(|block| matches!(block.kind.as_str(), "resource" | "data" | "ephemeral"))
+            {
                 if block.label(0).starts_with("terraform_") {
                     continue;
                 }
@@ -90,6 +102,14 @@ impl Providers {
         }
         used
     }
+}
+
+/// Whether a module configures a provider itself.
+fn configures(module: &Module, (local, alias): &Key) -> bool {
+    module.files.iter().flat_map(|file| of_kind(&file.body, "provider")).any(|block| {
+        let own = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value));
+        block.label(0) == local && own == *alias && is_configuration(block)
+    })
 }
 
 /// Gathers what bodies require of providers.

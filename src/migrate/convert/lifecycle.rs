@@ -6,8 +6,6 @@ use super::named::reference_text;
 use super::{Converter, put_conditions, texts, type_name};
 use crate::migrate::document::Table;
 use crate::migrate::json::Data;
-use crate::migrate::modules::Scope;
-use crate::migrate::rewrite::BUILT_IN;
 use crate::migrate::source::{Block, Entry, Value};
 use crate::migrate::written::Written;
 
@@ -26,15 +24,16 @@ impl Converter<'_> {
                         table.set("ignore_changes", value, &attribute.comments);
                     }
                     "replace_triggered_by" => {
-                        let scope = &self.around.module.scope;
-                        if scope.repeated.is_some() {
-                            let message =
-                                "`replace_triggered_by` means one instance of a module, and cannot be converted";
-                            self.findings.refuse(attribute.span, message, "write the stack without it");
-                            continue;
+                        let named: Option<Vec<String>> =
+                            elements(&attribute.value).iter().map(|name| self.trigger(name)).collect();
+                        match named {
+                            Some(named) => table.set("replace_triggered_by", texts(named), &attribute.comments),
+                            None => {
+                                let message =
+                                    "`replace_triggered_by` means some instances of a module, and cannot be converted";
+                                self.findings.refuse(attribute.span, message, "write the stack without it");
+                            }
                         }
-                        let named = elements(&attribute.value).iter().map(|name| renamed(name, scope)).collect();
-                        table.set("replace_triggered_by", texts(named), &attribute.comments);
                     }
                     _ => self.unknown(entry, "`lifecycle`"),
                 },
@@ -47,6 +46,27 @@ impl Converter<'_> {
         put_conditions(&mut table, conditions);
         table.closing.clone_from(&block.body.closing);
         table
+    }
+
+    /// What another one is replaced with, as the stack names it; nothing where it has no name for it.
+    fn trigger(&self, name: &str) -> Option<String> {
+        let (scope, here) = (&self.around.module.scope, &self.around.here);
+        let (prefix, rest) = match name.strip_prefix("resource.") {
+            Some(rest) => ("resource.", rest),
+            None => ("", name),
+        };
+        let Some((kind, after)) = rest.split_once('.') else { return Some(name.to_owned()) };
+        let (block, path) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
+        let flat = format!("{prefix}{}.{}", type_name(kind), scope.name(kind, block).unwrap_or(block));
+        match (scope.keyed(kind, block), &here.module) {
+            (None, None) => Some(format!("{flat}{path}")),
+            (None, Some(key)) => Some(format!("{flat}[{key}]{path}")),
+            // The instance with the same key in the same instance of the module is all that has a name.
+            (Some(_), _) => {
+                let rest = path.strip_prefix("[each.key]").or_else(|| path.strip_prefix("[count.index]"))?;
+                here.is_keyed.then(|| format!("{flat}[each.key]{rest}"))
+            }
+        }
     }
 
     /// `depends_on` of a resource: addresses.
@@ -95,23 +115,6 @@ fn ignored(value: &Value) -> Written {
         paths.push(path);
     }
     texts(paths)
-}
-
-fn renamed(name: &str, scope: &Scope) -> String {
-    let (prefix, rest) = match name.strip_prefix("resource.") {
-        Some(rest) => ("resource.", rest),
-        None => ("", name),
-    };
-    if let Some((kind, after)) = rest.split_once('.') {
-        let (block, path) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
-        if let Some(flat) = scope.name(kind, block) {
-            return format!("{prefix}{}.{flat}{path}", type_name(kind));
-        }
-    }
-    match rest.strip_prefix(BUILT_IN.0).filter(|rest| rest.starts_with('.')) {
-        Some(rest) => format!("{prefix}{}{rest}", BUILT_IN.1),
-        None => name.to_owned(),
-    }
 }
 
 /// What the elements of a list name.

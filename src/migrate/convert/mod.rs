@@ -2,6 +2,7 @@
 
 mod checks;
 mod dynamic;
+mod imports;
 mod inherited;
 mod lifecycle;
 mod module;
@@ -69,6 +70,8 @@ pub(super) struct Converter<'c> {
     pub(super) declared: &'c BTreeSet<String>,
     /// All modules.
     pub(super) modules: &'c Modules,
+    /// The addresses in the stack of all that is recorded.
+    recorded: &'c BTreeSet<Address>,
     /// Where moves lead that are written already.
     moved_to: BTreeSet<Address>,
     /// The checks that are written already.
@@ -94,8 +97,9 @@ impl<'c> Around<'c> {
         Around { module, from_call: FromCall::default(), iterators: Vec::new(), here }
     }
 
-    fn context(&self) -> Context<'_> {
-        Context { iterators: &self.iterators, scope: &self.module.scope, here: &self.here }
+    fn context<'a>(&'a self, providers: &'a Providers) -> Context<'a> {
+        let Around { module, iterators, here, .. } = self;
+        Context { iterators, scope: &module.scope, here, path: &module.path, providers }
     }
 }
 
@@ -106,6 +110,7 @@ impl<'c> Converter<'c> {
         providers: &'c Providers,
         declared: &'c BTreeSet<String>,
         modules: &'c Modules,
+        recorded: &'c BTreeSet<Address>,
         root: &'c Module,
     ) -> Self {
         Converter {
@@ -113,6 +118,7 @@ impl<'c> Converter<'c> {
             providers,
             declared,
             modules,
+            recorded,
             moved_to: BTreeSet::new(),
             checks: BTreeSet::new(),
             around: Around::of(root),
@@ -145,7 +151,8 @@ impl<'c> Converter<'c> {
                     }
                 }
                 "provider" => self.provider(block, document),
-                "resource" | "data" => self.resource(block, document),
+                "resource" | "data" | "ephemeral" => self.resource(block, document),
+                "import" => self.import(block, document),
                 "moved" => self.moved(block, document),
                 "terraform" => {
                     document.opening.extend(block.comments.before.iter().cloned());
@@ -158,14 +165,9 @@ impl<'c> Converter<'c> {
     }
 
     fn unsupported(&mut self, kind: &str, block: &Block) {
-        let hint = match kind {
-            "import" => "leave it out where it is carried out already; else `retrue import ADDR ID`",
-            "ephemeral" => "use a variable with `from`",
-            _ => "write the stack without it",
-        };
         let named: Vec<&str> = block.labels.iter().map(String::as_str).collect();
         let name = [kind].into_iter().chain(named).collect::<Vec<_>>().join(" ");
-        self.findings.refuse(block.span, format!("`{name}` cannot be converted"), hint);
+        self.findings.refuse(block.span, format!("`{name}` cannot be converted"), "write the stack without it");
     }
 
     /// `terraform { … }`: what it requires of providers is a part of their tables.

@@ -1,5 +1,6 @@
 //! Modules, written into the flat stack: inputs, locals and outputs become locals.
 
+use super::resource::word;
 use super::value::as_expression;
 use super::{Around, Converter, of_kind};
 use crate::migrate::convert::named::{literal_text, type_text};
@@ -121,6 +122,8 @@ impl<'c> Converter<'c> {
                     "default" => default = Some(&attribute.value),
                     "description" => describe(&attribute.value, &mut comments),
                     "sensitive" => sensitive = is_true(&attribute.value),
+                    // What is made from something ephemeral is ephemeral itself.
+                    "ephemeral" => {}
                     "nullable" => nullable = is_true(&attribute.value),
                     "deprecated" => {}
                     _ => self.unknown(entry, "a variable"),
@@ -166,6 +169,7 @@ impl<'c> Converter<'c> {
                 Entry::Attribute(attribute) => match attribute.name.as_str() {
                     "value" => value = self.value(&attribute.value),
                     "sensitive" => sensitive = is_true(&attribute.value),
+                    "ephemeral" => {}
                     "description" => describe(&attribute.value, &mut comments),
                     "depends_on" => self.findings.differs(
                         attribute.span,
@@ -206,7 +210,7 @@ impl<'c> Converter<'c> {
 
     /// The instances that a resource of a module with instances has of its own, for each of those.
     fn instances_inside(&mut self, module: &'c Module, block: &Block, table: &mut Table) {
-        let word = if block.kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        let word = word(block);
         let given = block.body.attribute("count").or_else(|| block.body.attribute("for_each"));
         let (Some(own), Some(given)) = (module.scope.keyed(&word, block.label(1)), given) else { return };
         let value = self.of_instances(&given.value);

@@ -15,7 +15,7 @@ impl Converter<'_> {
             match entry {
                 Entry::Attribute(attribute) => match attribute.name.as_str() {
                     "type" => table.set("type", Written::Text(type_text(&attribute.value)), &attribute.comments),
-                    "default" | "sensitive" | "nullable" => {
+                    "default" | "sensitive" | "nullable" | "ephemeral" => {
                         let value = self.value(&attribute.value);
                         table.set(&attribute.name, value, &attribute.comments);
                     }
@@ -101,10 +101,8 @@ impl Converter<'_> {
         for entry in &block.body.entries {
             match entry {
                 Entry::Attribute(attribute) if matches!(attribute.name.as_str(), "from" | "to") => {
+                    // It is carried out with what is recorded.
                     if self.names_module(&attribute.value) {
-                        let message = "this move is left out: it moves a module as a whole";
-                        let hint = "it means nothing where the state follows it already";
-                        self.findings.differs(block.span, message, hint);
                         return;
                     }
                     let Some(address) = self.address(&attribute.value) else { continue };

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::inherited::require;
-use super::{Converter, Findings};
+use super::inherited::{Key, require};
+use super::{Converter, Findings, of_kind};
 use crate::migrate::convert::named::{literal_text, reference_text};
 use crate::migrate::document::{Document, Table};
 use crate::migrate::json::Data;
@@ -37,6 +37,8 @@ pub(in crate::migrate) struct Providers {
     names: BTreeMap<(String, Option<String>), String>,
     /// Those without a block, which are needed all the same.
     implied: BTreeSet<String>,
+    /// What is called by functions: the names that modules have for providers, by the modules.
+    functions: BTreeMap<(Vec<String>, String), String>,
 }
 
 /// The local name of the provider that a type stands for.
@@ -65,7 +67,7 @@ impl Providers {
                     }
                     providers.names.insert((block.label(0).to_owned(), alias), String::new());
                 }
-                "resource" | "data" if !block.label(0).starts_with("terraform_") => {
+                "resource" | "data" | "ephemeral" if !block.label(0).starts_with("terraform_") => {
                     used.insert(match block.body.attribute("provider") {
                         Some(picked) => split(&reference_text(&picked.value)),
                         None => (implied_by(block.label(0)).to_owned(), None),
@@ -74,11 +76,20 @@ impl Providers {
                 _ => {}
             }
         }
+        for module in modules.all.iter().skip(1) {
+            for block in module.files.iter().flat_map(|file| of_kind(&file.body, "provider")) {
+                let alias = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value));
+                let key = providers.at_root(modules, module, (block.label(0).to_owned(), alias));
+                if let Some(key) = key.filter(|_| is_configuration(block)) {
+                    providers.names.insert(key, String::new());
+                }
+            }
+        }
         used.extend(providers.used_in_modules(modules));
+        used.extend(providers.called(modules));
         for address in recorded {
-            let Some((source, _)) = recorded_address(address).filter(|(source, _)| source != BUILT_IN) else {
-                continue;
-            };
+            let recorded = recorded_address(address).filter(|(path, source, _)| path.is_empty() && source != BUILT_IN);
+            let Some((_, source, _)) = recorded else { continue };
             let short = source.strip_prefix(TERRAFORM_HOST).unwrap_or(&source);
             let known = providers.required.iter().find(|(_, required)| required.source.as_deref() == Some(short));
             if known.is_none() {
@@ -101,6 +112,29 @@ impl Providers {
         }
         providers.name();
         providers
+    }
+
+    /// The name of the configuration that the root calls so.
+    pub(super) fn configured(&self, key: &Key) -> Option<String> {
+        self.names.get(key).cloned()
+    }
+
+    /// The name in the stack of the provider whose functions a module calls by a name of its own.
+    pub(in crate::migrate) fn of_functions(&self, path: &[String], local: &str) -> Option<&str> {
+        self.functions.get(&(path.to_vec(), local.to_owned())).map(String::as_str)
+    }
+
+    /// The providers whose functions are called.
+    fn called(&mut self, modules: &Modules) -> BTreeSet<Key> {
+        let mut called = BTreeSet::new();
+        for module in &modules.all {
+            for local in module.files.iter().flat_map(|file| called_in(&file.text)) {
+                let Some(key) = self.at_root(modules, module, (local.to_owned(), None)) else { continue };
+                self.functions.insert((module.path.clone(), local.to_owned()), key.0.clone());
+                called.insert((key.0, None));
+            }
+        }
+        called
     }
 
     /// Gives each configuration a name of its own.
@@ -137,10 +171,14 @@ impl Providers {
 
     /// The name of the configuration by which something is recorded: `provider["HOST/NAMESPACE/NAME"].ALIAS`.
     pub(in crate::migrate) fn recorded(&self, address: &str) -> Option<String> {
-        let (source, alias) = recorded_address(address)?;
+        let (path, source, alias) = recorded_address(address)?;
         if source == BUILT_IN {
             return Some("retrue".to_owned());
         }
+        let alias = match path.is_empty() {
+            true => alias,
+            false => Some(alias_in(&path.join("_"), alias.as_deref())),
+        };
         let short = source.strip_prefix(TERRAFORM_HOST).unwrap_or(&source);
         let of_source = |local: &str| self.source(local) == short;
         let found = self.names.iter().find(|((local, of), _)| of_source(local) && *of == alias);
@@ -182,14 +220,22 @@ impl Converter<'_> {
         let local = block.label(0);
         if self.around.module.parent.is_some() {
             // Without a configuration, it only says that one is handed in.
-            if block.body.entries.iter().any(|entry| !matches!(entry, Entry::Attribute(one) if one.name == "alias")) {
-                let hint = "configure it in the root, and hand it in with `providers`";
-                self.findings.refuse(block.span, "a provider that a module configures cannot be converted", hint);
+            if !is_configuration(block) {
+                return;
             }
-            return;
+            // Terraform says the same.
+            if self.around.module.scope.repeated.is_some() {
+                let hint = "configure it in the root, and hand it in with `providers`";
+                let message = "a provider that a module with instances configures cannot be converted";
+                self.findings.refuse(block.span, message, hint);
+                return;
+            }
         }
         let alias = block.body.attribute("alias").and_then(|alias| literal_text(&alias.value));
-        let Some(name) = self.providers.names.get(&(local.to_owned(), alias.clone())) else { return };
+        let key = self.providers.at_root(self.modules, self.around.module, (local.to_owned(), alias));
+        let Some((local, alias)) = key else { return };
+        let Some(name) = self.providers.names.get(&(local.clone(), alias.clone())) else { return };
+        let local = local.as_str();
         let mut table = Table::commented(&block.comments);
         match alias {
             // It takes the program of the one that has the name of the provider.
@@ -227,11 +273,31 @@ pub(super) fn split(reference: &str) -> (String, Option<String>) {
     }
 }
 
-/// The source and the alias in `provider["registry.terraform.io/hashicorp/aws"].west`.
-fn recorded_address(address: &str) -> Option<(String, Option<String>)> {
+/// Whether a block configures a provider, and does not only say that a configuration is handed in.
+pub(super) fn is_configuration(block: &Block) -> bool {
+    block.body.entries.iter().any(|entry| !matches!(entry, Entry::Attribute(one) if one.name == "alias"))
+}
+
+/// What the root calls a configuration of a module, as if it were an alias.
+pub(super) fn alias_in(prefix: &str, alias: Option<&str>) -> String {
+    alias.map_or_else(|| prefix.to_owned(), |alias| format!("{prefix}_{alias}"))
+}
+
+/// The names of the modules, the source and the alias in `module.a.provider["registry.terraform.io/hashicorp/aws"].west`.
+fn recorded_address(address: &str) -> Option<(Vec<String>, String, Option<String>)> {
+    let (path, address) = address.split_at_checked(address.find("provider[\"")?)?;
+    let path = path.split('.').filter(|step| !step.is_empty() && *step != "module").map(str::to_owned);
     let (source, rest) = address.strip_prefix("provider[\"")?.split_once("\"]")?;
     let alias = rest.strip_prefix('.').map(str::to_owned);
-    Some((source.to_owned(), alias))
+    Some((path.collect(), source.to_owned(), alias))
+}
+
+/// The names of providers in `provider::NAME::FUNCTION`.
+fn called_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split("provider::").skip(1).filter_map(|rest| {
+        let (name, _) = rest.split_once("::")?;
+        crate::address::is_identifier(name).then_some(name)
+    })
 }
 
 /// The entries of an object that is written out.

@@ -11,6 +11,14 @@ use crate::migrate::rewrite::BUILT_IN;
 use crate::migrate::source::{Attribute, Block, Body, Entry};
 use crate::migrate::written::Written;
 
+/// The word by which what a block declares is referred to, without its name.
+pub(super) fn word(block: &Block) -> String {
+    match block.kind.as_str() {
+        "resource" => block.label(0).to_owned(),
+        kind => format!("{kind}.{}", block.label(0)),
+    }
+}
+
 /// The type that a type of Terraform's has in a stack.
 pub(crate) fn type_name(of: &str) -> &str {
     if of == BUILT_IN.0 { BUILT_IN.1 } else { of }
@@ -29,7 +37,7 @@ impl Converter<'_> {
             return;
         }
         let mut table = Table::commented(&block.comments);
-        let word = if kind == "data" { format!("data.{}", block.label(0)) } else { block.label(0).to_owned() };
+        let word = word(block);
         let scope = &self.around.module.scope;
         let own = scope.keyed(&word, block.label(1));
         match (&scope.repeated, own) {

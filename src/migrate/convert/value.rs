@@ -34,7 +34,7 @@ impl Converter<'_> {
     }
 
     fn source(&mut self, expression: &Expression, text: &Text) -> String {
-        rewrite::expression(expression, text, self.around.context(), &mut self.findings)
+        rewrite::expression(expression, text, self.around.context(self.providers), &mut self.findings)
     }
 
     fn native(&mut self, expression: &Expression, text: &Text) -> Written {
@@ -109,7 +109,7 @@ impl Converter<'_> {
     }
 
     fn element(&mut self, element: &Element, text: &Text) -> String {
-        rewrite::part(element.span(), text, self.around.context(), &mut self.findings, |rewriter| {
+        rewrite::part(element.span(), text, self.around.context(self.providers), &mut self.findings, |rewriter| {
             rewriter.visit_element(element);
         })
     }
@@ -141,7 +141,7 @@ impl Converter<'_> {
         if range.is_none() {
             return whole(self);
         }
-        Written::Text(rewrite::part(range, text, self.around.context(), &mut self.findings, |rewriter| {
+        Written::Text(rewrite::part(range, text, self.around.context(self.providers), &mut self.findings, |rewriter| {
             rewriter.visit_template(&template.template);
         }))
     }
@@ -265,7 +265,7 @@ impl Converter<'_> {
         Written::Text(rewrite::part(
             Some(0..content.len()),
             &text,
-            self.around.context(),
+            self.around.context(self.providers),
             &mut self.findings,
             |rewriter| {
                 rewriter.visit_template(&template);

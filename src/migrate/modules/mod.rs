@@ -182,6 +182,7 @@ fn declared(module: &Module) -> impl Iterator<Item = String> {
 fn kind_word(mode: Mode, type_name: &str) -> String {
     match mode {
         Mode::Data => format!("data.{type_name}"),
-        Mode::Managed | Mode::Ephemeral => type_name.to_owned(),
+        Mode::Ephemeral => format!("ephemeral.{type_name}"),
+        Mode::Managed => type_name.to_owned(),
     }
 }

@@ -32,7 +32,7 @@ fn named(block: &Block) -> Vec<(String, String)> {
     let one = |word: &str| vec![(word.to_owned(), block.label(0).to_owned())];
     match block.kind.as_str() {
         "resource" => vec![(block.label(0).to_owned(), block.label(1).to_owned())],
-        "data" => vec![(format!("data.{}", block.label(0)), block.label(1).to_owned())],
+        "data" | "ephemeral" => vec![(format!("{}.{}", block.kind, block.label(0)), block.label(1).to_owned())],
         "locals" => block.body.attributes().map(|local| ("local".to_owned(), local.name.clone())).collect(),
         "check" => one("check"),
         "variable" => one("var"),
@@ -99,7 +99,7 @@ fn keyed(
     taken: &mut Taken,
 ) -> Option<((String, String), Own)> {
     let word = ["count", "for_each"].into_iter().find(|word| block.body.attribute(word).is_some())?;
-    let named = named(block).pop().filter(|_| matches!(block.kind.as_str(), "resource" | "data"))?;
+    let named = named(block).pop().filter(|_| matches!(block.kind.as_str(), "resource" | "data" | "ephemeral"))?;
     let flat = names.get(&named)?;
     let local = taken.take("local", format!("{flat}_{word}"));
     Some((named, Own { counted: word == "count", local, inside: true }))
