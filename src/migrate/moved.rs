@@ -57,6 +57,13 @@ pub(super) fn carry_out(modules: &Modules, recorded: &mut Recorded, findings: &m
             }
             there.remove(&(object.address.clone(), object.deposed.clone()));
             object.address = address;
+            // A configuration that the module has itself is named with it.
+            if let Some((path, provider)) = object.provider.split_once(".provider[")
+                && let Some(path) = steps_of(path).and_then(|path| found.moved(&path))
+            {
+                let path = path.iter().map(|(name, _)| format!("module.{name}")).collect::<Vec<_>>().join(".");
+                object.provider = format!("{path}.provider[{provider}");
+            }
             found.count += 1;
         }
         for dependency in &mut object.dependencies {
@@ -105,7 +112,10 @@ impl Move<'_> {
 
 /// The steps to a module that stands there as a whole, or an instance of one.
 fn steps(value: &Value) -> Option<Steps> {
-    let text = reference_text(value);
+    steps_of(&reference_text(value))
+}
+
+fn steps_of(text: &str) -> Option<Steps> {
     if text.parse::<Address>().is_ok() {
         return None;
     }

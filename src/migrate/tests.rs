@@ -103,6 +103,12 @@ fn modules_are_written_into_the_stack() {
 }
 
 #[test]
+fn what_few_directories_have_is_converted() {
+    insta::assert_snapshot!(shown("whole", true));
+    assert_eq!(unsound("whole"), Vec::<String>::new());
+}
+
+#[test]
 fn modules_that_cannot_be_are_listed_by_place() {
     insta::assert_snapshot!(shown("refused_modules", true));
 }

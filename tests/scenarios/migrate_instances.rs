@@ -164,6 +164,24 @@ module "plain" {
   given  = one(null_resource.main[*].id)
 }
 
+resource "terraform_data" "follows" {
+  count = length(var.zones)
+  lifecycle {
+    replace_triggered_by = [null_resource.beside[count.index], terraform_data.once.output]
+  }
+}
+
+resource "terraform_data" "once" {
+  input = var.release
+}
+
+check "zones" {
+  assert {
+    condition     = length(null_resource.zone) > 0 && null_resource.region.triggers.name == var.name
+    error_message = "${var.name} has no zone."
+  }
+}
+
 output "name" {
   value = var.name
 }
@@ -285,6 +303,13 @@ fn instances_inside_of_instances_are_taken_over_with_nothing_to_do() {
         beside.run(&["apply", "--yes"]).ends(0);
         beside.nothing_to_do();
     }
+    // A check is about all of them, and says which.
+    beside.run(&["check"]).ends(0);
+    let text = beside.place.read("module.region.retrue.toml");
+    beside.place.write("module.region.retrue.toml", text.replace("> 0 &&", "> 1 &&"));
+    let shown = beside.run(&["check"]).ends(0).all();
+    assert!(shown.contains("south has no zone.") && !shown.contains("north has no zone."), "{shown}");
+    beside.place.write("module.region.retrue.toml", text);
     // What a module refuses is refused still.
     let main = beside.place.read("module.region.retrue.toml");
     beside.place.write("module.region.retrue.toml", main.replace("> 3", "> 5"));

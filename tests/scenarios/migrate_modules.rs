@@ -448,3 +448,53 @@ fn modules_get_the_providers_that_are_handed_to_them() {
     beside.end();
     assert_eq!(server.truth(), before);
 }
+
+const OWN: &str = r#"
+terraform {
+  required_providers {
+    amazon = { source = "hashicorp/aws" }
+  }
+}
+
+provider "amazon" {
+  alias  = "own"
+PROVIDER
+}
+
+resource "amazon_sqs_queue" "q" {
+  provider = amazon.own
+  name     = "own"
+}
+"#;
+
+/// What only shows with real providers: a configuration inside of a module, a move of it that Terraform has not carried
+/// out, an import that it has not.
+#[test]
+fn a_module_brings_its_provider_and_moves_with_it() {
+    let test = "a_module_brings_its_provider_and_moves_with_it";
+    let Some(server) = Aws::start(test) else { return };
+    let Some(beside) = Beside::new(test) else { return };
+    let before = server.truth();
+    let provider = crate::scenarios::migrate_cloud::provider(server.port());
+    let (_, inside) = provider.split_once("provider \"aws\" {\n").unwrap();
+    let (inside, _) = inside.split_once("\n}\n").unwrap();
+    let module = OWN.replace("PROVIDER", inside).replace("amazon_sqs", "aws_sqs");
+    let call = |name: &str| format!("module \"{name}\" {{\n  source = \"./own\"\n}}\n");
+    let main = |name: &str| format!("resource \"aws_sqs_queue\" \"kept\" {{\n  name = \"kept\"\n}}\n{}", call(name));
+    beside.make(&[("provider.tf", &provider), ("main.tf", &main("first")), ("own/main.tf", &module)]);
+    let url = beside.terraform(&["state", "show", "aws_sqs_queue.kept"]).ends(0).stdout;
+    let url = url.lines().find_map(|line| line.trim().strip_prefix("id ")).unwrap();
+    let url = url.trim_start_matches([' ', '=']).trim_matches('"').to_owned();
+    beside.terraform(&["state", "rm", "aws_sqs_queue.kept"]).ends(0);
+    let moved = "moved {\n  from = module.first\n  to   = module.second\n}\n";
+    let import = format!("import {{\n  to = aws_sqs_queue.kept\n  id = \"{url}\"\n}}\n");
+    beside.place.write("infra/main.tf", format!("{}{moved}{import}", main("second")));
+    let shown = beside.place.run(&["migrate", "infra"]).ends(0);
+    assert!(shown.stderr.contains("is carried out (1 in the state)"), "{}", shown.screen());
+    assert_eq!(beside.place.recorded(), ["aws_sqs_queue.second_q"]);
+    assert_eq!(our_plan(&beside), BTreeMap::from([("aws_sqs_queue.kept".to_owned(), "import".to_owned())]));
+    beside.run(&["apply", "--yes"]).ends(0);
+    beside.nothing_to_do();
+    beside.end();
+    assert_eq!(server.truth(), before);
+}

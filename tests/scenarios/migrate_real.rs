@@ -90,7 +90,11 @@ variable "services" {
 
 resource "pyvider_file_content" "file" {
   filename = "made"
-  content  = "one"
+  content  = provider::pyvider::lower("ONE")
+}
+
+ephemeral "pyvider_lease" "lease" {
+  name = "lease"
 }
 
 resource "pyvider_private_state_verifier" "private" {
@@ -117,7 +121,7 @@ resource "pyvider_nested_resource_test" "nested" {
 
 resource "pyvider_secret_note" "note" {
   name           = "n"
-  secret_value   = "planted-write-only-3Fz8"
+  secret_value   = "planted-write-only-3Fz8-${ephemeral.pyvider_lease.lease.name}"
   secret_version = "1"
 }
 "#;

@@ -4,7 +4,6 @@ use hcl_edit::Span as _;
 use hcl_edit::expr::{Expression, TraversalOperator};
 
 use super::named::reference_text;
-use super::providers::split;
 use super::{Converter, type_name};
 use crate::address::Address;
 use crate::migrate::document::{Document, Table};
@@ -23,6 +22,11 @@ impl Converter<'_> {
             self.findings.refuse(to.value.span(), message, "`retrue import ADDR ID` takes it over");
             return;
         };
+        if let Some(identity) = block.body.attribute("identity") {
+            let message = format!("the import of `{target}` by its identity cannot be converted");
+            self.findings.refuse(identity.span, message, "give its `id`, or take it over by `retrue import ADDR ID`");
+            return;
+        }
         if target.parse::<Address>().is_ok_and(|address| self.recorded.contains(&address)) {
             let message = format!("the import of `{target}` is left out: it is carried out already");
             self.findings.differs(block.span, message, "nothing is to be done");
@@ -36,13 +40,8 @@ impl Converter<'_> {
                         let value = self.value(&attribute.value);
                         table.set(&attribute.name, value, &attribute.comments);
                     }
-                    "provider" => {
-                        let key = split(&reference_text(&attribute.value));
-                        match self.providers.configured(&key) {
-                            Some(name) => table.set("provider", Written::Text(name), &attribute.comments),
-                            None => self.unknown(entry, "an import"),
-                        }
-                    }
+                    // It is for the configuration that Terraform can write itself; the resource has its own.
+                    "provider" => {}
                     _ => self.unknown(entry, "an import"),
                 },
                 Entry::Block(_) => self.unknown(entry, "an import"),

@@ -114,11 +114,6 @@ impl Providers {
         providers
     }
 
-    /// The name of the configuration that the root calls so.
-    pub(super) fn configured(&self, key: &Key) -> Option<String> {
-        self.names.get(key).cloned()
-    }
-
     /// The name in the stack of the provider whose functions a module calls by a name of its own.
     pub(in crate::migrate) fn of_functions(&self, path: &[String], local: &str) -> Option<&str> {
         self.functions.get(&(path.to_vec(), local.to_owned())).map(String::as_str)

@@ -73,13 +73,13 @@ impl Own {
     pub(in crate::migrate) fn whole(&self, around: Option<&str>, element: impl FnOnce(&str) -> String) -> String {
         let Own { counted, local, inside } = self;
         let (of, key) = match around.filter(|_| *inside) {
-            Some(around) => (format!("[{around}]"), self.key(Some(around), "${own_key}")),
-            None => (String::new(), "own_key".to_owned()),
+            Some(around) => (format!("[{around}]"), self.key(Some(around), "${at}")),
+            None => (String::new(), "at".to_owned()),
         };
         let element = element(&key);
         match counted {
-            true => format!("[for own_key in range(local.{local}{of}) : {element}]"),
-            false => format!("{{ for own_key, own_value in local.{local}{of} : own_key => {element} }}"),
+            true => format!("[for at in range(local.{local}{of}) : {element}]"),
+            false => format!("{{ for at, it in local.{local}{of} : at => {element} }}"),
         }
     }
 
