@@ -5,6 +5,7 @@ use retrue_provider_testcloud::Server;
 use serde_json::json;
 
 use crate::environment::peers::{Aws, mirror};
+use crate::environment::terraform::Beside;
 use crate::environment::{Environment, stack};
 
 /// A stack of instances in a cloud, which cannot be found by what they are called.
@@ -239,4 +240,68 @@ cidr_blocks = ["10.0.0.0/8"]
     place.run(&["compensate", "--yes"]).ends(0);
     assert!(place.recorded().is_empty());
     assert_eq!(aws.truth(), made, "nothing was changed or deleted");
+}
+
+const MADE_ELSEWHERE: &str = r#"
+resource "aws_s3_bucket" "b" {
+  bucket = "made-elsewhere"
+  tags   = { owner = "somebody" }
+  lifecycle_rule {
+    id      = "old"
+    enabled = true
+    prefix  = "log/"
+    expiration {
+      days = 90
+    }
+  }
+  cors_rule {
+    allowed_methods = ["GET"]
+    allowed_origins = ["https://example.org"]
+  }
+}
+
+resource "aws_sqs_queue" "q" {
+  name = "made-elsewhere"
+  tags = { owner = "somebody" }
+}
+"#;
+
+/// What nothing in the stack says of an imported object is not lost when it is let go of, or when a change is undone.
+#[test]
+fn what_was_set_elsewhere_outlives_a_destroy_and_an_undo() {
+    let test = "what_was_set_elsewhere_outlives_a_destroy_and_an_undo";
+    let Some(server) = Aws::start(test) else { return };
+    let Some(beside) = Beside::new(test) else { return };
+    beside.make(&[
+        ("provider.tf", &crate::scenarios::migrate_cloud::provider(server.port())),
+        ("main.tf", MADE_ELSEWHERE),
+    ]);
+    let made = server.truth();
+    assert!(made.iter().any(|thing| thing.contains("somebody")), "{made:#?}");
+    let place = &beside.place;
+    let url = format!("http://127.0.0.1:{}/123456789012/made-elsewhere", server.port());
+    let blocks = "[variable.delay]\ntype = \"number\"\ndefault = 0\n\
+        [resource.aws_s3_bucket.b]\nbucket = \"made-elsewhere\"\n\
+        [resource.aws_s3_bucket.b.lifecycle]\nignore_changes = [\"tags\", \"tags_all\", \"lifecycle_rule\", \"cors_rule\"]\n\
+        [resource.aws_sqs_queue.q]\nname = \"made-elsewhere\"\ndelay_seconds = \"${var.delay}\"\n\
+        [resource.aws_sqs_queue.q.lifecycle]\nignore_changes = [\"tags\", \"tags_all\"]\n";
+    for (ignored, changes) in [(true, 1), (false, 2)] {
+        let blocks = if ignored { blocks.to_owned() } else { without_lifecycle(blocks) };
+        place.write("retrue.toml", stack(&format!("{}{blocks}", server.provider())));
+        place.run(&["import", "aws_s3_bucket.b", "made-elsewhere"]).ends(0);
+        place.run(&["import", "aws_sqs_queue.q", &url]).ends(0);
+        let plan = place.run(&["plan", "--var", "delay=5", "--json"]).ends(0).json();
+        assert_eq!(plan["summary"]["update"], changes, "{plan:#}");
+        place.run(&["apply", "--yes", "--var", "delay=5"]).ends(0);
+        assert_ne!(server.truth(), made);
+        place.run(&["compensate", "--yes"]).ends(0);
+        assert_eq!(server.truth(), made, "an undo: {ignored}");
+        place.run(&["destroy", "--yes"]).ends(0);
+        assert_eq!(server.truth(), made, "a destroy: {ignored}");
+    }
+}
+
+fn without_lifecycle(blocks: &str) -> String {
+    let lines = blocks.lines().filter(|line| !line.contains("lifecycle]") && !line.starts_with("ignore_changes"));
+    lines.map(|line| format!("{line}\n")).collect()
 }

@@ -495,6 +495,8 @@ fn a_module_brings_its_provider_and_moves_with_it() {
     assert_eq!(our_plan(&beside), BTreeMap::from([("aws_sqs_queue.kept".to_owned(), "import".to_owned())]));
     beside.run(&["apply", "--yes"]).ends(0);
     beside.nothing_to_do();
+    // What was imported was adopted, and stays.
     beside.end();
-    assert_eq!(server.truth(), before);
+    let left: Vec<String> = server.truth().into_iter().filter(|thing| !before.contains(thing)).collect();
+    assert!(matches!(left.as_slice(), [kept] if kept.contains("kept")), "{left:#?}");
 }

@@ -95,6 +95,7 @@ resource "pyvider_file_content" "file" {
 
 ephemeral "pyvider_lease" "lease" {
   name = "lease"
+  path = "PATH"
 }
 
 resource "pyvider_private_state_verifier" "private" {
@@ -139,6 +140,7 @@ fn from_terraform_and_back_with_protocol_6() {
     PYVIDER.iter().for_each(|(name, value)| beside.place.set(name, value));
     let file = beside.place.path("made");
     let main = NESTED.replace("\"made\"", &format!("\"{}\"", file.display()));
+    let main = main.replace("PATH", &beside.place.path("held.lease").display().to_string());
     beside.place.write("infra/main.tf", main);
     beside.terraform(&["apply", "-input=false", "-auto-approve"]).ends(0);
     beside.migrate();

@@ -13,7 +13,6 @@ use crate::diagnostic::{error_of, warnings};
 use crate::marker::unmarked;
 use crate::process::{CallError, Connection};
 use crate::provider::{Terraform, null};
-use crate::restore::configuration_of;
 use crate::schema::{Kind, Loaded};
 use crate::shape::shape;
 use crate::tables::Tables;
@@ -47,6 +46,15 @@ impl Terraform {
                 Ok(sent) => sent,
                 Err(error) => return Outcome::NotApplied(error),
             };
+        if change.restore.is_some() && change.effect == Effect::Update && ready.planned.same(&ready.prior) {
+            // It is what it was: some providers would write it all the same.
+            let applied = Applied::of(unmarked(kind.block(), ready.prior, like(&change)));
+            return Outcome::Applied(Applied {
+                private: change.prior_private.clone(),
+                identity: change.identity.clone(),
+                ..applied
+            });
+        }
         if context.cancellation.is_cancelled() {
             return Outcome::NotApplied(ProviderError {
                 retry: false,
@@ -98,8 +106,12 @@ impl Terraform {
         if let Some(image) = &change.restore {
             // What was made again and left unfinished is another object: what is computed is its own.
             let same = change.prior.get("id") == image.state.get("id");
-            let now = if same { change.prior.clone() } else { null() };
-            let config = configuration_of(kind.block(), &change.config, &image.state, &now);
+            let now = if same { prior.clone() } else { null() };
+            let (then, private) = (&image.state, &change.prior_private);
+            let config = self
+                .way_to(&change.type_name, kind, [&change.config, then, &now], private)
+                .await
+                .map_err(|error| ProviderError { operation: operation.into(), ..error })?;
             let config = marked(self.client.tables(), kind, context, change, &config).unwrap_or(config);
             let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
             let planned = self

@@ -11,7 +11,7 @@ use crate::codec::{decode, encode, nothing};
 use crate::diagnostic::{path_of, refuse_errors};
 use crate::marker::unmarked;
 use crate::provider::{Terraform, null};
-use crate::restore::configuration_of;
+use crate::restore::{Open, configuration_of};
 use crate::schema::Kind;
 use crate::shape::shape;
 use crate::tables::Tables;
@@ -63,7 +63,8 @@ impl Terraform {
                 response.planned_private = request.prior_private;
             }
         } else if !prior.is_null() && response.requires_replace.is_empty() {
-            response.reversibility = self.way_back(&request.type_name, &kind, &config, &prior).await;
+            response.reversibility =
+                self.way_back(&request.type_name, &kind, &config, &prior, &request.prior_private).await;
         }
         Ok(response)
     }
@@ -154,18 +155,38 @@ impl Terraform {
     }
 
     /// How much of an update can be undone: all, unless the provider refuses the configuration for it.
-    async fn way_back(&self, type_name: &str, kind: &Kind, config: &Value, prior: &Value) -> Reversibility {
+    async fn way_back(
+        &self,
+        type_name: &str,
+        kind: &Kind,
+        config: &Value,
+        prior: &Value,
+        private: &Private,
+    ) -> Reversibility {
         let request = ValidateRequest {
             subject: Subject::Resource,
             type_name: type_name.to_owned(),
-            config: configuration_of(kind.block(), config, prior, prior),
+            config: configuration_of(kind.block(), config, prior, prior, Open::Said),
         };
         match self.validate_config(request).await {
+            Ok(said) => match said.into_iter().any(|diagnostic| diagnostic.error) {
+                false => Reversibility::Full,
+                true => match self.way_to(type_name, kind, [config, prior, prior], private).await {
+                    Ok(less) => self.accepted(type_name, less).await,
+                    Err(error) => Reversibility::Lossy(format!("the provider refuses it as it was: {}", error.message)),
+                },
+            },
+            Err(error) => Reversibility::Lossy(format!("whether it can be as it was is not known: {}", error.message)),
+        }
+    }
+
+    /// Whether the provider takes a configuration that says as little as it can.
+    async fn accepted(&self, type_name: &str, config: Value) -> Reversibility {
+        let request = ValidateRequest { subject: Subject::Resource, type_name: type_name.to_owned(), config };
+        match self.validate_config(request).await {
             Ok(said) => match said.into_iter().find(|diagnostic| diagnostic.error) {
-                Some(refused) => {
-                    Reversibility::Lossy(format!("the provider refuses it as it was: {}", refused.message))
-                }
                 None => Reversibility::Full,
+                Some(told) => Reversibility::Lossy(format!("the provider refuses it as it was: {}", told.message)),
             },
             Err(error) => Reversibility::Lossy(format!("whether it can be as it was is not known: {}", error.message)),
         }

@@ -3,23 +3,91 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use retrue_provider_api::{Attribute, AttributeKind, Block, Data, Entries, NestedBlock, Nesting, Type, Value};
+use retrue_provider_api::{
+    Attribute, AttributeKind, Block, Category, Data, Entries, NestedBlock, Nesting, Private, ProviderResult, Subject,
+    Type, ValidateRequest, Value, proposed_state,
+};
 
+use crate::provider::Terraform;
+use crate::schema::Kind;
 use crate::shape::shape;
+
+/// What is said of that which the configuration leaves open, and which is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// All of it: to a provider, saying nothing of what only a configuration sets means that it is to go.
+    Said,
+    /// Nothing: what a provider sets itself stays then, and it may refuse to be told.
+    Left,
+}
+
+impl Terraform {
+    /// The configuration whose application makes an object what it was, and loses nothing of it that nobody asked to
+    /// change: one that says all, or, where the provider refuses that, one that says less and keeps it all the same.
+    ///
+    /// # Errors
+    /// The provider refuses the one, and would remove something with the other. The message names it.
+    pub(crate) async fn way_to(
+        &self,
+        type_name: &str,
+        kind: &Kind,
+        [config, image, now]: [&Value; 3],
+        private: &Private,
+    ) -> ProviderResult<Value> {
+        let block = kind.block();
+        let [said, left] = [Open::Said, Open::Left].map(|open| configuration_of(block, config, image, now, open));
+        let open: Vec<&str> = names(block).filter(|name| said.get(name) != left.get(name)).collect();
+        if open.is_empty() || now.is_null() {
+            return Ok(left);
+        }
+        let planned = async |config: &Value| {
+            let proposed = shape(block, &proposed_state(block, now, config));
+            self.ask_plan(type_name, kind, config, now, &proposed, private).await
+        };
+        let request =
+            ValidateRequest { subject: Subject::Resource, type_name: type_name.to_owned(), config: said.clone() };
+        let why = match self.validate_config(request).await?.into_iter().find(|told| told.error) {
+            Some(told) => told.message,
+            None => match planned(&said).await {
+                Ok(planned) => match planned.requires_replace.first() {
+                    None => return Ok(said),
+                    Some(path) => format!("`{path}` cannot be brought back in place"),
+                },
+                Err(error) => error.message,
+            },
+        };
+        let planned = planned(&left).await?.state;
+        let kept = |name: &str| match (planned.get(name), image.get(name)) {
+            (Some(planned), Some(was)) => planned.same(was),
+            (planned, was) => planned.is_none() && was.is_none(),
+        };
+        let lost: Vec<String> = open.into_iter().filter(|name| !kept(name)).map(|name| format!("`{name}`")).collect();
+        if lost.is_empty() {
+            return Ok(left);
+        }
+        let what = format!("the provider would remove {} with it: {why}", lost.join(", "));
+        Err(self.client.error(Category::Conflict, "update", what))
+    }
+}
+
+/// All names of a block.
+fn names(block: &Block) -> impl Iterator<Item = &str> {
+    block.attributes.keys().chain(block.blocks.keys()).map(String::as_str)
+}
 
 /// A configuration whose application makes an object of what is there now (`now`, null for a create) what it
 /// was (`image`): what `config` sets, with the values that were observed, and what it leaves open where
-/// that has changed since.
+/// that has changed since, or where `open` says so.
 ///
 /// What only the provider sets is null in it; write-only values are those of `config`.
-pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now: &Value) -> Value {
+pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now: &Value, open: Open) -> Value {
     let (config, image, now) = (shape(block, config), shape(block, image), shape(block, now));
     let Some(then) = image.as_entries() else { return config };
     let empty = Entries::new();
     let set = config.as_entries().unwrap_or(&empty);
     let mut entries = Entries::new();
     for (name, attribute) in &block.attributes {
-        let value = restored(name, attribute, set.get(name.as_str()), then.get(name.as_str()), now.get(name));
+        let value = restored(name, attribute, set.get(name.as_str()), then.get(name.as_str()), now.get(name), open);
         entries.insert(name.as_str().into(), value);
     }
     for (name, nested) in &block.blocks {
@@ -27,15 +95,22 @@ pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now
         let configured = set.get(name).cloned().unwrap_or_else(|| Value::null(Type::Dynamic));
         let was = then.get(name).cloned().unwrap_or_else(|| Value::null(Type::Dynamic));
         // Limits of time are the provider's own business, and read from the configuration alone.
-        let keep = name == "timeouts"
-            || is_empty(&configured) && (now.is_null() || now.get(name).is_some_and(|now| now.same(&was)));
+        let as_it_was = open == Open::Left && now.get(name).is_some_and(|now| now.same(&was));
+        let keep = name == "timeouts" || is_empty(&configured) && (now.is_null() || as_it_was || is_empty(&was));
         let value = if keep { configured } else { settable_blocks(nested, &was) };
         entries.insert(name.into(), value);
     }
     shape(block, &Data::Object(Arc::new(entries)).into())
 }
 
-fn restored(name: &str, attribute: &Attribute, set: Option<&Value>, was: Option<&Value>, now: Option<&Value>) -> Value {
+fn restored(
+    name: &str,
+    attribute: &Attribute,
+    set: Option<&Value>,
+    was: Option<&Value>,
+    now: Option<&Value>,
+    open: Open,
+) -> Value {
     let null = Value::null(attribute.value_type().without_optional());
     if attribute.write_only {
         return set.cloned().unwrap_or(null);
@@ -52,7 +127,7 @@ fn restored(name: &str, attribute: &Attribute, set: Option<&Value>, was: Option<
     let wanted = match (set.is_some(), attribute.computed) {
         (true, _) => true,
         (false, true) => changed && name != "id",
-        (false, false) => !is_empty(was) && (changed || now.is_none()),
+        (false, false) => !is_empty(was) && (open == Open::Said || changed || now.is_none()),
     };
     if !wanted {
         return null;
@@ -170,15 +245,20 @@ mod tests {
             ])
         };
         let config = Value::object([("name", Value::from("n")), ("token", Value::from("t"))]);
-        let back = configuration_of(&block(), &config, &state("by hand", 8, 80), &state("by hand", 9, 443));
-        assert_eq!(back.get("note"), Some(&Value::null(Type::String)), "it is as it was");
+        let (then, now) = (state("by hand", 8, 80), state("by hand", 9, 443));
+        let less = configuration_of(&block(), &config, &then, &now, Open::Left);
+        assert_eq!(less.get("note"), Some(&Value::null(Type::String)), "it is as it was");
+        let back = configuration_of(&block(), &config, &then, &now, Open::Said);
+        assert_eq!(back.get("note"), Some(&Value::from("by hand")), "it is as it was, and stays");
         assert_eq!(back.get("size"), Some(&Value::from(8i64)));
         assert_eq!(back.get("arn"), Some(&Value::null(Type::String)));
         assert_eq!(back.get("token"), Some(&Value::from("t")));
         let rules = back.get("rule").and_then(Value::as_items).unwrap();
         assert_eq!(rules[0].get("port"), Some(&Value::from(80i64)));
         assert_eq!(rules[0].get("id"), Some(&Value::null(Type::String)));
-        let made = configuration_of(&block(), &config, &state("by hand", 8, 80), &Value::null(Type::Dynamic));
+        let as_it_was = configuration_of(&block(), &config, &then, &then, Open::Said);
+        assert_eq!(as_it_was.get("rule").and_then(Value::as_items).map(<[Value]>::len), Some(1), "blocks stay, too");
+        let made = configuration_of(&block(), &config, &then, &Value::null(Type::Dynamic), Open::Said);
         assert_eq!(made.get("note"), Some(&Value::from("by hand")));
         assert_eq!(made.get("size"), Some(&Value::null(Type::Number)));
     }
