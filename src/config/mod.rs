@@ -44,7 +44,7 @@ pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
     Check, Condition, DeleteOrder, DependsOn, Fallback, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy,
     OnExisting, Output, ProviderBlock, ProviderProgram, ProviderTables, Repetition, ResourceBlock, Settings, Stack,
-    ValueSource, Variable,
+    Trigger, ValueSource, Variable,
 };
 pub use variables::{Inputs, Origin, VARIABLE_PREFIX, Variables, read_source, resolve_variables, value_of};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::{PathStep, Value};
 
 use super::codes;
-use super::stack::{Fallback, Import, Repetition, ResourceBlock, Stack};
+use super::stack::{Fallback, Import, Repetition, ResourceBlock, Stack, Trigger};
 use crate::address::{BlockAddress, InstanceKey, Mode};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Reference, Root, TargetKey, nearest};
@@ -99,8 +99,12 @@ impl<'c> Checker<'c> {
             self.expression(&condition.condition, after);
             self.expression(&condition.message, after);
         }
-        for reference in &lifecycle.replace_triggered_by {
+        for Trigger { reference, key } in &lifecycle.replace_triggered_by {
             self.reference(reference, inside);
+            for chosen in key.iter().flat_map(Expression::references) {
+                // The parser counts from the start of the text, not of the file.
+                self.reference(&Reference { span: reference.span, ..chosen }, inside);
+            }
             if let Root::Ephemeral { .. } = &reference.root {
                 let message = format!("`{}` is another with every run: it triggers nothing", reference.root);
                 let hint = "name a resource, or an attribute of one";

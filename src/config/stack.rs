@@ -316,6 +316,15 @@ impl DependsOn {
     }
 }
 
+/// A resource, or an attribute of one, whose change replaces another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// What is meant.
+    pub reference: Reference,
+    /// What chooses the instance, where that is an expression: `each.key`.
+    pub key: Option<Expression>,
+}
+
 /// How a resource is treated.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
@@ -326,7 +335,7 @@ pub struct Lifecycle {
     /// Attributes whose difference means nothing.
     pub ignore_changes: IgnoreChanges,
     /// Resources, or attributes of them, whose change replaces it.
-    pub replace_triggered_by: Vec<Reference>,
+    pub replace_triggered_by: Vec<Trigger>,
     /// Whether it is desired at all; by default it is.
     pub enabled: Option<Expression>,
     /// What happens when it exists and nobody owns it.

@@ -203,6 +203,18 @@ impl Expression {
         only_steps(self.parsed()).then(|| self.references().into_iter().next()).flatten()
     }
 
+    /// The expression that chooses the instance of the block that it refers to, where one does.
+    pub fn chosen_by(&self) -> Option<&Expression> {
+        let mut expression = self.parsed();
+        loop {
+            match expression.kind() {
+                Kind::Reference { key: Some(Key::Dynamic(key)), .. } => return Some(key),
+                Kind::Attribute { of, .. } | Kind::Index { of, .. } => expression = of,
+                _ => return None,
+            }
+        }
+    }
+
     /// The block that it names, and which instance of it, where it does nothing else.
     pub fn as_target(&self) -> Option<(BlockAddress, TargetKey)> {
         let Kind::Reference { root, key } = self.parsed().kind() else { return None };

@@ -273,7 +273,10 @@ impl Found<'_> {
         lifecycle.enabled.iter().for_each(|enabled| self.expression(enabled));
         lifecycle.preconditions.iter().for_each(|condition| self.condition(condition));
         lifecycle.postconditions.iter().for_each(|condition| self.condition(condition));
-        lifecycle.replace_triggered_by.iter().for_each(|reference| self.reference(reference));
+        for trigger in &lifecycle.replace_triggered_by {
+            self.reference(&trigger.reference);
+            trigger.key.iter().for_each(|key| self.expression(key));
+        }
         // What is imported has to be known before it is planned.
         for import in stack.imports.iter().filter(|import| import.to == block.address) {
             import.repetition.expression().into_iter().for_each(|expression| self.expression(expression));

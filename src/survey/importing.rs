@@ -111,13 +111,21 @@ fn target(import: &Import, instance: &Expanded, known: &Known<'_>) -> Result<Opt
     if !value.marks().is_empty() {
         return Err(vec![secret("the key of an import", import.to_span)]);
     }
-    match value.data() {
-        Data::String(name) => Ok(Some(InstanceKey::Name(Arc::clone(name)))),
-        Data::Number(number) if number.as_u64().is_some() => Ok(number.as_u64().map(InstanceKey::Index)),
-        Data::Unknown(..) => Err(vec![not_known("the key", import.to_span)]),
-        _ => Err(vec![
+    match (key_of(&value), value.data()) {
+        (Some(key), _) => Ok(Some(key)),
+        (None, Data::Unknown(..)) => Err(vec![not_known("the key", import.to_span)]),
+        (None, _) => Err(vec![
             Diagnostic::error(codes::IMPORT, "the key of an import is a text, or a number from 0").at(import.to_span),
         ]),
+    }
+}
+
+/// The key that a value stands for.
+pub(super) fn key_of(value: &Value) -> Option<InstanceKey> {
+    match value.data() {
+        Data::String(name) => Some(InstanceKey::Name(Arc::clone(name))),
+        Data::Number(number) => number.as_u64().map(InstanceKey::Index),
+        _ => None,
     }
 }
 

@@ -245,7 +245,14 @@ for b in s3.list_buckets()["Buckets"]:
         tags = s3.get_bucket_tagging(Bucket=n)["TagSet"]
     except Exception:
         tags = []
-    show(n, "bucket", n, s3.get_bucket_versioning(Bucket=n).get("Status"), tags)
+    def part(call, name):
+        try:
+            return call(Bucket=n)[name]
+        except Exception:
+            return None
+    about = [s3.get_bucket_versioning(Bucket=n).get("Status"), part(s3.get_bucket_cors, "CORSRules"),
+             part(s3.get_bucket_lifecycle_configuration, "Rules")]
+    show(n, "bucket", n, about, tags)
 for t in db.list_tables()["TableNames"]:
     d = db.describe_table(TableName=t)["Table"]
     about = [d["KeySchema"], d["AttributeDefinitions"], d.get("BillingModeSummary", {}).get("BillingMode")]

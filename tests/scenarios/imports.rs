@@ -276,8 +276,9 @@ fn what_was_set_elsewhere_outlives_a_destroy_and_an_undo() {
         ("provider.tf", &crate::scenarios::migrate_cloud::provider(server.port())),
         ("main.tf", MADE_ELSEWHERE),
     ]);
-    let made = server.truth();
-    assert!(made.iter().any(|thing| thing.contains("somebody")), "{made:#?}");
+    let truth = || server.things().into_iter().map(|thing| thing.what).collect::<Vec<_>>();
+    let made = truth();
+    assert!(made.iter().any(|thing| thing.contains("somebody") && thing.contains("example.org")), "{made:#?}");
     let place = &beside.place;
     let url = format!("http://127.0.0.1:{}/123456789012/made-elsewhere", server.port());
     let blocks = "[variable.delay]\ntype = \"number\"\ndefault = 0\n\
@@ -285,19 +286,18 @@ fn what_was_set_elsewhere_outlives_a_destroy_and_an_undo() {
         [resource.aws_s3_bucket.b.lifecycle]\nignore_changes = [\"tags\", \"tags_all\", \"lifecycle_rule\", \"cors_rule\"]\n\
         [resource.aws_sqs_queue.q]\nname = \"made-elsewhere\"\ndelay_seconds = \"${var.delay}\"\n\
         [resource.aws_sqs_queue.q.lifecycle]\nignore_changes = [\"tags\", \"tags_all\"]\n";
-    for (ignored, changes) in [(true, 1), (false, 2)] {
+    for ignored in [true, false] {
         let blocks = if ignored { blocks.to_owned() } else { without_lifecycle(blocks) };
         place.write("retrue.toml", stack(&format!("{}{blocks}", server.provider())));
+        place.run(&["providers", "install"]).ends(0);
         place.run(&["import", "aws_s3_bucket.b", "made-elsewhere"]).ends(0);
         place.run(&["import", "aws_sqs_queue.q", &url]).ends(0);
-        let plan = place.run(&["plan", "--var", "delay=5", "--json"]).ends(0).json();
-        assert_eq!(plan["summary"]["update"], changes, "{plan:#}");
         place.run(&["apply", "--yes", "--var", "delay=5"]).ends(0);
-        assert_ne!(server.truth(), made);
+        assert_ne!(truth(), made);
         place.run(&["compensate", "--yes"]).ends(0);
-        assert_eq!(server.truth(), made, "an undo: {ignored}");
+        assert_eq!(truth(), made, "an undo: {ignored}");
         place.run(&["destroy", "--yes"]).ends(0);
-        assert_eq!(server.truth(), made, "a destroy: {ignored}");
+        assert_eq!(truth(), made, "a destroy: {ignored}");
     }
 }
 

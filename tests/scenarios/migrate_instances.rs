@@ -167,7 +167,7 @@ module "plain" {
 resource "terraform_data" "follows" {
   count = length(var.zones)
   lifecycle {
-    replace_triggered_by = [null_resource.zone[count.index], terraform_data.once.output]
+    replace_triggered_by = [null_resource.beside[count.index], terraform_data.once.output]
   }
 }
 

@@ -17,6 +17,9 @@ use crate::shape::shape;
 pub(crate) enum Open {
     /// All of it: to a provider, saying nothing of what only a configuration sets means that it is to go.
     Said,
+    /// The same, without what is empty inside of blocks: providers read back `""` where nothing was said, and refuse to
+    /// be told so.
+    Filled,
     /// Nothing: what a provider sets itself stays then, and it may refuse to be told.
     Left,
 }
@@ -35,7 +38,8 @@ impl Terraform {
         private: &Private,
     ) -> ProviderResult<Value> {
         let block = kind.block();
-        let [said, left] = [Open::Said, Open::Left].map(|open| configuration_of(block, config, image, now, open));
+        let of = |open| configuration_of(block, config, image, now, open);
+        let (said, left) = (of(Open::Said), of(Open::Left));
         let open: Vec<&str> = names(block).filter(|name| said.get(name) != left.get(name)).collect();
         if open.is_empty() || now.is_null() {
             return Ok(left);
@@ -44,18 +48,22 @@ impl Terraform {
             let proposed = shape(block, &proposed_state(block, now, config));
             self.ask_plan(type_name, kind, config, now, &proposed, private).await
         };
-        let request =
-            ValidateRequest { subject: Subject::Resource, type_name: type_name.to_owned(), config: said.clone() };
-        let why = match self.validate_config(request).await?.into_iter().find(|told| told.error) {
-            Some(told) => told.message,
-            None => match planned(&said).await {
-                Ok(planned) => match planned.requires_replace.first() {
-                    None => return Ok(said),
-                    Some(path) => format!("`{path}` cannot be brought back in place"),
+        let mut why = None;
+        for candidate in [said, of(Open::Filled)] {
+            let subject = Subject::Resource;
+            let request = ValidateRequest { subject, type_name: type_name.to_owned(), config: candidate.clone() };
+            let refused = match self.validate_config(request).await?.into_iter().find(|told| told.error) {
+                Some(told) => told.message,
+                None => match planned(&candidate).await {
+                    Ok(planned) => match planned.requires_replace.first() {
+                        None => return Ok(candidate),
+                        Some(path) => format!("`{path}` cannot be brought back in place"),
+                    },
+                    Err(error) => error.message,
                 },
-                Err(error) => error.message,
-            },
-        };
+            };
+            why.get_or_insert(refused);
+        }
         let planned = planned(&left).await?.state;
         let kept = |name: &str| match (planned.get(name), image.get(name)) {
             (Some(planned), Some(was)) => planned.same(was),
@@ -65,7 +73,7 @@ impl Terraform {
         if lost.is_empty() {
             return Ok(left);
         }
-        let what = format!("the provider would remove {} with it: {why}", lost.join(", "));
+        let what = format!("the provider would remove {} with it: {}", lost.join(", "), why.unwrap_or_default());
         Err(self.client.error(Category::Conflict, "update", what))
     }
 }
@@ -97,7 +105,7 @@ pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now
         // Limits of time are the provider's own business, and read from the configuration alone.
         let as_it_was = open == Open::Left && now.get(name).is_some_and(|now| now.same(&was));
         let keep = name == "timeouts" || is_empty(&configured) && (now.is_null() || as_it_was || is_empty(&was));
-        let value = if keep { configured } else { settable_blocks(nested, &was) };
+        let value = if keep { configured } else { settable_blocks(nested, &was, open) };
         entries.insert(name.into(), value);
     }
     shape(block, &Data::Object(Arc::new(entries)).into())
@@ -127,14 +135,14 @@ fn restored(
     let wanted = match (set.is_some(), attribute.computed) {
         (true, _) => true,
         (false, true) => changed && name != "id",
-        (false, false) => !is_empty(was) && (open == Open::Said || changed || now.is_none()),
+        (false, false) => !is_empty(was) && (open != Open::Left || changed || now.is_none()),
     };
     if !wanted {
         return null;
     }
     match &attribute.kind {
         AttributeKind::Value(_) => was.clone(),
-        AttributeKind::Nested(_, inner) => settable_nested(inner, was),
+        AttributeKind::Nested(_, inner) => settable_nested(inner, was, open),
     }
 }
 
@@ -168,15 +176,18 @@ fn each(value: &Value, change: &dyn Fn(&Entries) -> Entries) -> Value {
     }
 }
 
-fn settable_nested(attributes: &BTreeMap<String, Attribute>, value: &Value) -> Value {
-    each(value, &|entries| settable_attributes(attributes, entries))
+fn settable_nested(attributes: &BTreeMap<String, Attribute>, value: &Value, open: Open) -> Value {
+    each(value, &|entries| settable_attributes(attributes, entries, open))
 }
 
-fn settable_attributes(attributes: &BTreeMap<String, Attribute>, entries: &Entries) -> Entries {
+fn settable_attributes(attributes: &BTreeMap<String, Attribute>, entries: &Entries, open: Open) -> Entries {
     let keep = |(name, value): (&Arc<str>, &Value)| {
+        let unsaid = |attribute: &Attribute| {
+            !attribute.settable() || open == Open::Filled && !attribute.required && is_empty(value)
+        };
         let value = match attributes.get(name.as_ref()) {
-            Some(attribute) if !attribute.settable() => Value::null(attribute.value_type().without_optional()),
-            Some(Attribute { kind: AttributeKind::Nested(_, inner), .. }) => settable_nested(inner, value),
+            Some(attribute) if unsaid(attribute) => Value::null(attribute.value_type().without_optional()),
+            Some(Attribute { kind: AttributeKind::Nested(_, inner), .. }) => settable_nested(inner, value, open),
             _ => value.clone(),
         };
         (Arc::clone(name), value)
@@ -184,12 +195,12 @@ fn settable_attributes(attributes: &BTreeMap<String, Attribute>, entries: &Entri
     entries.iter().map(keep).collect()
 }
 
-fn settable_blocks(nested: &NestedBlock, value: &Value) -> Value {
+fn settable_blocks(nested: &NestedBlock, value: &Value, open: Open) -> Value {
     let one = |entries: &Entries| -> Entries {
-        let mut kept = settable_attributes(&nested.block.attributes, entries);
+        let mut kept = settable_attributes(&nested.block.attributes, entries, open);
         for (name, inner) in &nested.block.blocks {
             if let Some(value) = entries.get(name.as_str()) {
-                kept.insert(name.as_str().into(), settable_blocks(inner, value));
+                kept.insert(name.as_str().into(), settable_blocks(inner, value, open));
             }
         }
         kept

@@ -18,7 +18,9 @@ use super::conditions::{check_conditions, decided, truth};
 use super::ephemeral::{kept, refuse_ephemeral};
 use super::repetition::{Instance, Instances, instances};
 use super::scopes::{StackFiles, VariableScope};
-use super::stack::{Check, Condition, Fallback, IgnoreChanges, ProviderBlock, Repetition, ResourceBlock, Stack};
+use super::stack::{
+    Check, Condition, Fallback, IgnoreChanges, ProviderBlock, Repetition, ResourceBlock, Stack, Trigger,
+};
 use super::variables::default_value;
 use crate::address::Mode;
 use crate::diagnostic::{Diagnostic, sort};
@@ -252,7 +254,7 @@ impl<'s> Checker<'s, '_> {
                 self.path(path, &schema.block, *span);
             }
         }
-        for reference in &block.lifecycle.replace_triggered_by {
+        for Trigger { reference, .. } in &block.lifecycle.replace_triggered_by {
             if let Some(target) = reference.root.block().and_then(|address| self.stack.blocks.get(&address))
                 && let Ok(schema) = self.schemas.of_block(self.stack, target)
             {

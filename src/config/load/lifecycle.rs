@@ -6,7 +6,7 @@ use super::blocks::bare;
 use super::reader::{Item, Key, Reader};
 use crate::address::Mode;
 use crate::config::codes;
-use crate::config::stack::{IgnoreChanges, Lifecycle, OnDestroy, OnExisting};
+use crate::config::stack::{IgnoreChanges, Lifecycle, OnDestroy, OnExisting, Trigger};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Reference};
 use crate::resilience::Settings;
@@ -48,7 +48,7 @@ impl Reader<'_> {
                 "prevent_destroy" => lifecycle.prevent_destroy = self.bool(key, item).unwrap_or_default(),
                 "create_before_destroy" => lifecycle.create_before_destroy = self.bool(key, item).unwrap_or_default(),
                 "ignore_changes" => lifecycle.ignore_changes = self.ignore_changes(key, item),
-                "replace_triggered_by" => lifecycle.replace_triggered_by = self.bare_references(key, item),
+                "replace_triggered_by" => lifecycle.replace_triggered_by = self.triggers(key, item),
                 "enabled" => lifecycle.enabled = Some(self.expression(item)),
                 "on_existing" => {
                     let choices = [("adopt", OnExisting::Adopt), ("fail", OnExisting::Fail)];
@@ -102,15 +102,16 @@ impl Reader<'_> {
     }
 
     /// References as plain texts, without `${}`.
-    fn bare_references(&mut self, key: &Key<'_>, item: &Item<'_>) -> Vec<Reference> {
+    fn triggers(&mut self, key: &Key<'_>, item: &Item<'_>) -> Vec<Trigger> {
         let mut found = Vec::new();
         for item in self.array(key, item) {
             let Some(text) = self.text(key, item) else { continue };
             let span = self.item_span(item);
             let parsed = Expression::bare(text.trim(), self.file);
-            match parsed.ok().and_then(|parsed| parsed.as_reference()).filter(|found| found.root.block().is_some()) {
+            let parsed = parsed.ok().and_then(|parsed| Some((parsed.as_reference()?, parsed.chosen_by().cloned())));
+            match parsed.filter(|(found, _)| found.root.block().is_some()) {
                 // The parser counts from the start of the text, not of the file.
-                Some(reference) => found.push(Reference { span, ..reference }),
+                Some((reference, key)) => found.push(Trigger { reference: Reference { span, ..reference }, key }),
                 None => {
                     let message = format!("`{text}` is no reference to a resource");
                     let diagnostic = Diagnostic::error(codes::BAD_REFERENCE, message).at(span);

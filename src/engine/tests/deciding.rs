@@ -304,3 +304,36 @@ async fn what_conditions_look_at_is_used() {
         assert_eq!(entry.observed_of.iter().any(|name| name.as_ref() == "size"), used, "{lifecycle}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_means_the_instance_that_it_names() {
+    let toml = |named: &str, input: &str| {
+        format!(
+            "[resource.retrue_data.of]\nfor_each = {{ a = \"1\", b = \"{input}\" }}\ninput = \"${{each.value}}\"\n\
+             [resource.retrue_data.to]\nfor_each = [\"a\", \"b\"]\n\
+             [resource.retrue_data.to.lifecycle]\nreplace_triggered_by = ['{named}']\n"
+        )
+    };
+    let b = "retrue_data.to[\"b\"]";
+    let both = vec!["retrue_data.to[\"a\"]", b];
+    for (named, replaced) in [
+        ("retrue_data.of[each.key]", vec![b]),
+        ("retrue_data.of[each.value].input", vec![b]),
+        ("retrue_data.of[each.key].triggers_replace", vec![]),
+        ("retrue_data.of[each.key == \"a\" ? \"b\" : \"a\"]", vec![both[0]]),
+        ("retrue_data.of", both.clone()),
+    ] {
+        let stage = Stage::new(&toml(named, "2"));
+        stage.apply(&PlanOptions::default(), OnFailure::Halt).await;
+        stage.toml(&toml(named, "3"));
+        let planned = stage.planned(&PlanOptions::default()).await.unwrap();
+        let changes = planned.plan.changes.iter().filter(|change| change.action == crate::plan::Action::Replace);
+        let found: Vec<String> = changes.map(|change| change.address.to_string()).collect();
+        assert_eq!(found, replaced, "{named}");
+    }
+    let stage = Stage::new(
+        "[resource.retrue_data.of]\n[resource.retrue_data.to]\n[resource.retrue_data.to.lifecycle]\nreplace_triggered_by = ['retrue_data.of[each.key]']\n",
+    );
+    let mistakes = stage.mistakes(&PlanOptions::default()).await;
+    assert!(mistakes.iter().any(|mistake| mistake.contains("`each`")), "{mistakes:?}");
+}

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use retrue_provider_api::{Block, Path, PlanResponse, Subject, Type, ValidateRequest, Value};
 
 use crate::address::{Address, BlockAddress, Mode};
-use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock};
+use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock, Trigger};
 use crate::diagnostic::Diagnostic;
+use crate::expression::evaluate;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
 use crate::plan::ending::end_deposed;
@@ -16,7 +17,7 @@ use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
 use crate::survey::identity::Claim;
-use crate::survey::importing::{Wanted, owned_elsewhere, owner};
+use crate::survey::importing::{Wanted, key_of, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::{instance_name, told};
 use crate::survey::record::Entry;
@@ -126,7 +127,7 @@ impl<'a> Walk<'a> {
             recorded,
             world,
             ignore: &candidate.block.lifecycle.ignore_changes,
-            replace: self.replace.contains(address) || self.triggered(candidate.block).is_some(),
+            replace: self.replace.contains(address) || self.triggered(candidate).is_some(),
             waits: self.waits(candidate.block),
             import: candidate.import.as_ref().map(|wanted| (wanted, candidate.configured)),
         };
@@ -144,13 +145,17 @@ impl<'a> Walk<'a> {
         dependencies.any(|dependency| self.pending_blocks.contains(dependency))
     }
 
-    /// Why `replace_triggered_by` replaces the instances of a block, if it does.
-    pub(super) fn triggered(&self, block: &ResourceBlock) -> Option<String> {
-        for reference in &block.lifecycle.replace_triggered_by {
+    /// Why `replace_triggered_by` replaces an instance, if it does.
+    fn triggered(&self, candidate: &Candidate<'a>) -> Option<String> {
+        let scope = || instance_scope(candidate.block, &candidate.expanded, &self.known);
+        for Trigger { reference, key } in &candidate.block.lifecycle.replace_triggered_by {
             let Some(target) = reference.root.block() else { continue };
+            // One that cannot be told may be any of them.
+            let chosen = key.as_ref().and_then(|key| key_of(&evaluate(key, &scope()).ok()?));
+            let wanted = reference.key.as_ref().or(chosen.as_ref());
             let instances = self.decisions.range(target.instance(None)..).take_while(|(of, _)| of.block == target);
             let changed = instances.into_iter().any(|(address, (decision, _))| {
-                if reference.key.as_ref().is_some_and(|key| address.key.as_ref() != Some(key)) {
+                if wanted.is_some_and(|key| address.key.as_ref() != Some(key)) {
                     return false;
                 }
                 let change = &decision.change;
@@ -167,7 +172,7 @@ impl<'a> Walk<'a> {
             if changed {
                 return Some(format!(
                     "`replace_triggered_by`: {} changes",
-                    shown(&target, &reference.key, &reference.path)
+                    shown(&target, &wanted.cloned(), &reference.path)
                 ));
             }
         }
@@ -246,8 +251,11 @@ impl<'a> Walk<'a> {
             },
             span: Some(block.span),
         });
-        let replace_reason =
-            if self.replace.contains(&address) { Some("it was asked for".to_owned()) } else { self.triggered(block) };
+        let replace_reason = if self.replace.contains(&address) {
+            Some("it was asked for".to_owned())
+        } else {
+            self.triggered(&candidate)
+        };
         let desired = Desired {
             config: planned_value(candidate.config.clone(), &block.body, &schema.block, &scope),
             lifecycle: self.lifecycle(block),

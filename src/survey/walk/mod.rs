@@ -301,8 +301,8 @@ fn used_attributes(stack: &Stack) -> BTreeMap<BlockAddress, Vec<Path>> {
             uses(reference.root.block(), &reference.path);
         }
     }
-    for reference in stack.blocks.values().flat_map(|block| &block.lifecycle.replace_triggered_by) {
-        uses(reference.root.block(), &reference.path);
+    for trigger in stack.blocks.values().flat_map(|block| &block.lifecycle.replace_triggered_by) {
+        uses(trigger.reference.root.block(), &trigger.reference.path);
     }
     for paths in used.values_mut() {
         paths.sort();
