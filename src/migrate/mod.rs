@@ -78,16 +78,17 @@ pub struct Unreadable {
     pub sources: Sources,
 }
 
-/// Reads a directory. `name` is that of the stack, `in_place` says whether it will be in the same directory.
+/// Reads a directory. `name` is that of the stack; `beside` is the way from there to the directory, where the stack will
+/// be in another one.
 ///
 /// # Errors
 /// The state or a file cannot be read. What can be read and not be converted is no error: it is found.
-pub fn convert(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unreadable> {
-    with_deep_stack(|| read(directory, name, in_place))
+pub fn convert(directory: &Path, name: &str, beside: Option<String>) -> Result<Converted, Unreadable> {
+    with_deep_stack(|| read(directory, name, beside))
         .unwrap_or_else(|error| Err(Unreadable { diagnostics: vec![error.into()], sources: Sources::default() }))
 }
 
-fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unreadable> {
+fn read(directory: &Path, name: &str, beside: Option<String>) -> Result<Converted, Unreadable> {
     let mut sources = Sources::default();
     let mut found = Vec::new();
     let recorded = files::state(directory).map_err(|problem| found.push(problem)).ok();
@@ -100,7 +101,7 @@ fn read(directory: &Path, name: &str, in_place: bool) -> Result<Converted, Unrea
     for file in modules.all.iter().flat_map(|module| module.files.iter()) {
         hide_secrets(&file.body, &mut sources);
     }
-    let mut findings = Findings { found: &mut found, in_place };
+    let mut findings = Findings { found: &mut found, beside };
     moved::carry_out(&modules, &mut recorded, &mut findings);
     removed::carry_out(&modules, &mut recorded, &mut findings);
     let addresses: Vec<String> = recorded.objects.iter().map(|object| object.provider.clone()).collect();

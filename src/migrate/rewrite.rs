@@ -9,7 +9,7 @@ use hcl_edit::{Decorated, Span as _};
 
 use super::codes;
 use super::convert::{Findings, Providers, type_name};
-use super::modules::{Here, Own, Scope};
+use super::modules::{Here, Own, Scope, joined};
 use super::source::Text;
 use super::written::{escaped, in_quotes};
 use crate::diagnostic::Diagnostic;
@@ -81,7 +81,8 @@ pub(super) fn part(
     findings: &mut Findings<'_>,
     visit: impl FnOnce(&mut Rewriter<'_, '_>),
 ) -> String {
-    let mut rewriter = Rewriter { text, context, bound: Vec::new(), edits: Vec::new(), findings };
+    let mut rewriter =
+        Rewriter { text, context, bound: Vec::new(), edits: Vec::new(), findings, reading: false, led: false };
     visit(&mut rewriter);
     let mut edits = rewriter.edits;
     edits.sort_by_key(|(range, _)| range.start);
@@ -108,6 +109,10 @@ pub(super) struct Rewriter<'r, 'f> {
     bound: Vec<String>,
     edits: Vec<(Range<usize>, String)>,
     findings: &'r mut Findings<'f>,
+    /// Whether it is about what a function reads.
+    reading: bool,
+    /// Whether that is named by where the module is.
+    led: bool,
 }
 
 /// The first names of a traversal, with their places.
@@ -124,18 +129,26 @@ fn names(traversal: &Traversal) -> Vec<(&str, Range<usize>)> {
 }
 
 /// A traversal for which a text stands in a template, where it stands for one.
-fn literal(traversal: &Traversal, scope: &Scope) -> Option<String> {
+/// `beside` is the way from the stack to the directory of Terraform's, for a path that is read.
+fn literal(traversal: &Traversal, scope: &Scope, beside: Option<&str>) -> Option<String> {
     let names = names(traversal);
     let words: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
     match words.as_slice() {
-        ["path", "module"] => Some(escaped(&scope.place)),
-        ["path", "root"] => Some(".".to_owned()),
+        ["path", "module"] => {
+            Some(escaped(&beside.map_or_else(|| scope.place.clone(), |way| joined(way, &scope.place))))
+        }
+        ["path", "root"] => Some(escaped(beside.unwrap_or("."))),
         ["terraform", "workspace"] => Some("default".to_owned()),
         _ => None,
     }
 }
 
 impl Rewriter<'_, '_> {
+    /// The text that stands for a traversal here, where one does.
+    fn literal(&self, traversal: &Traversal) -> Option<String> {
+        literal(traversal, self.context.scope, self.findings.beside.as_deref().filter(|_| self.reading))
+    }
+
     fn edit(&mut self, range: Range<usize>, replacement: impl Into<String>) {
         self.edits.push((range, replacement.into()));
     }
@@ -158,6 +171,8 @@ impl Rewriter<'_, '_> {
                     .at(span)
                     .hint("the state is that of the workspace `default`; a variable can take its place"),
             ),
+            // It leads to where the file is.
+            _ if self.reading => self.led = true,
             _ => self.findings.reads_beside(span),
         }
     }
@@ -183,8 +198,8 @@ impl Rewriter<'_, '_> {
             return;
         }
         match (first, second.as_ref().map(|(name, _)| *name)) {
-            ("path" | "terraform", Some(_)) if literal(traversal, self.context.scope).is_some() => {
-                let text = literal(traversal, self.context.scope).unwrap_or_default();
+            ("path" | "terraform", Some(_)) if self.literal(traversal).is_some() => {
+                let text = self.literal(traversal).unwrap_or_default();
                 self.edit(whole.clone(), in_quotes(&text));
                 self.explain(first, whole);
             }
@@ -417,7 +432,7 @@ impl Visit for Rewriter<'_, '_> {
 
     fn visit_interpolation(&mut self, node: &Interpolation) {
         if let (Expression::Traversal(traversal), Strip::None, Some(range)) = (&node.expr, node.strip, node.span())
-            && let Some(text) = literal(traversal, self.context.scope)
+            && let Some(text) = self.literal(traversal)
             && let Some((first, _)) = names(traversal).first()
             && !self.is_bound(first)
             && !self.context.iterators.iter().any(|iterator| iterator.name == *first)
@@ -436,8 +451,15 @@ impl Visit for Rewriter<'_, '_> {
         match spaces.as_slice() {
             [] | ["core"] if functions::exists(name) => {
                 if READING.contains(&name) {
-                    let span = self.text.span(Some(range));
-                    self.findings.reads_beside(span);
+                    let outer = (std::mem::replace(&mut self.reading, true), std::mem::take(&mut self.led));
+                    visit::visit_func_args(self, &node.args);
+                    let led = self.led;
+                    (self.reading, self.led) = outer;
+                    if !led {
+                        let span = self.text.span(Some(range));
+                        self.findings.reads_beside(span);
+                    }
+                    return;
                 }
             }
             [] | ["core"] => {

@@ -11,10 +11,11 @@ fn fixture(name: &str) -> PathBuf {
 
 /// All that becomes of a directory, as one text.
 fn shown(name: &str, in_place: bool) -> String {
+    let beside = (!in_place).then(|| "infra".to_owned());
     let directory = fixture(name);
     let place = format!("{}/", directory.display());
     let mut text = String::new();
-    let (findings, sources) = match convert(&directory, name, in_place) {
+    let (findings, sources) = match convert(&directory, name, beside) {
         Ok(converted) => {
             for (name, content) in &converted.files {
                 let _ = write!(text, "=== {name}\n{content}");
@@ -51,7 +52,7 @@ fn depends(object: &state::Object) -> String {
 
 /// Whether what becomes of a directory is a stack, with what is wrong with it.
 fn unsound(name: &str) -> Vec<String> {
-    let converted = convert(&fixture(name), name, true).unwrap();
+    let converted = convert(&fixture(name), name, None).unwrap();
     let texts = converted.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     match crate::config::load_texts(&fixture(name), texts) {
         Ok(_) => Vec::new(),
@@ -116,9 +117,12 @@ fn modules_that_cannot_be_are_listed_by_place() {
 #[test]
 fn what_reads_beside_is_told_when_the_stack_is_elsewhere() {
     let text = shown("expressions", false);
-    for place in ["main.tf:87:18", "main.tf:88:17", "main.tf:89:17"] {
+    for place in ["main.tf:87:18", "main.tf:88:17"] {
         assert!(text.contains(&format!("{} {place}: this may name a file beside it", codes::DIFFERENT)), "{text}");
     }
+    // What is read is where it was.
+    assert!(text.contains("file = '${fileexists(\"infra/main.tf\")}'"), "{text}");
+    assert!(!text.contains("main.tf:89:17"), "{text}");
 }
 
 /// What is wrong with files, all at once.
@@ -127,7 +131,7 @@ fn told(files: &[(&str, &str)]) -> Vec<String> {
     for (name, text) in files {
         fs_err::write(directory.path().join(name), text).unwrap();
     }
-    let unreadable = convert(directory.path(), "x", true).map(|converted| converted.files).unwrap_err();
+    let unreadable = convert(directory.path(), "x", None).map(|converted| converted.files).unwrap_err();
     let told = unreadable.diagnostics.iter().map(|problem| {
         assert!(problem.hint.is_some(), "{problem:?}");
         let place = problem.labels.first().and_then(|label| unreadable.sources.place(label.span));

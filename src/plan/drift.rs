@@ -1,6 +1,6 @@
 //! How the world differs from the record.
 
-use retrue_provider_api::{Path, Type, Value};
+use retrue_provider_api::{Block, Path, Type, Value};
 
 use crate::plan::compare::{differing_attributes, with_part};
 use crate::plan::decide::{Instance, World};
@@ -62,7 +62,7 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
                 if !counted.contains(path) || follows(path) {
                     return false;
                 }
-                let set = path.get(&recorded.config).is_some_and(|value| !value.is_null());
+                let set = is_set(instance.block, path, &recorded.config);
                 let used = instance.used.iter().any(|used| path.is_prefix_of(used) || used.is_prefix_of(path));
                 // What the configuration implies counts as set: a hash of the content, for one.
                 let implied = match (path.get(&recorded.attributes), path.get(&observed.state), path.get(&desired)) {
@@ -77,12 +77,47 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
     }
 }
 
+/// Whether a configuration says something of it. Blocks of which none is written are an empty collection in it.
+fn is_set(block: &Block, path: &Path, config: &Value) -> bool {
+    let unwritten = |value: &Value| {
+        let nested = path.first_attribute().is_some_and(|name| block.blocks.contains_key(name));
+        nested
+            && (value.as_items().is_some_and(<[Value]>::is_empty)
+                || value.as_entries().is_some_and(|all| all.is_empty()))
+    };
+    path.get(config).is_some_and(|value| !value.is_null() && !unwritten(value))
+}
+
 /// Those of the attributes that something is declared of, and that are not ignored.
 fn declared(instance: &Instance<'_>, attributes: &[Path]) -> Vec<Path> {
     let Some(desired) = &instance.desired else { return Vec::new() };
     let counts = |path: &&Path| {
-        let set = path.get(&desired.config.value).is_some_and(|value| !value.is_null());
+        let set = is_set(instance.block, path, &desired.config.value);
         set && !desired.ignored.iter().any(|ignored| ignored.is_prefix_of(path) || path.is_prefix_of(ignored))
     };
     attributes.iter().filter(counts).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use retrue_provider_api::{Attribute, NestedBlock, Nesting};
+
+    use super::*;
+
+    #[test]
+    fn blocks_that_nobody_wrote_are_not_set() {
+        let nested = NestedBlock { nesting: Nesting::Set, block: Block::default(), minimum: 0, maximum: 0 };
+        let block = Block {
+            attributes: [("names".to_owned(), Attribute::optional(Type::list(Type::String), ""))].into(),
+            blocks: [("rule".to_owned(), nested)].into(),
+            ..Block::default()
+        };
+        let none = || Value::list(Type::String, []);
+        let config = Value::object([("names", none()), ("rule", none()), ("other", Value::null(Type::String))]);
+        for (name, set) in [("names", true), ("rule", false), ("other", false), ("missing", false)] {
+            assert_eq!(is_set(&block, &Path::attribute(name), &config), set, "{name}");
+        }
+        let written = Value::object([("rule", Value::list(Type::String, [Value::from("x")]))]);
+        assert!(is_set(&block, &Path::attribute("rule"), &written));
+    }
 }

@@ -285,3 +285,23 @@ fn what_terraform_cannot_have_is_listed() {
     assert_eq!(part.json()["resources"].as_array().unwrap().len(), 1);
     place.run(&["state", "export", "--partial"]).ends(64);
 }
+
+/// Files that functions read are where they were, wherever the stack is made.
+#[test]
+fn what_functions_read_beside_a_module_is_found_from_elsewhere() {
+    let place = Environment::new();
+    let call = "module \"app\" {\n  source = \"./modules/app\"\n}\n";
+    let main = "resource \"terraform_data\" \"x\" {\n  input = file(\"${path.module}/x.txt\")\n}\n";
+    let inside = "resource \"terraform_data\" \"y\" {\n  input = templatefile(\"${path.module}/y.tpl\", { n = file(\"${path.root}/x.txt\") })\n}\n";
+    place.write("infra/main.tf", format!("{main}{call}"));
+    place.write("infra/modules/app/main.tf", inside);
+    place.write("infra/x.txt", "one");
+    place.write("infra/modules/app/y.tpl", "${n} two");
+    let mut in_module = resource("y", &[instance("id-y", "one two", json!({}))]);
+    in_module["module"] = json!("module.app");
+    let recorded = [resource("x", &[instance("id-x", "one", json!({}))]), in_module];
+    place.write("infra/terraform.tfstate", state(&recorded, json!({})));
+    place.run(&["migrate", "infra"]).ends(0);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["destroy", "--yes"]).ends(0);
+}

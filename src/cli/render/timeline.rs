@@ -59,6 +59,9 @@ impl Work<'_> {
 
 /// When each step was at work, in the order in which they began, and how long all of it took.
 pub(crate) fn works(events: &[Journaled]) -> (Vec<Work<'_>>, Duration) {
+    // What people say of a run afterwards, and what they find out, is no part of its time.
+    let end = events.iter().position(|event| matches!(event.event, Event::RunFinished(_)));
+    let events = end.and_then(|end| events.get(..=end)).unwrap_or(events);
     let mut times = events.iter().filter_map(|event| event.time.parse::<Timestamp>().ok());
     let (Some(first), Some(last)) = (times.clone().next(), times.next_back()) else {
         return (Vec::new(), Duration::ZERO);

@@ -13,7 +13,7 @@ use crate::cli::render::plan::Screen;
 use crate::cli::render::text::{bold, dim, visible};
 use crate::cli::render::value::named;
 use crate::cli::session::Session;
-use crate::config::DeleteOrder;
+use crate::config::{DeleteOrder, Stack};
 use crate::engine::{self, Workspace};
 use crate::resilience::{BreakerRules, Limits, Policy};
 use crate::store::KeySource;
@@ -229,16 +229,23 @@ fn document(session: &Session, workspace: &Workspace) -> Result<Document, Failur
         keep: people(stack.settings.keep),
         metrics: engine::metrics_file(&options, stack).map(|path| path.display().to_string()),
         variables: variables.collect(),
-        providers: stack
-            .providers
-            .values()
-            .map(|provider| {
-                let mut resilience = resilience(&stack.policy(&provider.name));
-                if !provider.fallback.is_empty() {
-                    resilience.insert("fallback", provider.named_in_ways().map(|names| json!(names)).collect());
-                }
-                (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
-            })
-            .collect(),
+        providers: providers(stack),
     })
+}
+
+/// The configurations of providers: those that are written down, and those that types stand for by their names.
+fn providers(stack: &Stack) -> BTreeMap<String, WireProvider> {
+    let implied = stack.blocks.values().map(|block| stack.provider_name(block));
+    let implied = implied.map(|name| {
+        let resilience = resilience(&stack.policy(&name));
+        (name.to_string(), WireProvider { kind: name.to_string(), resilience })
+    });
+    let written = stack.providers.values().map(|provider| {
+        let mut resilience = resilience(&stack.policy(&provider.name));
+        if !provider.fallback.is_empty() {
+            resilience.insert("fallback", provider.named_in_ways().map(|names| json!(names)).collect());
+        }
+        (provider.name.to_string(), WireProvider { kind: provider.type_name.to_string(), resilience })
+    });
+    implied.chain(written).collect()
 }

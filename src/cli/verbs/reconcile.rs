@@ -41,8 +41,8 @@ pub(crate) struct Arguments {
     /// Take all that was found as the new record
     #[arg(long)]
     pub(crate) accept_all: bool,
-    /// Do it again and again, with this time between: 90s, 5m, 1h
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Do it again and again, with this time between: 90s, 5m, 1h, 1d
+    #[arg(long, value_name = "DURATION", value_parser = pause)]
     pub(crate) every: Option<Duration>,
     /// Write the calls of providers, without secrets, into a file that `retrue replay` takes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["every", "accept", "accept_all"])]
@@ -50,12 +50,12 @@ pub(crate) struct Arguments {
 }
 
 /// Reads `90s`, `5m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    match Duration::try_from(span) {
-        Ok(duration) if duration >= Duration::from_secs(1) => Ok(duration),
-        _ => Err("it must be at least a second".to_owned()),
+fn pause(text: &str) -> Result<Duration, String> {
+    let pause = super::runs::duration(text)?;
+    if pause < Duration::from_secs(1) {
+        return Err("it must be at least a second".to_owned());
     }
+    Ok(pause)
 }
 
 /// Runs the verb.

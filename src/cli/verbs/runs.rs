@@ -128,7 +128,8 @@ pub(crate) struct Replay {
     pub(crate) record: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration as people write it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     crate::config::duration(text).ok_or_else(|| "a duration is such as \"30s\", \"1h 30m\" or \"30 days\"".to_owned())
 }
 

@@ -53,7 +53,7 @@ pub async fn migrate(
     let root = options.root();
     writing::refuse_what_is_there(&root)?;
     let name = stack_name(&root);
-    let converted = crate::migrate::convert(source, &name, same_directory(source, &root))
+    let converted = crate::migrate::convert(source, &name, way_from(&root, source))
         .map_err(|unreadable| Failure::many(unreadable.diagnostics, unreadable.sources))?;
     let Converted { files, values, locked, recorded, flattened, mut findings, sources } = converted;
     refuse_errors(&mut findings, &sources, partial)?;
@@ -252,10 +252,12 @@ fn count(objects: usize) -> String {
     if objects == 1 { "one object was".to_owned() } else { format!("{objects} objects were") }
 }
 
-/// Whether two paths lead to the same directory.
-fn same_directory(source: &Path, root: &Path) -> bool {
+/// The way from a stack to the directory that it is made from; none where it is the same.
+fn way_from(root: &Path, source: &Path) -> Option<String> {
     let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    real(source) == real(root)
+    let (root, source) = (real(root), real(source));
+    let way = source.strip_prefix(&root).unwrap_or(&source);
+    (source != root).then(|| way.display().to_string())
 }
 
 /// The name of a stack in a directory.

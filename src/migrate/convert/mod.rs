@@ -30,8 +30,8 @@ pub(super) use resource::type_name;
 /// What is to be told, as it is found.
 pub(super) struct Findings<'f> {
     pub(super) found: &'f mut Vec<Diagnostic>,
-    /// Whether the stack is in the directory that is read.
-    pub(super) in_place: bool,
+    /// The way from the stack to the directory that is read, where that is another one.
+    pub(super) beside: Option<String>,
 }
 
 impl Findings<'_> {
@@ -52,7 +52,7 @@ impl Findings<'_> {
 
     /// Says that something refers to files beside it.
     pub(super) fn reads_beside(&mut self, span: Span) {
-        if !self.in_place {
+        if self.beside.is_some() {
             self.differs(
                 span,
                 "this may name a file beside it, and the stack is in another directory",

@@ -205,7 +205,8 @@ impl Converter<'_> {
                         let bare = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
                         format!("${{{}}}", bare.unwrap_or(&expression))
                     }
-                    Written::Null | Written::List(_) | Written::Object(_) | Written::Noted(..) => {
+                    Written::Null => "null".to_owned(),
+                    Written::List(_) | Written::Object(_) | Written::Noted(..) => {
                         let span = text.span(expression.span());
                         self.findings.refuse(span, "this is no key", "a key is a text");
                         continue;
@@ -237,7 +238,13 @@ impl Converter<'_> {
             Data::Array(items) => Written::List(items.iter().map(|item| self.json(item)).collect()),
             Data::Object(entries) => {
                 let mut written: Vec<(String, Written)> = Vec::with_capacity(entries.len());
-                for (name, value) in entries.iter().filter(|(name, _)| name != "//") {
+                for (name, value) in entries {
+                    if name == "//" {
+                        // It is a comment in a block, and a key in a map; which of the two this is, only a schema says.
+                        let hint = "in a map it is a key: write it there";
+                        self.findings.differs(json.span, "`//` is left out, as a comment", hint);
+                        continue;
+                    }
                     let name = match self.json_text(name, json) {
                         Written::Expression(expression) => format!("${{{expression}}}"),
                         Written::Text(text) => text,

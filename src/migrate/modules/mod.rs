@@ -19,7 +19,7 @@ use crate::address::{Address, BlockAddress, InstanceKey, Mode};
 use instances::leading;
 pub(super) use instances::{Here, Own, Repeated};
 use names::Taken;
-pub(super) use reading::read;
+pub(super) use reading::{joined, read};
 pub(super) use scope::Scope;
 
 /// What the call of a module may say besides its inputs.

@@ -156,7 +156,7 @@ fn refuse_inputs(call: &Block, files: &[File]) -> Result<(), Refused> {
 }
 
 /// A path beside another one, in as few steps as it takes.
-fn joined(base: &str, source: &str) -> String {
+pub(in crate::migrate) fn joined(base: &str, source: &str) -> String {
     let mut steps: Vec<&str> = Vec::new();
     let rooted = source.starts_with('/');
     let base = if rooted { "" } else { base };
