@@ -441,14 +441,17 @@ fn shares_identity(instance: &Instance<'_>) -> bool {
 }
 
 fn update_reasons(block: &Block, recorded: &RecordedObject, observed: &Value, planned: &Value) -> Vec<String> {
-    differing_attributes(observed, planned)
+    let differing = differing_attributes(observed, planned);
+    // What only follows from a change is no reason for it, unless nothing else is told of that: what a file holds that
+    // is named, for one.
+    let settable = |path: &&Path| {
+        let attribute = path.first_attribute().and_then(|name| block.attributes.get(name));
+        attribute.is_none_or(|attribute| attribute.settable())
+    };
+    let causes: Vec<&Path> = differing.iter().filter(settable).collect();
+    let causes = if causes.is_empty() { differing.iter().collect() } else { causes };
+    causes
         .into_iter()
-        .filter(|path| {
-            // What only follows from a change is no reason for it.
-            path.first_attribute()
-                .and_then(|name| block.attributes.get(name))
-                .is_none_or(|attribute| attribute.settable())
-        })
         .map(|path| {
             let was = path.get(&recorded.attributes);
             let is = path.get(observed);

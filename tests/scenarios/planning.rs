@@ -342,3 +342,19 @@ fn a_count_that_comes_or_goes_keeps_the_first() {
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!((place.recorded(), id()), (vec!["retrue_data.y[0]".into()], first));
 }
+
+/// What a file takes from another one changes without a word of the configuration.
+#[test]
+fn a_changed_source_is_a_reason() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\nsource = \"from\"\n");
+    place.write("from", "one");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("from", "two");
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    let reasons = plan["changes"][0]["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason.as_str().unwrap().ends_with("changed")), "{plan:#}");
+    let missing = "[resource.local_command.c]\ncreate = [\"./no-such-program\"]\ndelete = \"true\"\n";
+    let place = Environment::with(missing);
+    let shown = place.run(&["apply", "--yes"]).ends(1).all();
+    assert_eq!(shown.matches("no-such-program` cannot be run").count(), 2, "in the line of the step, and in the error: {shown}");
+}

@@ -143,10 +143,11 @@ impl ProcessError {
             ProcessError::Directory(..) | ProcessError::Program(..) => Category::Validation,
             ProcessError::NoGuard | ProcessError::Cancelled | ProcessError::NotRecorded(_) => Category::Unknown,
         };
-        let mut message = self.to_string();
+        // What the system says of a name belongs to the message; told as its cause, the name would be said twice.
         if let ProcessError::Directory(_, error) | ProcessError::Program(_, error) = &self {
-            message = format!("{message}: {error}");
+            return ProviderError::new(category, operation, format!("{self}: {error}"));
         }
+        let message = self.to_string();
         ProviderError::new(category, operation, message).because(self)
     }
 }
