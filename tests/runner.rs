@@ -72,6 +72,7 @@ mod scenarios {
     #[cfg(feature = "otlp")]
     mod traces;
     mod transaction;
+    mod turning;
     mod undo_answers;
     mod unwinding;
     mod usage;

@@ -86,15 +86,6 @@ fn one(stack: &Stack, moved: &Moved, by_from: &BTreeMap<&Address, &Moved>, diagn
         diagnostics.push(wrong("data has no record that could move".to_owned()).at(moved.from_span));
         return;
     }
-    if from.type_name() != to.type_name() {
-        diagnostics.push(
-            wrong(format!("a `{}` does not become a `{}` by moving", from.type_name(), to.type_name()))
-                .label(moved.to_span, "")
-                .label(moved.from_span, "")
-                .hint("both addresses have the same type"),
-        );
-        return;
-    }
     if let Some(block) = stack.blocks.get(&from.block) {
         let still = match (&from.key, &block.repetition) {
             (None, Repetition::One) => true,

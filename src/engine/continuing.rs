@@ -46,7 +46,7 @@ impl Session {
             return Ok(());
         }
         let given_up = self.given_up(&self.state().await?).await?;
-        let Some(newest) = given_up.iter().filter(|record| record.kind.can_be_compensated()).next_back() else {
+        let Some(newest) = given_up.iter().rfind(|record| record.kind.can_be_compensated()) else {
             return Ok(());
         };
         let Some(history) = self.history(&newest.run).await? else { return Ok(()) };

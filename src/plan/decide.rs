@@ -196,6 +196,13 @@ pub fn decide(instance: &Instance<'_>) -> Decision {
         (None, Some(recorded)) => end(instance, recorded, &mut decision),
         (None, None) => {}
     }
+    if let Some(from) = instance.moved_from.as_ref().filter(|from| from.type_name() != instance.address.type_name()) {
+        let kind = instance.address.type_name();
+        let stays =
+            Reversibility::Lossy(format!("it stays a `{kind}`, which it becomes: it was a `{}`", from.type_name()));
+        // Nothing of the world is lost with it, so that it is in nobody's way: it is told, and that is all.
+        decision.change.reversible = decision.change.reversible.clone().worst(stays);
+    }
     decision
 }
 

@@ -71,8 +71,10 @@ impl Undo {
 
     /// Where the object stands in the record once the step is undone.
     pub fn to(&self) -> (Address, ObjectKey) {
-        let address = self.step.moved_from().unwrap_or(&self.step.id.address).clone();
-        (address, self.step.id.object.clone())
+        // Between types there is no way back: it stays what it has become.
+        let here = &self.step.id.address;
+        let address = self.step.moved_from().filter(|from| from.type_name() == here.type_name()).unwrap_or(here);
+        (address.clone(), self.step.id.object.clone())
     }
 }
 

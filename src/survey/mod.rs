@@ -24,6 +24,7 @@ mod recorded;
 pub mod refresh;
 mod scope;
 mod targets;
+pub mod turned;
 mod walk;
 
 pub use calls::Calls;

@@ -42,6 +42,8 @@ pub struct Entry {
     pub moved_from: Option<Address>,
     /// Whether the current object names others by addresses that they had.
     pub outdated: bool,
+    /// Whether the current object has been given the type of its new address, where that is another one.
+    pub is_turned: bool,
 }
 
 impl Entry {
@@ -76,7 +78,8 @@ impl Records {
                 .collect::<Result<_, UnsealError>>()?;
             let mut current = entry.current.as_ref().map(|object| object.wake(seal)).transpose()?;
             let outdated = current.as_mut().is_some_and(|object| renames.within(object));
-            let opened = Entry { generation: entry.generation, current, deposed, moved_from: None, outdated };
+            let opened =
+                Entry { generation: entry.generation, current, deposed, moved_from: None, outdated, is_turned: false };
             records.insert(address.clone(), opened);
         }
         let mut records = Records(records);

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use retrue_provider_api::{Type, Value};
 
-use crate::address::{BlockAddress, InstanceKey};
+use crate::address::{Address, BlockAddress, InstanceKey};
 use crate::config::{Repetition, Stack};
-use crate::survey::record::Records;
+use crate::survey::record::{Entry, Records};
 use crate::survey::scope::Instances;
+use crate::survey::turned::is_turned;
 
 /// What every block of a stack stands for, as far as it is recorded. What is not recorded is unknown.
 pub fn recorded_instances(stack: &Stack, records: &Records) -> BTreeMap<BlockAddress, Instances> {
     let mut values: BTreeMap<&BlockAddress, Vec<(&Option<InstanceKey>, &Value)>> = BTreeMap::new();
-    for (address, entry) in &records.0 {
+    // What is of another type yet says nothing of what it will be.
+    let fits = |address: &Address, entry: &Entry| !is_turned(entry.moved_from.as_ref(), address) || entry.is_turned;
+    for (address, entry) in records.0.iter().filter(|(address, entry)| fits(address, entry)) {
         if let Some(object) = &entry.current {
             values.entry(&address.block).or_default().push((&address.key, &object.attributes));
         }

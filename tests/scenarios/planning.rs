@@ -356,5 +356,9 @@ fn a_changed_source_is_a_reason() {
     let missing = "[resource.local_command.c]\ncreate = [\"./no-such-program\"]\ndelete = \"true\"\n";
     let place = Environment::with(missing);
     let shown = place.run(&["apply", "--yes"]).ends(1).all();
-    assert_eq!(shown.matches("no-such-program` cannot be run").count(), 2, "in the line of the step, and in the error: {shown}");
+    assert_eq!(
+        shown.matches("no-such-program` cannot be run").count(),
+        2,
+        "in the line of the step, and in the error: {shown}"
+    );
 }

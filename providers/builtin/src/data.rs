@@ -8,6 +8,26 @@ use serde_json::Value as Json;
 
 pub(crate) const TYPE: &str = "retrue_data";
 
+/// The type of Terraform's that it takes the place of.
+pub(crate) const NULL_RESOURCE: &str = "null_resource";
+
+/// What becomes of a `null_resource`: its id and its triggers stay.
+pub(crate) fn of_null_resource(state: &Value) -> Value {
+    let triggers = attribute(state, "triggers");
+    let triggers = match triggers.as_entries() {
+        // Written in a configuration, they are an object.
+        Some(entries) => Value::object(entries.iter().map(|(name, value)| (name.clone(), value.clone()))),
+        None => Value::null(Type::Dynamic),
+    };
+    let none = || Value::null(Type::Dynamic);
+    Value::object([
+        ("id", attribute(state, "id")),
+        ("input", none()),
+        ("output", none()),
+        ("triggers_replace", triggers),
+    ])
+}
+
 pub(crate) fn schema() -> TypeSchema {
     let attributes = [
         ("id", Attribute::computed(Type::String, "An id that is made with it and stays.")),

@@ -26,6 +26,7 @@ use crate::resilience::{Guard, Held, Kind, Patience, Waits};
 use crate::saga::journal::JournalError;
 use crate::saga::{RecordedObject, StepFailure};
 use crate::survey::providers::{Configured, Providers};
+use crate::survey::turned::{is_turned, turned};
 
 /// How a step ended, for the run.
 #[derive(Debug)]
@@ -120,9 +121,36 @@ impl Executor<'_> {
     pub(super) async fn run(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {
         let (waiting, journal) = (&self.caller.waiting, &*self.caller.journal);
         waiting.note(journal, Turn::Started).await?;
-        let result = self.to_its_end(step, recorded).await?;
+        let result = match self.turned(step, recorded).await {
+            Ok(turned) => self.to_its_end(step, turned.as_ref().or(recorded)).await?,
+            Err(failure) => StepResult::NotApplied(failure),
+        };
         waiting.note(journal, Turn::Ended).await?;
         Ok(result)
+    }
+
+    /// The recorded object as one of the type that a rename gives it, where that is another one.
+    async fn turned(
+        &self,
+        step: &Step,
+        recorded: Option<&RecordedObject>,
+    ) -> Result<Option<RecordedObject>, StepFailure> {
+        let (Some(from), Some(recorded)) = (&step.moved_from, recorded) else { return Ok(None) };
+        let address = &step.id.address;
+        if !is_turned(Some(from), address) {
+            return Ok(None);
+        }
+        let failed = |message: String| StepFailure {
+            code: codes::PROVIDER.into(),
+            category: Category::Conflict,
+            message,
+            retryable: false,
+            retry_after: None,
+        };
+        let configured = self.providers.get(&step.provider);
+        let configured = configured.ok_or_else(|| failed(format!("there is no provider `{}`", step.provider)))?;
+        let done = turned(recorded, from, address, configured, &step.provider).await;
+        done.map(Some).map_err(|error| failed(format!("`{from}` does not become `{address}`: {error}")))
     }
 
     async fn to_its_end(&self, step: &Step, recorded: Option<&RecordedObject>) -> Result<StepResult, JournalError> {

@@ -11,6 +11,7 @@ use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::World;
 use crate::plan::{Base, BaseEntry, ExistingObject, ObjectKey, OutputChange, Step, StepEffect};
 use crate::survey::record::Entry;
+use crate::survey::turned::is_turned;
 
 use super::*;
 
@@ -70,7 +71,9 @@ impl<'a> Walk<'a> {
         for address in touched.iter().filter(|address| address.is_managed()).chain(referred) {
             let entry = self.records.0.get(address);
             let under = entry.and_then(|entry| entry.moved_from.as_ref()).unwrap_or(address);
-            let observed = entry.and_then(|entry| self.observed(address, entry));
+            // What it was of another type can be held against nothing.
+            let observed = entry.filter(|entry| !is_turned(entry.moved_from.as_ref(), address));
+            let observed = observed.and_then(|entry| self.observed(address, entry));
             for name in [address, under] {
                 let generation = self.request.state.generation(name);
                 resources.entry(name.clone()).or_default().generation = generation;

@@ -40,6 +40,7 @@ use crate::survey::recorded::recorded_instances;
 use crate::survey::refresh::{Worlds, refresh};
 use crate::survey::scope::Known;
 use crate::survey::targets::Targets;
+use crate::survey::turned::{is_turned, turn_all};
 use crate::survey::walk::doubt::Doubt;
 
 /// What is to be surveyed.
@@ -97,7 +98,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let stack = request.stack;
     let graph = Graph::new(stack)?;
     let moved = moves(stack, request.state);
-    let records = Records::open(request.state, &moved, request.seal)
+    let mut records = Records::open(request.state, &moved, request.seal)
         .map_err(|error| vec![Diagnostic::error(crate::saga::codes::SEALED, error.to_string())])?;
     // Providers are configured before anything is known of this plan: from what is recorded.
     let known = Known::new(stack, request.variables, request.process_environment)
@@ -125,6 +126,7 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
     let mut blocks = std::mem::take(&mut known.blocks);
     blocks.retain(|address, _| opened.contains(address));
     let known = known.with_blocks(blocks);
+    problems.extend(turn_all(&mut records, stack, &moved, &providers).await);
     problems.extend(unready(&records, &targets, &providers));
     if !problems.is_empty() && !looking {
         return Err(problems);
@@ -261,8 +263,10 @@ fn unready(records: &Records, targets: &Targets, providers: &Providers) -> Vec<D
 fn instances_of(records: &Records) -> impl Iterator<Item = Arc<str>> + '_ {
     records
         .0
-        .values()
-        .flat_map(|entry| entry.current.iter().chain(entry.deposed.values()))
+        .iter()
+        // Of what has another type from now on, only the provider of that one is needed.
+        .filter(|(address, entry)| !is_turned(entry.moved_from.as_ref(), address))
+        .flat_map(|(_, entry)| entry.objects())
         .map(|object| Arc::from(object.provider.instance.as_str()))
 }
 
