@@ -114,15 +114,13 @@ impl Converter<'_> {
         }
         let [from, to] = addresses.as_slice() else { return };
         let gone = !self.declared.contains(&to.block.to_string());
-        let other_type = from.type_name() != to.type_name();
         let again = self.moved_to.contains(to);
         let declared = self.declared.contains(&from.block.to_string()) && from.key.is_none();
-        if gone || other_type || declared || again {
-            let why = match (gone, other_type) {
+        if gone || declared || again {
+            let why = match gone {
                 _ if again => format!("another one moves to `{to}`"),
-                (true, _) => format!("`{to}` is not declared any more"),
-                (_, true) => "the types differ".to_owned(),
-                _ => format!("`{from}` is still declared"),
+                true => format!("`{to}` is not declared any more"),
+                false => format!("`{from}` is still declared"),
             };
             let hint = "it means nothing where the state follows it already";
             self.findings.differs(block.span, format!("this move is left out: {why}"), hint);
