@@ -307,10 +307,21 @@ fn wrong(error: &InstallError, span: Span) -> Diagnostic {
             "tell whoever publishes the provider; a copy that you trust for other reasons can be used from a mirror or by \
              `path`"
         }
-        _ => {
-            "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`; providers come from mirrors, caches and registries that \
-             .terraformrc names"
+        InstallError::Mismatch { .. } => {
+            "somebody changed the one or the other: `retrue providers install --upgrade` takes what is there now, once you trust it"
         }
+        InstallError::Locked { .. } => "`retrue providers install --upgrade` locks one that fits",
+        InstallError::Hash(_) | InstallError::File { .. } | InstallError::Content { .. } => {
+            "mend or remove the file; `retrue providers install` writes .retrue.lock.toml anew"
+        }
+        InstallError::Network { .. } => {
+            "the network is asked for what is neither in the cache nor in a mirror that .terraformrc or TF_CLI_CONFIG_FILE \
+             names; `path` uses a program of your own"
+        }
+        InstallError::Address(_) | InstallError::Version(_) | InstallError::Constraint(_) => {
+            "`source` is `NAMESPACE/NAME`, `version` like `~> 3.39`"
+        }
+        InstallError::NoVersion { .. } => "providers come from mirrors, caches and registries that .terraformrc names",
     };
     Diagnostic::error(codes::NOT_INSTALLED, error.to_string()).at(span).hint(hint)
 }
