@@ -193,6 +193,10 @@ async fn carry_out(
                 }
                 let (from, to) = (undo.from(), undo.to());
                 if from != to {
+                    // What was made again there goes along, and what becomes of it there counts.
+                    if let Some(shall) = expected.remove(&from) {
+                        expected.insert(to.clone(), shall);
+                    }
                     live.set(from, None);
                 }
                 live.set(to.clone(), object.map(|object| *object));
