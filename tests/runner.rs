@@ -75,6 +75,7 @@ mod scenarios {
     mod turning;
     mod undo_answers;
     mod unwinding;
+    mod unwinding_doubt;
     mod usage;
     mod values;
     mod verbs;

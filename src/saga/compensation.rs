@@ -96,7 +96,7 @@ pub fn undos(runs: &[(String, RunHistory)], earlier: &Earlier) -> Unwinding {
         let mut steps: Vec<&StepHistory> = history
             .steps
             .iter()
-            .filter(|step| step.status.had_effect() || step.status.in_doubt())
+            .filter(|step| step.status.may_have_happened())
             .filter(|step| step.id.effect != StepEffect::Read)
             .filter(|step| broken!(UndoneTwice) || !earlier.done.contains(&(run.clone(), step.id.clone())))
             .collect();
