@@ -12,6 +12,7 @@ mod scenarios {
     mod cloud_kills;
     mod clouds;
     mod commands;
+    mod commands_cut_off;
     #[cfg(feature = "crash-points")]
     mod crash;
     #[cfg(feature = "crash-points")]
