@@ -61,6 +61,7 @@ mod scenarios {
     mod reports;
     mod resilience;
     mod run_states;
+    mod set_aside;
     mod signals;
     mod signals_providers;
     mod stale_plans;
