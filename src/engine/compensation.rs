@@ -83,7 +83,7 @@ impl Session {
             histories.push(history);
         }
         self.refuse_built_upon(&state, &chosen, &histories).await?;
-        let Before { earlier, remade, later } = self.before(&state, &chosen).await?;
+        let Before { earlier, remade, later } = self.before(&state, &chosen, &histories).await?;
         let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
         let undos = crate::saga::compensation::undos(&named, &earlier).undos;
         let nothing = |address: &&Address| !undos.iter().any(|undo| means(address, &undo.step.id.address));
@@ -116,8 +116,9 @@ impl Session {
     }
 
     /// What was unwound before: earlier attempts at the same runs, and later runs.
-    async fn before(&self, state: &State, chosen: &[String]) -> Result<Before, Failure> {
+    async fn before(&self, state: &State, chosen: &[String], histories: &[RunHistory]) -> Result<Before, Failure> {
         let mut before = Before::default();
+        let mut unwindings = Vec::new();
         let Some(oldest) = chosen.iter().min() else { return Ok(before) };
         for record in state.runs.values().filter(|record| record.run > *oldest && !chosen.contains(&record.run)) {
             let unwinds = record.kind == RunKind::Compensate;
@@ -130,8 +131,6 @@ impl Session {
                 before.later.push(history);
                 continue;
             }
-            let ends = history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?)));
-            before.remade.extend(remade(ends, self.seal()));
             for undo in history.undos.iter().filter(|undo| chosen.contains(&undo.of)) {
                 let key = (undo.of.clone(), undo.id.clone());
                 match undo.status {
@@ -145,6 +144,11 @@ impl Session {
                     _ => {}
                 }
             }
+            unwindings.push(history);
+        }
+        let unwound = histories.iter().chain(&before.later);
+        for unwinding in &unwindings {
+            before.remade.extend(remade(unwinding, unwound.clone(), self.seal()));
         }
         Ok(before)
     }
