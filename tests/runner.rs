@@ -12,6 +12,7 @@ mod scenarios {
     mod cloud_kills;
     mod clouds;
     mod commands;
+    mod commands_cut_off;
     #[cfg(feature = "crash-points")]
     mod crash;
     #[cfg(feature = "crash-points")]
@@ -60,6 +61,7 @@ mod scenarios {
     mod reports;
     mod resilience;
     mod run_states;
+    mod set_aside;
     mod signals;
     mod signals_providers;
     mod stale_plans;
@@ -75,6 +77,7 @@ mod scenarios {
     mod turning;
     mod undo_answers;
     mod unwinding;
+    mod unwinding_doubt;
     mod usage;
     mod values;
     mod verbs;

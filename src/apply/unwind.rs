@@ -15,7 +15,7 @@ use crate::engine::RunEventKind;
 use crate::plan::compare::differing_attributes;
 use crate::plan::{ObjectKey, StepEffect, StepId};
 use crate::rest::{RestingValue, Seal};
-use crate::saga::compensation::{Earlier, Undo, Unwinding, undos};
+use crate::saga::compensation::{Earlier, Undo, Unwinding, stands_again, undos};
 use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, JournalError, put_run};
 use crate::saga::object::RestingImage;
@@ -186,6 +186,7 @@ async fn carry_out(
                 report.counts.undone += 1;
                 report.lost.extend(lost.into_iter().map(|lost| (address.clone(), lost)));
                 if undo.step.id.effect == StepEffect::Delete
+                    && stands_again(&undo.step.id, histories.iter().map(|(_, history)| history))
                     && let Some(object) = &object
                     && let Ok(value) = object.attributes().wake(caller.seal)
                 {
@@ -193,6 +194,10 @@ async fn carry_out(
                 }
                 let (from, to) = (undo.from(), undo.to());
                 if from != to {
+                    // What was made again there goes along, and what becomes of it there counts.
+                    if let Some(shall) = expected.remove(&from) {
+                        expected.insert(to.clone(), shall);
+                    }
                     live.set(from, None);
                 }
                 live.set(to.clone(), object.map(|object| *object));

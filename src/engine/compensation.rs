@@ -23,7 +23,7 @@ use crate::survey::Providers;
 /// What is to be unwound.
 #[derive(Clone, Debug, Default)]
 pub struct CompensateOptions {
-    /// This run; without one, the newest that had effects.
+    /// This run; without one, the newest that changed something, or may have.
     pub run: Option<String>,
     /// Every run back to this one.
     pub through: Option<String>,
@@ -83,7 +83,7 @@ impl Session {
             histories.push(history);
         }
         self.refuse_built_upon(&state, &chosen, &histories).await?;
-        let Before { earlier, remade, later } = self.before(&state, &chosen).await?;
+        let Before { earlier, remade, later } = self.before(&state, &chosen, &histories).await?;
         let named: Vec<(String, RunHistory)> = chosen.iter().cloned().zip(histories.iter().cloned()).collect();
         let undos = crate::saga::compensation::undos(&named, &earlier).undos;
         let nothing = |address: &&Address| !undos.iter().any(|undo| means(address, &undo.step.id.address));
@@ -116,12 +116,13 @@ impl Session {
     }
 
     /// What was unwound before: earlier attempts at the same runs, and later runs.
-    async fn before(&self, state: &State, chosen: &[String]) -> Result<Before, Failure> {
+    async fn before(&self, state: &State, chosen: &[String], histories: &[RunHistory]) -> Result<Before, Failure> {
         let mut before = Before::default();
+        let mut unwindings = Vec::new();
         let Some(oldest) = chosen.iter().min() else { return Ok(before) };
         for record in state.runs.values().filter(|record| record.run > *oldest && !chosen.contains(&record.run)) {
             let unwinds = record.kind == RunKind::Compensate;
-            let unwound = record.kind.can_be_compensated() && record.effects && is_unwound(record.state);
+            let unwound = record.kind.can_be_compensated() && record.may_have_changed() && is_unwound(record.state);
             if !unwinds && !unwound {
                 continue;
             }
@@ -130,8 +131,6 @@ impl Session {
                 before.later.push(history);
                 continue;
             }
-            let ends = history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?)));
-            before.remade.extend(remade(ends, self.seal()));
             for undo in history.undos.iter().filter(|undo| chosen.contains(&undo.of)) {
                 let key = (undo.of.clone(), undo.id.clone());
                 match undo.status {
@@ -145,6 +144,11 @@ impl Session {
                     _ => {}
                 }
             }
+            unwindings.push(history);
+        }
+        let unwound = histories.iter().chain(&before.later);
+        for unwinding in &unwindings {
+            before.remade.extend(remade(unwinding, unwound.clone(), self.seal()));
         }
         Ok(before)
     }
@@ -159,18 +163,18 @@ impl Session {
         let Some(oldest) = chosen.iter().min() else { return Ok(()) };
         let mut touched: BTreeSet<&Address> = BTreeSet::new();
         let mut blocks: BTreeSet<&BlockAddress> = BTreeSet::new();
-        for step in histories.iter().flat_map(|history| &history.steps).filter(|step| step.status.had_effect()) {
+        for step in histories.iter().flat_map(|history| &history.steps).filter(|step| step.status.may_have_happened()) {
             touched.insert(&step.id.address);
             blocks.insert(&step.id.address.block);
         }
         let mut later = Vec::new();
         for record in state.runs.values() {
-            let counts = record.kind.can_be_compensated() && record.effects && !is_unwound(record.state);
+            let counts = record.kind.can_be_compensated() && record.may_have_changed() && !is_unwound(record.state);
             if record.run <= *oldest || chosen.contains(&record.run) || !counts {
                 continue;
             }
             let Some(history) = self.history(&record.run).await? else { continue };
-            let builds = history.steps.iter().filter(|step| step.status.had_effect()).any(|step| {
+            let builds = history.steps.iter().filter(|step| step.status.may_have_happened()).any(|step| {
                 let places = [Some(&step.id.address), step.moved_from()];
                 places.into_iter().flatten().any(|place| touched.contains(place))
                     || step.begin.iter().flat_map(|begin| &begin.dependencies).any(|block| blocks.contains(block))
@@ -289,7 +293,7 @@ fn addresses(texts: &[String], option: &str) -> Result<BTreeSet<Address>, Failur
 /// The runs to be unwound, newest first.
 fn choose(state: &State, options: &CompensateOptions) -> Result<Vec<String>, Failure> {
     let open = |record: &RunRecord| {
-        record.kind.can_be_compensated() && record.effects && !record.accepted && !is_unwound(record.state)
+        record.kind.can_be_compensated() && record.may_have_changed() && !record.accepted && !is_unwound(record.state)
     };
     let refused = |record: &RunRecord| {
         let why = if record.accepted {
@@ -330,7 +334,7 @@ fn choose(state: &State, options: &CompensateOptions) -> Result<Vec<String>, Fai
     let mut chosen = Vec::new();
     let mut next = Some(first);
     while let Some(record) = next {
-        if record.effects || chosen.is_empty() {
+        if record.may_have_changed() || chosen.is_empty() {
             chosen.push(record.run.clone());
         }
         next = record

@@ -65,7 +65,8 @@ pub(super) fn records(runs: &[RunRecord]) -> Result<Vec<Write>, Failure> {
 
 /// The run that the next one goes on with: one that was interrupted, or whose unwinding is given up.
 pub(super) fn continued(state: &State, given_up: &[RunRecord]) -> Option<String> {
-    let worth = |record: &&RunRecord| record.kind.can_be_compensated() && (record.effects || record.interrupted);
+    let worth =
+        |record: &&RunRecord| record.kind.can_be_compensated() && (record.may_have_changed() || record.interrupted);
     let newest = state.runs.values().rev().find(worth)?;
     let unwound = matches!(newest.state, RunState::Compensated | RunState::CompensatedPartly);
     let open = newest.interrupted || given_up.iter().any(|record| record.run == newest.run);

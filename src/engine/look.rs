@@ -75,7 +75,7 @@ impl Look {
                 continue;
             }
             let Some((bodies, history)) = self.bodies(run)? else { continue };
-            if history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none() {
+            if !history.has_doubt() {
                 continue;
             }
             for of in history.undos.iter().map(|undo| &undo.of) {

@@ -155,7 +155,7 @@ impl Replay {
         for step in &self.history.steps {
             let of_address = came.entry(&step.id.address).or_default();
             of_address.done += usize::from(step.status.is_done());
-            of_address.touched |= step.status.had_effect() || step.status.in_doubt();
+            of_address.touched |= step.status.may_have_happened();
         }
         came
     }

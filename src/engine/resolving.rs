@@ -66,8 +66,7 @@ impl Session {
             (None, Some(undo)) => {
                 let (_, of) = self.run(&undo.of).await?;
                 let step = of.steps.iter().find(|step| step.id == undo.id).ok_or_else(|| nothing_in_doubt(address))?;
-                let again =
-                    remade(history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?))), self.seal());
+                let again = remade(&history, [&of], self.seal());
                 self.answer_undo(&caller, &state, (undo, step), answer, &providers, &again).await?
             }
             (None, None) => return Err(nothing_in_doubt(address)),

@@ -174,7 +174,7 @@ impl Session {
                 continue;
             }
             let Some(history) = self.history(run).await? else { continue };
-            let nothing_open = history.in_doubt().next().is_none() && history.undos_in_doubt().next().is_none();
+            let nothing_open = !history.has_doubt();
             // A run that was in doubt, and is no more, is closed; one that waits for something else stays: for
             // a person, or, where its own journal ended otherwise, for its unwinding.
             let was_in_doubt = record.counts.unknown > 0 && history.machine.state() == Some(RunState::NeedsReview);
@@ -422,7 +422,7 @@ impl Session {
         let mut closed = false;
         for record in self.old(&state, keep) {
             let Some(history) = self.history(&record.run).await? else { continue };
-            if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+            if history.has_doubt() {
                 continue;
             }
             if record.accepted {

@@ -221,6 +221,8 @@ impl Session {
                 | RunState::Interrupted
                 | RunState::Cancelled
         );
+        // The lock is ours: what has not ended was cut off, and nobody has looked since.
+        let failed = failed || record.state.may_become(RunState::Interrupted);
         if !failed {
             let what = format!("run {} is {}: there is nothing to decide", record.run, record.state.word());
             return Err(Failure::one(
@@ -228,7 +230,7 @@ impl Session {
                     .hint("`retrue runs list` shows the runs, `retrue runs note` keeps a remark about any of them"),
             ));
         }
-        if decision == Decision::GiveUp && history.in_doubt().next().is_some() {
+        if decision == Decision::GiveUp && history.has_doubt() {
             let what = format!("run {} cannot be given up: something of it is in doubt", record.run);
             return Err(Failure::one(
                 Diagnostic::error(codes::NOTHING_TO_REVIEW, what)
@@ -269,11 +271,13 @@ impl Session {
         let surplus = keep.map_or(0, |keep| state.runs.len().saturating_sub(keep));
         let mut pruned = Vec::new();
         for (position, record) in state.runs.values().enumerate() {
-            if needed.contains(&record.run) || !(old.contains(&record.run) || position < surplus) {
+            // Of one that unwinds them, too, what it has undone already must be known.
+            let needed = needed.contains(&record.run) || record.compensates.iter().any(|run| needed.contains(run));
+            if needed || !(old.contains(&record.run) || position < surplus) {
                 continue;
             }
             if let Some(history) = self.history(&record.run).await? {
-                if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+                if history.has_doubt() {
                     continue;
                 }
                 if !record.accepted {
@@ -292,7 +296,7 @@ impl Session {
     /// Closes a run for good: it cannot be unwound any more, and its images go.
     pub async fn accept_run(&self, run: &str) -> Result<String, Failure> {
         let (record, history) = self.run(run).await?;
-        if history.in_doubt().next().is_some() || history.undos_in_doubt().next().is_some() {
+        if history.has_doubt() {
             return Err(Failure::one(
                 Diagnostic::error(
                     codes::NOT_COMPENSABLE,

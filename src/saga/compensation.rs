@@ -96,7 +96,7 @@ pub fn undos(runs: &[(String, RunHistory)], earlier: &Earlier) -> Unwinding {
         let mut steps: Vec<&StepHistory> = history
             .steps
             .iter()
-            .filter(|step| step.status.had_effect() || step.status.in_doubt())
+            .filter(|step| step.status.may_have_happened())
             .filter(|step| step.id.effect != StepEffect::Read)
             .filter(|step| broken!(UndoneTwice) || !earlier.done.contains(&(run.clone(), step.id.clone())))
             .collect();
@@ -230,6 +230,15 @@ fn link(mut undos: Vec<Undo>) -> Unwinding {
 
 fn ends(effect: StepEffect) -> bool {
     matches!(effect, StepEffect::Delete | StepEffect::Forget)
+}
+
+/// Whether what a step ended stands for its address again once runs are unwound: it was the current object, or one of
+/// them had set it aside. What had been set aside before them stays aside, and nothing refers to it.
+pub fn stands_again<'h>(id: &StepId, runs: impl IntoIterator<Item = &'h RunHistory>) -> bool {
+    let sets_aside = |step: &StepHistory| {
+        step.id.effect == StepEffect::Depose && step.id.address == id.address && deposed_key(step) == id.object
+    };
+    id.object == ObjectKey::Current || runs.into_iter().any(|run| run.steps.iter().any(sets_aside))
 }
 
 /// What undoing a step does outside; `None` when only the record changes.

@@ -270,6 +270,11 @@ impl RunHistory {
         self.steps.iter().filter(|step| step.status.in_doubt())
     }
 
+    /// Whether anybody has yet to say what came of a step or of an undo.
+    pub fn has_doubt(&self) -> bool {
+        self.in_doubt().next().is_some() || self.undos_in_doubt().next().is_some()
+    }
+
     /// The undos whose fate is not known.
     pub fn undos_in_doubt(&self) -> impl Iterator<Item = &UndoHistory> {
         self.undos.iter().filter(|undo| undo.status == UndoStatus::Begun)

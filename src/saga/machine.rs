@@ -144,6 +144,11 @@ impl StepStatus {
         matches!(self, StepStatus::Applied | StepStatus::Partial | StepStatus::Verified | StepStatus::Mismatched)
     }
 
+    /// Whether something of it may be there: it happened, or nobody knows.
+    pub fn may_have_happened(self) -> bool {
+        self.had_effect() || self.in_doubt()
+    }
+
     /// Whether dependents may start.
     pub fn is_done(self) -> bool {
         matches!(self, StepStatus::Applied | StepStatus::Verified | StepStatus::Mismatched)

@@ -50,7 +50,8 @@ pub struct RunRecord {
     pub plan: String,
     /// How many steps ended how.
     pub counts: Counts,
-    /// Whether anything outside or in the record was changed.
+    /// Whether anything outside or in the record is known to have been changed. What is in doubt is counted, and
+    /// becomes an effect by a verdict.
     pub effects: bool,
     /// The interrupted run that it goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +69,14 @@ pub struct RunRecord {
     /// markers of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<String>,
+}
+
+impl RunRecord {
+    /// Whether anything was changed, or may have been: something of it is in doubt, or it was cut off and nobody has
+    /// looked since.
+    pub fn may_have_changed(&self) -> bool {
+        self.effects || self.counts.unknown > 0 || !self.state.is_final()
+    }
 }
 
 /// What is recorded of an output.

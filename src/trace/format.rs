@@ -125,7 +125,7 @@ pub struct Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unwinding {
-    /// This run; without one, the newest that had effects.
+    /// This run; without one, the newest that changed something, or may have.
     pub run: Option<String>,
     /// Every run back to this one.
     pub through: Option<String>,

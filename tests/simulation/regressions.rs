@@ -161,3 +161,20 @@ fn what_was_left_of_an_unwinding_ends_where_all_is_as_declared() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":10634418488383879594,"rounds":[{"edits":[[8,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"verb":"Compensate","crash":{"Write":{"nth":2,"kept":true}}}],"goal":"Forward"},{"edits":[[8,null]],"attempts":[{"verb":"Apply"},{"verb":"Compensate"}],"goal":"Back"}]}"#,
     );
 }
+
+/// A run of which nothing is known but that a step began is what is to be unwound, and nothing older is.
+#[test]
+fn a_run_in_doubt_is_not_passed_over() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":14011118689929172737,"rounds":[{"edits":[[6,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"edit":[8,{"size":2,"zone":1,"refers":false,"first":false}],"verb":"Apply","crash":{"Write":{"nth":2,"kept":true}}},{"verb":"Compensate"}],"goal":"Forward"}]}"#,
+    );
+}
+
+/// What was made again where it had been set aside, became the current one again, and was then deleted, is gone: that
+/// is as it was before.
+#[test]
+fn what_is_made_again_on_the_way_back_and_deleted_is_not_missed() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":4247220024906149289,"rounds":[{"edits":[[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"edit":[8,{"size":0,"zone":0,"refers":false,"first":true}],"verb":"Apply"}],"goal":"ForwardAndBack"}]}"#,
+    );
+}

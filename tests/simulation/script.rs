@@ -75,6 +75,9 @@ pub(crate) enum Meddling {
 /// One life of the program, with what goes wrong in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Attempt {
+    /// What becomes of a block before it, in the middle of the round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) edit: Option<(u8, Block)>,
     /// What is asked for.
     pub(crate) verb: Verb,
     /// What the cloud does to calls.
@@ -97,7 +100,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// One in which nothing goes wrong.
     pub(crate) fn of(verb: Verb) -> Attempt {
-        Attempt { verb, faults: Vec::new(), crash: None, stop: None, full: None, between: None }
+        Attempt { edit: None, verb, faults: Vec::new(), crash: None, stop: None, full: None, between: None }
     }
 }
 
@@ -221,8 +224,23 @@ impl Script {
                     Some(if rng.u8(..3) == 0 { Meddling::Create(slot % 2) } else { Meddling::Change(slot) });
             }
         }
+        for round in &mut self.rounds {
+            if rng.u8(..5) == 0 {
+                round.attempts.extend(cut_off(&mut rng));
+            }
+        }
         self
     }
+}
+
+/// A change of what nobody can find again is cut off, with little else in its run, and is to be unwound at once.
+fn cut_off(rng: &mut Rng) -> [Attempt; 3] {
+    let crash = match rng.bool() {
+        true => Crash::Call { nth: rng.u16(1..=20), done: rng.bool() },
+        false => Crash::Write { nth: rng.u16(2..=5), kept: true },
+    };
+    let cut = Attempt { edit: Some((8, block(rng))), crash: Some(crash), ..Attempt::of(Verb::Apply) };
+    [Attempt::of(Verb::Apply), cut, Attempt::of(Verb::Compensate)]
 }
 
 fn round(rng: &mut Rng, number: usize) -> Round {
@@ -314,6 +332,7 @@ pub(crate) fn smaller(script: &Script) -> Vec<Script> {
         }
         put(&|less| less.rounds[index].meddling.clear());
         for (at, attempt) in round.attempts.iter().enumerate() {
+            put(&|less| less.rounds[index].attempts[at].edit = None);
             put(&|less| less.rounds[index].attempts[at].crash = None);
             put(&|less| less.rounds[index].attempts[at].stop = None);
             put(&|less| less.rounds[index].attempts[at].full = None);

@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use fastrand::Rng;
 use retrue::clock::{Clock, CountingClock};
 use retrue::engine::{Answer, Cancellation};
-use retrue::plan::InDoubt;
-use retrue::saga::{RunState, State};
+use retrue::plan::{InDoubt, StepEffect};
+use retrue::saga::history::{self, StepHistory};
+use retrue::saga::{RunKind, RunRecord, RunState, State};
 use retrue::store::{Failure, MemoryImage, MemoryStore, Sealer};
 use retrue_provider_testcloud::Near;
 use retrue_provider_testcloud::cloud::{Call, Cloud, EffectKind, Settings, TruthObject, lock};
@@ -185,6 +186,9 @@ impl<'s> Story<'s> {
     }
 
     fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>) -> Judged<()> {
+        if let Some((slot, block)) = attempt.edit {
+            self.blocks.insert(slot, block);
+        }
         if attempt.verb == Verb::Compensate && !self.can_unwind(newest) {
             return Ok(());
         }
@@ -195,7 +199,39 @@ impl<'s> Story<'s> {
         };
         let Attempt { ref faults, crash, stop, full, .. } = *attempt;
         let expected = Expected { faults, crash, stop, full, between: attempt.between.filter(stays) };
+        let before = self.image.clone();
         self.life(Deed::Verb(attempt.verb), expected)?;
+        if attempt.verb == Verb::Compensate { self.began_with_the_newest(&before) } else { Ok(()) }
+    }
+
+    /// An unwinding that nobody gave a name takes the newest run of which something is there, or may be: by the
+    /// journals, as they are once it has settled what it could.
+    fn began_with_the_newest(&self, before: &MemoryImage) -> Judged<()> {
+        let read = |image: &MemoryImage| State::read(image.state().clone()).ok();
+        let (Some(was), Some(is)) = (read(before), read(&self.image)) else { return Ok(()) };
+        let unwinding = is.runs.values().filter(|record| record.kind == RunKind::Compensate);
+        let Some(unwinding) = unwinding.rev().find(|record| !was.runs.contains_key(&record.run)) else {
+            return Ok(());
+        };
+        let open = |record: &&RunRecord| {
+            let unwound = matches!(record.state, RunState::Compensated | RunState::CompensatedPartly);
+            record.kind.can_be_compensated() && !record.accepted && !unwound
+        };
+        for record in was.runs.values().rev().filter(open) {
+            let bodies = self.image.runs().get(&record.run).into_iter().flatten().map(|line| line.body.clone());
+            let Ok(Some(history)) = history::read(&bodies.collect::<Vec<_>>()) else { continue };
+            // A record that is only brought up to date is nothing that anybody would want to unwind.
+            let upkeep = |step: &StepHistory| step.id.effect == StepEffect::Record && step.moved_from().is_none();
+            let left = |step: &StepHistory| step.status.may_have_happened() && !upkeep(step);
+            if !history.steps.iter().any(left) {
+                continue;
+            }
+            if unwinding.compensates.contains(&record.run) {
+                return Ok(());
+            }
+            let what = format!("{} was passed over: {} unwinds {:?}", record.run, unwinding.run, unwinding.compensates);
+            return violation("an unwinding begins with what was done last", what);
+        }
         Ok(())
     }
 
@@ -206,7 +242,7 @@ impl<'s> Story<'s> {
         state.runs.values().any(|record| {
             newest.is_none_or(|newest| record.run.as_str() > newest)
                 && record.kind.can_be_compensated()
-                && record.effects
+                && record.may_have_changed()
                 && !record.accepted
                 && !unwound(record.state)
         })

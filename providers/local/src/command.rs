@@ -131,8 +131,21 @@ pub(crate) fn plan(request: PlanRequest) -> PlanResponse {
     }
     if !can_look(&config) {
         response.warnings.push("without `read`, drift cannot be seen, and doubt not be settled".to_owned());
+    } else if !creating && !replaces {
+        response.warnings.extend(blind_to_updates(&config, &prior).map(str::to_owned));
     }
     PlanResponse { planned, ..response }
+}
+
+/// Why a look will not tell what came of an update that is cut off, where that is known beforehand.
+fn blind_to_updates(config: &Value, prior: &Value) -> Option<&'static str> {
+    if !is_set(config, "read") {
+        return Some(
+            "without `read`, it cannot be seen what came of an update that is cut off: doubt cannot be settled",
+        );
+    }
+    let silent = prior.get("stdout").and_then(Value::as_str).is_some_and(|text| text.trim().is_empty());
+    silent.then_some("`read` writes nothing, so it cannot be seen what came of an update that is cut off")
 }
 
 pub(crate) async fn apply(context: &Context, places: &Places, change: Change) -> Outcome {

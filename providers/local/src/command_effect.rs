@@ -57,7 +57,9 @@ pub(crate) async fn update(context: &Context, places: &Places, change: &Change) 
         // Only how it is done is another: that is recorded, and nothing is run.
         return Ok(Outcome::Applied(Applied::of(state)));
     }
-    let spec = Spec::of("update", places, values)?;
+    // An undo has the commands that held before; where there was no `update` among them, those that hold now.
+    let commands = if is_set(values, "update") { values } else { &change.prior };
+    let spec = Spec { inputs: attribute(values, "inputs"), ..Spec::of("update", places, commands)? };
     let runner = Runner { old_inputs: Some(&old), ..runner(context, &spec, &change.prior) };
     let line = spec.update.as_ref().ok_or_else(|| errors::invalid("update", "there is no `update` command"))?;
     match runner.change("update", line).await? {
@@ -66,7 +68,7 @@ pub(crate) async fn update(context: &Context, places: &Places, change: &Change) 
         Ending::Failed(error) => Ok(match runner.look().await {
             Ok(Presence::There(Some(output))) if !output.stdout.same(&attribute(&change.prior, "stdout")) => {
                 // It looks different, but the command says that it is not what was wanted.
-                Outcome::Partial { applied: applied(change.prior.clone(), &output), error }
+                Outcome::Partial { applied: applied(half(&change.prior, &spec.inputs), &output), error }
             }
             Ok(Presence::There(_) | Presence::Unseen) => Outcome::NotApplied(error),
             Ok(Presence::Absent) => unknown(error.with("read", "it is no longer there"), None),
@@ -133,6 +135,12 @@ async fn confirmed(
         // It is there by the word of one command; what the other would have written is not known.
         Err(error) => unknown(error, Some(with_output(state, output))),
     }
+}
+
+/// The state of what is neither as it was nor as it was to be: which inputs it has cannot be said, and whichever are
+/// wanted next, `update` is run.
+fn half(prior: &Value, wanted: &Value) -> Value {
+    if wanted.is_null() { prior.clone() } else { prior.clone().with_attribute("inputs", Value::null(Type::Dynamic)) }
 }
 
 fn with_any_output(state: Value, output: Option<&Output>) -> Value {

@@ -275,7 +275,8 @@ impl Executor<'_> {
             Outcome::Partial { error, .. } if broken!(StateThrownAway) => Outcome::NotApplied(error),
             outcome => outcome,
         };
-        let changed = !matches!(outcome, Outcome::NotApplied(_));
+        // What is in doubt is counted as that, until somebody knows.
+        let changed = matches!(outcome, Outcome::Applied(_) | Outcome::Partial { .. });
         let (entries, result, verified) = match outcome {
             Outcome::Applied(applied) => {
                 let object = object_after(&applied, ObjectStatus::Ok, true);

@@ -280,11 +280,8 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
         let sent = scene.template.as_ref().is_some_and(|template| template.sent_write_only);
         (sent || settable(true)) && !settable(false)
     });
-    if hidden {
-        return Verdict::CannotTell(
-            "what was to be changed cannot be read back: look what became of it, and say so with `retrue resolve`"
-                .into(),
-        );
+    if let Some(before) = before.as_ref().filter(|_| hidden) {
+        return examine_hidden(scene, before, observed);
     }
     if differing_known(&scene.schema.block, &scene.planned, &observed.state).is_empty() {
         return Verdict::Settled {
@@ -309,6 +306,41 @@ async fn examine_update(caller: &Caller<'_>, scene: &Scene<'_>) -> Verdict {
         outcome: ResolvedOutcome::Partial,
         object: found_object(scene, observed, ObjectStatus::Ok),
         how: "it was read, and is neither as before nor as planned".into(),
+    }
+}
+
+/// What was to be changed shows in no attribute that can be read back. What came with it may: an attribute that nobody
+/// sets, and of which it was not known what the change would make of it.
+fn examine_hidden(scene: &Scene<'_>, before: &Value, mut observed: Observed) -> Verdict {
+    let attributes = &scene.schema.block.attributes;
+    let came_along = differing_attributes(before, &observed.state).iter().any(|path| {
+        let open = path.get(&scene.planned).is_some_and(|planned| !planned.is_wholly_known());
+        let attribute = path.first_attribute().and_then(|name| attributes.get(name));
+        open && attribute.is_some_and(|attribute| !attribute.volatile && !attribute.settable())
+    });
+    // What is write-only is in no record that could say that it is to be sent again.
+    let sent = scene.template.as_ref().is_some_and(|template| template.sent_write_only);
+    if sent || !came_along {
+        return Verdict::CannotTell(
+            "what was to be changed cannot be read back: look what became of it, and say so with `retrue resolve`"
+                .into(),
+        );
+    }
+    // It was begun, and nobody knows whether all of it was done. What it was before does not hold any more, and what
+    // it was to be not yet: neither is recorded, so that either way it is carried out (again).
+    for path in differing_attributes(before, &scene.planned) {
+        let Some(name) = path.first_attribute() else { continue };
+        let Some(attribute) = attributes.get(name).filter(|attribute| attribute.unobserved) else { continue };
+        // What was to be null is not: what it was before stands for that.
+        if path.get(&scene.planned).is_some_and(|planned| !planned.is_null()) {
+            observed.state = observed.state.with_attribute(name, Value::null(attribute.value_type()));
+        }
+    }
+    Verdict::Settled {
+        outcome: ResolvedOutcome::Partial,
+        object: found_object(scene, observed, ObjectStatus::Ok),
+        how: "it was read, and is not as before; whether all of it was done does not show, so it is to be done again"
+            .into(),
     }
 }
 

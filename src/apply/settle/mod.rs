@@ -21,7 +21,7 @@ use crate::plan::file::PendingV1;
 use crate::plan::file::{rest_pending, wake_ephemeral, wake_pending};
 use crate::plan::{InDoubt, PlannedValue, ProviderInstance, ProviderWay, StepEffect};
 use crate::rest::{RestingValue, Seal};
-use crate::saga::compensation::Undo;
+use crate::saga::compensation::{Undo, stands_again};
 use crate::saga::event::{JournaledProvider, JournaledWay};
 use crate::saga::history::{RunHistory, StepHistory, UndoHistory};
 use crate::saga::journal::{Entry, Journal, JournalError};
@@ -215,7 +215,7 @@ pub async fn settle_run(
             }),
         }
     }
-    let again = remade(history.undos.iter().filter_map(|undo| Some((&undo.id, undo.end.as_ref()?))), caller.seal);
+    let again = remade(history, undone.values(), caller.seal);
     for undo in history.undos_in_doubt() {
         let original = undone.get(&undo.of).and_then(|history| history.steps.iter().find(|step| step.id == undo.id));
         let Some(step) = original else { continue };
@@ -312,16 +312,20 @@ pub fn reopened(
     Arc::new(Journal::reopen(Arc::clone(store), Arc::clone(clock), record.clone(), history.machine.clone()))
 }
 
-/// What undos made again, by address: what referred to the old one follows.
-pub fn remade<'u>(
-    undos: impl Iterator<Item = (&'u crate::plan::StepId, &'u UndoEnd)>,
+/// What an unwinding made again, by address: what referred to the old one follows. `unwound` are the runs that it
+/// unwinds, and those that were unwound before.
+pub fn remade<'h>(
+    unwinding: &RunHistory,
+    unwound: impl IntoIterator<Item = &'h RunHistory> + Clone,
     seal: &dyn Seal,
 ) -> BTreeMap<Address, Value> {
-    undos
-        .filter(|(id, _)| id.effect == StepEffect::Delete)
-        .filter_map(|(id, end)| {
-            let value = end.object.as_ref()?.attributes().wake(seal).ok()?;
-            Some((id.address.clone(), value.unmark_deep().0))
+    unwinding
+        .undos
+        .iter()
+        .filter(|undo| undo.id.effect == StepEffect::Delete && stands_again(&undo.id, unwound.clone()))
+        .filter_map(|undo| {
+            let value = undo.end.as_ref()?.object.as_ref()?.attributes().wake(seal).ok()?;
+            Some((undo.id.address.clone(), value.unmark_deep().0))
         })
         .collect()
 }

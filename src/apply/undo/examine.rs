@@ -5,6 +5,7 @@ use retrue_provider_api::{Findable, Observed, Unfinished, Value};
 use crate::apply::undo::act::{Done, Expected};
 use crate::apply::undo::scene::Scene;
 use crate::plan::StepEffect;
+use crate::plan::compare::differing_attributes;
 use crate::saga::{ObjectStatus, RecordedObject};
 use crate::survey::patiently;
 
@@ -78,8 +79,18 @@ pub(in crate::apply) async fn examine(scene: &Scene<'_>, effect: Option<StepEffe
             let (Some(image), Some(reader)) = (&scene.image, scene.now.as_ref().or(scene.prior.as_ref())) else {
                 return Examined::CannotTell("there is no image of it".into());
             };
-            if !scene.capability.observes || !visible(scene, &image.state) {
+            if !scene.capability.observes {
                 return Examined::CannotTell(UNREADABLE.into());
+            }
+            if !visible(scene, &image.state) {
+                let begun = |observed: &Observed| came_along(scene, &observed.state);
+                return match scene.read_settled(reader, begun).await {
+                    Ok(Some(observed)) if begun(&observed) => {
+                        Examined::NotUndone("it was read, and is not as it was left: it is simply done again".into())
+                    }
+                    Ok(_) => Examined::CannotTell(UNREADABLE.into()),
+                    Err(failure) => Examined::CannotTell(failure.message),
+                };
             }
             let back = |observed: &Option<Observed>| {
                 let differs = |observed: &Observed| scene.differs(&image.state, &observed.state);
@@ -123,6 +134,17 @@ fn examine_found(
         }
         object => Examined::Undone { object: object.map(Box::new), lost, expected: expected.map(Box::new) },
     }
+}
+
+/// Whether something that nobody sets is not as the step left it: the update back was begun.
+fn came_along(scene: &Scene<'_>, observed: &Value) -> bool {
+    let Some(now) = &scene.now else { return false };
+    let left = now.attributes.clone().unmark_deep().0;
+    differing_attributes(&left, observed).iter().any(|path| {
+        path.first_attribute()
+            .and_then(|name| scene.schema.block.attributes.get(name))
+            .is_some_and(|attribute| !attribute.volatile && !attribute.settable())
+    })
 }
 
 /// Whether an update back changes something that can be read.

@@ -19,11 +19,11 @@ use crate::trace::{End, Recorder};
 
 /// Unwind a run until the world is as it was
 ///
-/// Takes the newest apply or fix that had effects and is not unwound yet, with the interrupted runs
-/// that it continued. It can be interrupted and repeated. A valid stack is not needed.
+/// Takes the newest apply or fix that changed something, or may have, and is not unwound yet, with the
+/// interrupted runs that it continued. It can be interrupted and repeated. A valid stack is not needed.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Arguments {
-    /// The run; without one, the newest that had effects
+    /// The run; without one, the newest that changed something, or may have
     #[arg(value_name = "RUN", conflicts_with = "through")]
     pub(crate) run: Option<String>,
     /// Unwind newest-first back to this run, itself included

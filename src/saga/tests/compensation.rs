@@ -4,7 +4,7 @@ use retrue_provider_api::Path;
 
 use super::*;
 use crate::address::InstanceKey;
-use crate::saga::compensation::{Earlier, Undo, Unwinding, inverse, undos};
+use crate::saga::compensation::{Earlier, Undo, Unwinding, inverse, stands_again, undos};
 
 /// A step that was carried out.
 struct Did {
@@ -296,4 +296,16 @@ fn only_what_changed_something_outside_is_undone_outside() {
         assert_eq!(effect.is_external(), outside.is_some());
     }
     assert!(!Read.is_external());
+}
+
+#[test]
+fn what_was_set_aside_before_the_runs_stands_for_nothing_once_it_is_made_again() {
+    let ended = |object: ObjectKey| StepId { object, ..step("a", StepEffect::Delete) };
+    let put_aside = |generation: u64| ObjectKey::Deposed(generation.to_string().into());
+    let sets_aside = run([Did { generation: 3, ..did("a", StepEffect::Depose) }]);
+    let other = run([Did { generation: 3, ..did("b", StepEffect::Depose) }, did("a", StepEffect::Update)]);
+    assert!(stands_again(&ended(ObjectKey::Current), []));
+    assert!(stands_again(&ended(put_aside(3)), [&other, &sets_aside]));
+    assert!(!stands_again(&ended(put_aside(3)), [&other]));
+    assert!(!stands_again(&ended(put_aside(2)), [&sets_aside]));
 }

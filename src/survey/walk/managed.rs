@@ -12,11 +12,12 @@ use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
 use crate::plan::ending::end_deposed;
 use crate::plan::{Action, Degraded, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
+use crate::saga::RecordedObject;
 use crate::span::Span;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
-use crate::survey::identity::Claim;
+use crate::survey::identity::{Claim, identity};
 use crate::survey::importing::{Wanted, key_of, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::{instance_name, told};
@@ -28,6 +29,14 @@ use super::*;
 /// Whether a step ends the object that an address stands for.
 fn ends_current(step: &Step) -> bool {
     matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
+}
+
+/// What is declared is what it replaced, which waits for its end.
+fn still_there(address: &Address) -> Diagnostic {
+    let what = format!("what `{address}` means is what it replaced, and that is still there, set aside to be deleted");
+    Diagnostic::error(codes::EXISTS, what).hint(
+        "do not remove it: `retrue compensate` brings it back; or declare again what replaced it, and an apply deletes it",
+    )
 }
 
 /// What a provider cannot say before it is configured: all that is not set is known after the apply.
@@ -226,29 +235,29 @@ impl<'a> Walk<'a> {
         if let (Some(wanted), World::Present(observed)) = (&candidate.import, &answer.world) {
             failed |= !self.claim_import(&address, wanted, block, &observed.state);
         }
-        if answer.occupied && !self.looking {
+        // What resolves names may need its configuration.
+        let late = self.is_late(&candidate);
+        let config_plain = candidate.config.clone().unmark_deep().0;
+        let identity = match late {
+            true => None,
+            false => identity(&candidate.configured.provider, schema, address.type_name(), &config_plain),
+        };
+        let back_to_old = identity.as_ref().is_some_and(|wanted| self.is_set_aside(&candidate, wanted));
+        if back_to_old && !self.looking {
+            self.problems.push(still_there(&address).at(block.span));
+            failed = true;
+        } else if answer.occupied && !self.looking {
             // Who owns it, if anybody does, is told with all other clashes.
             self.occupied.push((address.clone(), block.span));
         }
         let used = self.used_attributes.get(&block.address).map_or(&[][..], Vec::as_slice);
         let dependencies = self.dependencies.get(&block.address).cloned().unwrap_or_default();
-        let late = self.is_late(&candidate);
         let scope = instance_scope(candidate.block, &candidate.expanded, &self.known);
-        let config_plain = candidate.config.clone().unmark_deep().0;
         self.claims.push(Claim {
             address: address.clone(),
             provider: instance_name(block.provider.as_ref().map(|(name, _)| name), &block.address.type_name),
             space: schema.identity_space(address.type_name()).to_owned(),
-            // What resolves names may need its configuration.
-            identity: match late {
-                true => None,
-                false => crate::survey::identity::identity(
-                    &candidate.configured.provider,
-                    candidate.schema,
-                    address.type_name(),
-                    &config_plain,
-                ),
-            },
+            identity,
             span: Some(block.span),
         });
         let replace_reason = if self.replace.contains(&address) {
@@ -346,6 +355,25 @@ impl<'a> Walk<'a> {
         let recorded_dependencies = recorded.map(|recorded| recorded.dependencies.clone()).unwrap_or_default();
         self.decisions.insert(address, (decision, recorded_dependencies));
         value
+    }
+
+    /// Whether what an instance means is what it replaced once, and that is still there, set aside: it is neither made
+    /// nor adopted beside its own record, which is about to end.
+    fn is_set_aside(&self, candidate: &Candidate<'_>, wanted: &Value) -> bool {
+        let address = &candidate.address;
+        let Some(entry) = self.entry(address) else { return false };
+        let instance = self.request.stack.provider_name(candidate.block);
+        let means = |object: &RecordedObject| {
+            let state = object.attributes.clone().unmark_deep().0;
+            let identity = identity(&candidate.configured.provider, candidate.schema, address.type_name(), &state);
+            object.provider.instance == *instance && identity.is_some_and(|identity| identity.same(wanted))
+        };
+        let is_there = |key: &str| {
+            let place = (address.clone(), ObjectKey::Deposed(key.into()));
+            matches!(self.worlds.get(&place), Some(World::Present(_)))
+        };
+        !entry.current.as_ref().is_some_and(means)
+            && entry.deposed.iter().any(|(key, object)| means(object) && is_there(key))
     }
 
     /// Notes what is imported; `false` when somebody owns it already.
