@@ -112,6 +112,7 @@ table! {
     "RT0426" "an import that cannot be carried out"
     "RT0427" "tables about a provider that cannot be understood"
     "RT0428" "a fallback that leads to other objects"
+    "RT0429" "a replacement would delete what was adopted"
     "RT0501" "a provider could not carry out a step"
     "RT0502" "the world is not what the plan saw"
     "RT0503" "an expression without a value"

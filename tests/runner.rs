@@ -58,6 +58,7 @@ mod scenarios {
     mod recordings;
     mod recordings_of_others;
     mod registries;
+    mod replacing;
     mod reports;
     mod resilience;
     mod run_states;

@@ -303,6 +303,9 @@ impl Live {
             StepEffect::Delete | StepEffect::Forget => {
                 self.objects.remove(&(address.clone(), step.id.object.clone()));
             }
+            _ if step.restores => {
+                self.objects.remove(&(address.clone(), step.id.object.clone()));
+            }
             _ => {}
         }
     }

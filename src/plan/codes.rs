@@ -54,3 +54,5 @@ pub const IMPORT: &str = "RT0426";
 pub const PROVIDER_TABLES: &str = "RT0427";
 /// A provider is reached in another way, and nothing of what is recorded is there.
 pub const LED_ELSEWHERE: &str = "RT0428";
+/// A replacement needs the place of what is not ours to delete.
+pub const REPLACES_ADOPTED: &str = "RT0429";

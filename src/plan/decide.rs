@@ -11,12 +11,13 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::plan::compare::{differing_attributes, effective_difference};
 use crate::plan::drift::drift;
-use crate::plan::ending::{end, prevented};
+use crate::plan::ending::end;
 use crate::plan::marks::{mark_observed, mark_planned, sensitive_paths};
 use crate::plan::model::{
-    Action, Change, Drift, Lifecycle, ObjectKey, PendingCondition, PlannedValue, Provenance, Step, StepEffect,
+    Action, Change, Drift, Lifecycle, PendingCondition, PlannedValue, Provenance, Step, StepEffect,
 };
-use crate::plan::steps::{create_step, delete_step, record_step, step, step_to};
+use crate::plan::replacing::replace;
+use crate::plan::steps::{create_step, record_step, step_to};
 use crate::saga::{ObjectStatus, RecordedObject};
 use crate::span::Span;
 
@@ -102,6 +103,9 @@ pub struct Instance<'a> {
     pub fingerprint_of: Vec<Arc<str>>,
     /// What the provider plans.
     pub responses: Responses,
+    /// Whether what is outside stands just where what is declared is to be made: for one of them to be there, the
+    /// other must not be.
+    pub same_place: bool,
     /// Why it must be made anew, apart from what the provider says.
     pub replace_reason: Option<String>,
     /// The attributes that the provider says force a replacement, and that really differ.
@@ -221,6 +225,7 @@ fn blank_change(instance: &Instance<'_>) -> Change {
         replace_because: Vec::new(),
         moved_from: instance.moved_from.clone(),
         create_before_destroy: false,
+        old: None,
         warnings: Vec::new(),
         import: None,
     }
@@ -360,7 +365,7 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
     }
     let tainted = recorded.status == ObjectStatus::Tainted;
     if tainted || instance.replace_reason.is_some() || !instance.replace_because.is_empty() {
-        replace(instance, desired, tainted, decision);
+        replace(instance, desired, recorded, decision);
         return;
     }
     let Some(response) = &instance.responses.update else { return };
@@ -384,67 +389,6 @@ fn keep_or_change(instance: &Instance<'_>, desired: &Desired, recorded: &Recorde
         }
         decision.steps.push(record);
     }
-}
-
-fn replace(instance: &Instance<'_>, desired: &Desired, tainted: bool, decision: &mut Decision) {
-    let address = &instance.address;
-    if desired.lifecycle.prevent_destroy {
-        decision.errors.push(prevented(instance, "replaced").at(desired.span));
-        return;
-    }
-    let Some(response) = &instance.responses.create else { return };
-    let first = desired.lifecycle.create_before_destroy;
-    let create = create_step(instance, response);
-    let change = &mut decision.change;
-    change.action = Action::Replace;
-    change.create_before_destroy = first;
-    change.replace_because.clone_from(&instance.replace_because);
-    if tainted {
-        change.reasons.push("its creation was not finished".into());
-    }
-    change.reasons.extend(instance.replace_reason.iter().cloned());
-    change
-        .reasons
-        .extend(instance.replace_because.iter().map(|path| format!("attribute {path} cannot be changed in place")));
-    change.after = create.planned.clone();
-    change.warnings.extend(response.warnings.iter().cloned());
-    if first {
-        let key: Arc<str> = instance.generation.to_string().into();
-        let mut depose = step(instance, StepEffect::Depose);
-        depose.preconditions.clear();
-        depose.postconditions.clear();
-        let mut delete = delete_step(instance, ObjectKey::Deposed(key));
-        // The step before has brought it to the new address.
-        delete.moved_from = None;
-        change.reversible = create.reversibility.clone().worst(delete.reversibility.clone());
-        decision.steps.extend([depose, create, delete]);
-    } else {
-        let delete = delete_step(instance, ObjectKey::Current);
-        change.reversible = create.reversibility.clone().worst(delete.reversibility.clone());
-        decision.steps.extend([delete, create]);
-    }
-    if first && shares_identity(instance) {
-        decision.errors.push(
-            Diagnostic::error(
-                codes::SHARED_IDENTITY,
-                format!("`{address}` cannot be made before the old one is deleted: both have the same identity"),
-            )
-            .at(desired.span)
-            .hint("remove `create_before_destroy`, or change the identity"),
-        );
-    }
-}
-
-fn shares_identity(instance: &Instance<'_>) -> bool {
-    let mut attributes = instance.block.identity_attributes().peekable();
-    if attributes.peek().is_none() || instance.capability.findable != Findable::ByIdentity {
-        return false;
-    }
-    let (Some(desired), Some(observed)) = (&instance.desired, instance.observed()) else { return false };
-    attributes.all(|name| match (desired.config.value.get(name), observed.state.get(name)) {
-        (Some(new), Some(old)) => new.is_wholly_known() && new.same(old),
-        _ => false,
-    })
 }
 
 fn update_reasons(block: &Block, recorded: &RecordedObject, observed: &Value, planned: &Value) -> Vec<String> {

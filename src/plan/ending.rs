@@ -1,14 +1,58 @@
 //! Decides how what is recorded and no longer declared ends.
 
-use retrue_provider_api::{Type, Value};
+use retrue_provider_api::{Image, Type, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
 use crate::plan::decide::{Decision, Instance, World};
-use crate::plan::marks::mark_planned;
-use crate::plan::model::{Action, ObjectKey, OnDestroy, PlannedValue, Step, StepEffect};
-use crate::plan::steps::{delete_step, forget_step, step};
+use crate::plan::model::{Action, Lifecycle, ObjectKey, OnDestroy, Step};
+use crate::plan::steps::{delete_step, forget_step, restore_step};
 use crate::saga::{Origin, RecordedObject};
+
+/// How an object ends that is not to be ours any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending<'i> {
+    /// It is deleted.
+    Delete,
+    /// It becomes again what it was when it was adopted.
+    Restore(&'i Image),
+    /// It stays as it is.
+    Forget,
+}
+
+impl<'i> Ending<'i> {
+    /// What holds for an object: what is said of it, else by how it became ours.
+    pub(super) fn of(lifecycle: &Lifecycle, recorded: &'i RecordedObject) -> Self {
+        match (lifecycle.on_destroy, &recorded.origin) {
+            (Some(OnDestroy::Delete), _) | (None, Origin::Created) => Ending::Delete,
+            (Some(OnDestroy::Restore) | None, Origin::Adopted(Some(image))) => Ending::Restore(image),
+            (Some(OnDestroy::Restore | OnDestroy::Forget), _) | (None, Origin::Adopted(None)) => Ending::Forget,
+        }
+    }
+
+    /// The word for it, as it is written.
+    pub(super) fn word(self) -> OnDestroy {
+        match self {
+            Ending::Delete => OnDestroy::Delete,
+            Ending::Restore(_) => OnDestroy::Restore,
+            Ending::Forget => OnDestroy::Forget,
+        }
+    }
+
+    /// The step that does it.
+    pub(super) fn step(self, instance: &Instance<'_>, recorded: &RecordedObject, object: ObjectKey) -> Step {
+        match self {
+            Ending::Delete => delete_step(instance, object),
+            Ending::Restore(image) => restore_step(instance, recorded, image, object),
+            Ending::Forget => forget_step(instance, object),
+        }
+    }
+}
+
+/// Whether an object is deleted where it is not to be ours any more.
+pub fn deletes(lifecycle: &Lifecycle, recorded: &RecordedObject) -> bool {
+    Ending::of(lifecycle, recorded).word() == OnDestroy::Delete
+}
 
 /// It is recorded and no longer declared.
 pub(super) fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: &mut Decision) {
@@ -18,48 +62,38 @@ pub(super) fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: 
     if !matches!(instance.world, World::Present(_)) {
         change.action = Action::Forget;
         change.reasons.push(format!("{why}, and it is gone already"));
-        decision.steps.push(forget_step(instance));
+        decision.steps.push(forget_step(instance, ObjectKey::Current));
         return;
     }
     // What the configuration says of a block that still stands in it wins over what was recorded.
     let lifecycle = instance.lifecycle().unwrap_or(&recorded.lifecycle);
-    let on_destroy = lifecycle.on_destroy.unwrap_or(match &recorded.origin {
-        Origin::Created => OnDestroy::Delete,
-        Origin::Adopted(Some(_)) => OnDestroy::Restore,
-        Origin::Adopted(None) => OnDestroy::Forget,
-    });
-    if lifecycle.prevent_destroy && on_destroy == OnDestroy::Delete {
-        decision.errors.push(prevented(instance, "deleted"));
-        return;
-    }
-    match (on_destroy, &recorded.origin) {
-        (OnDestroy::Restore, Origin::Adopted(Some(image))) => {
-            change.action = Action::Forget;
-            change.reasons.push(format!("{why}, and returns to what it was when it was adopted"));
-            let mut restore = step(instance, StepEffect::Update);
-            restore.restores = true;
-            restore.planned = mark_planned(instance.block, image.state.clone(), Some(&recorded.attributes));
-            restore.config = PlannedValue::known(recorded.config.clone());
-            change.after = restore.planned.clone();
-            decision.steps.push(restore);
+    let ending = Ending::of(lifecycle, recorded);
+    let step = ending.step(instance, recorded, ObjectKey::Current);
+    match ending {
+        Ending::Delete if lifecycle.prevent_destroy => {
+            decision.errors.push(prevented(instance, "deleted"));
+            return;
         }
-        (OnDestroy::Forget | OnDestroy::Restore, _) => {
-            change.action = Action::Forget;
-            change.reasons.push(format!("{why}, and stays as it is"));
-            change.after = change.before.clone();
-            decision.steps.push(forget_step(instance));
-        }
-        (OnDestroy::Delete, _) => {
-            let delete = delete_step(instance, ObjectKey::Current);
+        Ending::Delete => {
             change.action = Action::Delete;
             change.reasons.push(why.to_owned());
-            change.reversible = delete.reversibility.clone();
+            change.reversible = step.reversibility.clone();
             if let Some(response) = &instance.responses.delete {
                 change.warnings.extend(response.warnings.iter().cloned());
             }
-            decision.steps.push(delete);
+        }
+        Ending::Restore(_) => {
+            change.action = Action::Forget;
+            change.reasons.push(format!("{why}, and returns to what it was when it was adopted"));
+            change.after = step.planned.clone();
+        }
+        Ending::Forget => {
+            change.action = Action::Forget;
+            change.reasons.push(format!("{why}, and stays as it is"));
+            change.after = change.before.clone();
         }
     }
+    decision.steps.push(step);
 }
 
 /// `prevent_destroy` stands in the way.
@@ -78,15 +112,14 @@ pub(super) fn prevented(instance: &Instance<'_>, what: &str) -> Diagnostic {
 ///
 /// # Errors
 /// It could not be read, so nobody knows what there is to end.
-pub fn end_deposed(instance: &Instance<'_>, key: &str) -> Result<Step, Diagnostic> {
+pub fn end_deposed(instance: &Instance<'_>, recorded: &RecordedObject, key: &str) -> Result<Step, Diagnostic> {
     let object = ObjectKey::Deposed(key.into());
     match &instance.world {
-        World::Present(_) => Ok(delete_step(instance, object)),
-        World::Absent => {
-            let mut forget = forget_step(instance);
-            forget.id.object = object;
-            Ok(forget)
+        World::Present(_) => {
+            let lifecycle = instance.lifecycle().unwrap_or(&recorded.lifecycle);
+            Ok(Ending::of(lifecycle, recorded).step(instance, recorded, object))
         }
+        World::Absent => Ok(forget_step(instance, object)),
         World::Unreadable(reason) => Err(unreadable(instance, &object, reason)),
         World::Many(_) | World::NotKnownYet | World::CannotLook => {
             Err(unreadable(instance, &object, "it cannot be told which one it is"))

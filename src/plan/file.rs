@@ -13,8 +13,8 @@ use crate::plan::base::{Asked, Base};
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
-    Lifecycle, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck, PlannedEphemeral,
-    PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId,
+    Lifecycle, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
+    PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId,
 };
 use crate::resilience::{MovedOver, Policy};
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
@@ -104,6 +104,8 @@ struct ChangeV1 {
     replace_because: Vec<Path>,
     moved_from: Option<Address>,
     create_before_destroy: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    old: Option<OnDestroy>,
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     import: Option<Arc<str>>,
@@ -453,6 +455,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 replace_because: change.replace_because.clone(),
                 moved_from: change.moved_from.clone(),
                 create_before_destroy: change.create_before_destroy,
+                old: change.old,
                 warnings: change.warnings.clone(),
                 import: change.import.clone(),
             })
@@ -600,6 +603,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     replace_because: change.replace_because,
                     moved_from: change.moved_from,
                     create_before_destroy: change.create_before_destroy,
+                    old: change.old,
                     warnings: change.warnings,
                     import: change.import,
                 })

@@ -13,6 +13,7 @@ pub mod ending;
 pub mod file;
 pub mod marks;
 pub mod model;
+mod replacing;
 mod steps;
 
 pub use base::{Asked, Base, BaseEntry, DataRead};

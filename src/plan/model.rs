@@ -141,6 +141,8 @@ pub struct Change {
     pub moved_from: Option<Address>,
     /// Whether the new one is made before the old one is deleted.
     pub create_before_destroy: bool,
+    /// For a replacement: what becomes of the old one.
+    pub old: Option<OnDestroy>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// The id that it is imported by.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{PlanResponse, Private, Reversibility, Type, Value, sets_write_only};
+use retrue_provider_api::{Image, PlanResponse, Private, Reversibility, Type, Value, sets_write_only};
 
 use crate::plan::decide::{Instance, World};
 use crate::plan::marks::mark_planned;
 use crate::plan::model::{ExistingObject, ObjectKey, PlannedValue, Step, StepEffect, StepId};
-use crate::saga::ObjectStatus;
+use crate::saga::{ObjectStatus, RecordedObject};
 
 /// What an undo cannot bring back of what is sent and never kept.
 const NOT_SENT_AGAIN: &str = "what is write-only is not kept, so an undo cannot send it again";
@@ -124,14 +124,36 @@ pub(super) fn delete_step(instance: &Instance<'_>, object: ObjectKey) -> Step {
     delete
 }
 
+/// Brings an object back to what it was when it was adopted, and ends its record. Nothing of it comes from what is
+/// declared now.
+pub(super) fn restore_step(
+    instance: &Instance<'_>,
+    recorded: &RecordedObject,
+    image: &Image,
+    object: ObjectKey,
+) -> Step {
+    let mut restore = step(instance, StepEffect::Update);
+    restore.id.object = object;
+    restore.restores = true;
+    restore.planned = mark_planned(instance.block, image.state.clone(), Some(&recorded.attributes));
+    restore.config = PlannedValue::known(recorded.config.clone());
+    restore.kept.clear();
+    restore.dependencies.clone_from(&recorded.dependencies);
+    restore.provenance.clone_from(&recorded.provenance);
+    restore.preconditions.clear();
+    restore.postconditions.clear();
+    restore
+}
+
 /// A step that only brings the record up to date, and checks what is to be checked.
 pub(super) fn record_step(instance: &Instance<'_>, response: &PlanResponse) -> Step {
     Step { reversibility: Reversibility::Full, ..step_to(instance, StepEffect::Record, response) }
 }
 
 /// The end of a record; nothing outside changes.
-pub(super) fn forget_step(instance: &Instance<'_>) -> Step {
+pub(super) fn forget_step(instance: &Instance<'_>, object: ObjectKey) -> Step {
     let mut forget = step(instance, StepEffect::Forget);
+    forget.id.object = object;
     forget.config = PlannedValue::known(Value::null(Type::Dynamic));
     forget.preconditions.clear();
     forget.postconditions.clear();

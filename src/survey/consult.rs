@@ -44,6 +44,8 @@ pub(super) struct Question<'a> {
     pub span: Span,
     /// What is recorded.
     pub recorded: Option<&'a RecordedObject>,
+    /// Whether what is recorded is not deleted when it is let go of.
+    pub given_back: bool,
     /// What a read of it found; `None` when nothing is recorded.
     pub world: Option<World>,
     /// What does not count.
@@ -68,6 +70,8 @@ pub(super) struct Answer {
     pub replace_because: Vec<Path>,
     /// It is to be made anew elsewhere, and something is there already.
     pub occupied: bool,
+    /// It is to be made anew just where it stands, and is not deleted when it is let go of.
+    pub same_place: bool,
     /// What else the id of an import stands for.
     pub also_found: Vec<String>,
     /// What is wrong, and what a person should know.
@@ -84,6 +88,7 @@ pub(super) async fn consult(question: &Question<'_>, calls: &Calls) -> Answer {
         responses: Responses::default(),
         replace_because: Vec::new(),
         occupied: false,
+        same_place: false,
         also_found: Vec::new(),
         diagnostics: Vec::new(),
     };
@@ -188,6 +193,20 @@ async fn is_occupied(question: &Question<'_>, capability: &Capability, was: &Val
     };
     let Ok(occupied) = patiently(settles, |occupied| !occupied, occupied).await;
     occupied
+}
+
+/// Whether what is not deleted stands just where what is declared is to be made. Where a type has no natural identity,
+/// all that is found by a configuration is in the way of what it would make.
+async fn is_in_its_place(question: &Question<'_>, capability: &Capability, is: &Value, calls: &Calls) -> bool {
+    if !question.given_back {
+        return false;
+    }
+    let of = |value: &Value| identity(question.provider, question.schema, question.address.type_name(), value);
+    match (of(&question.config), of(is)) {
+        (Some(wanted), Some(held)) => canonical_bytes(&held) == canonical_bytes(&wanted),
+        (None, None) => matches!(look(question, capability, calls).await, World::Present(_) | World::Many(_)),
+        _ => false,
+    }
 }
 
 fn identity_is_known(question: &Question<'_>) -> bool {
@@ -298,6 +317,7 @@ async fn plan_existing(
     let tainted = question.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted);
     if question.recorded.is_some() && (tainted || question.replace || !because.is_empty()) {
         answer.occupied = is_occupied(question, &answer.capability, &observed.state, calls).await;
+        answer.same_place = is_in_its_place(question, &answer.capability, &observed.state, calls).await;
         answer.responses.create = Some(plan_create(question, calls).await?);
         let null = || Value::null(Type::Dynamic);
         answer.responses.delete = Some(plan(question, calls, null(), observed.state.clone(), null(), private).await?);

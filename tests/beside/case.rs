@@ -132,6 +132,10 @@ impl Step {
                 if block.get("provider").is_some_and(|name| name == "west") {
                     block["provider"] = json!("aws.west");
                 }
+                if let Some(lifecycle) = block.get_mut("lifecycle").and_then(Json::as_object_mut) {
+                    // A word of ours; Terraform deletes whatever it is.
+                    lifecycle.remove("on_destroy");
+                }
                 let lifecycle = block.get_mut("lifecycle").and_then(Json::as_object_mut).into_iter().flatten();
                 let conditions = lifecycle.filter(|(word, _)| word.ends_with("condition"));
                 for condition in conditions.filter_map(|(_, list)| list.as_array_mut()).flatten() {

@@ -259,7 +259,7 @@ impl Executor<'_> {
         let writes_for = |object: Option<&RestingObject>| -> Result<Vec<Write>, Stop> {
             let mut writes = Vec::new();
             if from != address {
-                writes.push(drop_object(from, &ObjectKey::Current));
+                writes.push(drop_object(from, &step.id.object));
             }
             writes.push(match object {
                 Some(resting) => put_object(address, &step.id.object, resting)?,

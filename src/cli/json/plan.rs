@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 use super::value::Shown;
 use crate::address::Address;
 use crate::plan::{
-    Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, OutputChange, Plan, PlanKind, PlannedCheck, Summary,
+    Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, OnDestroy, OutputChange, Plan, PlanKind, PlannedCheck,
+    Summary,
 };
 use crate::resilience::MovedOver;
 
@@ -84,6 +85,8 @@ struct WireChange<'a> {
     moved_from: Option<&'a Address>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     create_before_destroy: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<OnDestroy>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,6 +195,7 @@ fn change(change: &Change, optional: bool) -> WireChange<'_> {
         sensitive: shown.sensitive,
         moved_from: change.moved_from.as_ref(),
         create_before_destroy: change.create_before_destroy,
+        old: change.old.filter(|old| *old != OnDestroy::Delete),
         warnings: &change.warnings,
         import: change.import.as_deref().map(|id| WireImport { id }),
         optional,

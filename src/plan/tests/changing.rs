@@ -259,3 +259,84 @@ fn what_may_not_be_destroyed_is_not_replaced() {
     assert!(message.contains("would be replaced"));
     assert_eq!(hint, "set `prevent_destroy = false` first");
 }
+
+#[test]
+fn what_is_not_ours_to_delete_is_let_go_of_before_it_is_made_anew() {
+    let block = schema();
+    let adopted = |size: &str| {
+        let image =
+            Image { state: state(&[("name", "n"), ("size", size)]), private: Private::default(), blobs: Vec::new() };
+        let dependencies = vec![super::block("was")];
+        RecordedObject { origin: Origin::Adopted(Some(image)), dependencies, ..kept() }
+    };
+    let recorded = adopted("0");
+    let mut instance = replaced(&block, &recorded, state(ANEW));
+    let desired = instance.desired.as_mut().unwrap();
+    (desired.config.value, desired.dependencies) = (state(ANEW), vec![super::block("is")]);
+    desired.ignored = vec![Path::attribute("size")];
+    let decision = decide(&instance);
+    assert_eq!(effects(&decision), [StepEffect::Update, StepEffect::Create]);
+    let [restore, create] = &decision.steps[..] else { panic!() };
+    assert!(restore.restores && !create.restores);
+    assert_eq!((&restore.id.object, restore.moved_from.is_some()), (&ObjectKey::Current, true));
+    // Of what is declared now, nothing counts for the old one.
+    assert_eq!(restore.planned.get("size"), Some(&Value::from("0")));
+    assert_eq!((&restore.config.value, restore.kept.len()), (&state(NAMED), 0));
+    assert_eq!(
+        (&restore.dependencies[..], &create.dependencies[..]),
+        (&[super::block("was")][..], &[super::block("is")][..])
+    );
+    assert_eq!((decision.change.action, decision.change.old), (Action::Replace, Some(OnDestroy::Restore)));
+    // The new one first.
+    instance.desired.as_mut().unwrap().lifecycle.create_before_destroy = true;
+    let decision = decide(&instance);
+    assert_eq!(effects(&decision), [StepEffect::Depose, StepEffect::Create, StepEffect::Update]);
+    assert_eq!(decision.steps[2].id.object, ObjectKey::Deposed("3".into()));
+    assert!(decision.steps[2].restores && decision.steps[2].moved_from.is_none());
+    // As it is written; without an image there is nothing to go back to.
+    let ends = |origin: Origin, on_destroy: Option<OnDestroy>| {
+        let recorded = RecordedObject { origin, ..kept() };
+        let mut instance = replaced(&block, &recorded, state(ANEW));
+        instance.desired.as_mut().unwrap().lifecycle.on_destroy = on_destroy;
+        let decision = decide(&instance);
+        (effects(&decision)[0], decision.change.old.unwrap())
+    };
+    let image = || adopted("0").origin;
+    assert_eq!(ends(image(), Some(OnDestroy::Forget)), (StepEffect::Forget, OnDestroy::Forget));
+    assert_eq!(ends(image(), Some(OnDestroy::Delete)), (StepEffect::Delete, OnDestroy::Delete));
+    assert_eq!(ends(Origin::Adopted(None), None), (StepEffect::Forget, OnDestroy::Forget));
+    assert_eq!(ends(Origin::Adopted(None), Some(OnDestroy::Restore)), (StepEffect::Forget, OnDestroy::Forget));
+    assert_eq!(ends(Origin::Created, None), (StepEffect::Delete, OnDestroy::Delete));
+    assert_eq!(ends(Origin::Created, Some(OnDestroy::Restore)), (StepEffect::Forget, OnDestroy::Forget));
+}
+
+#[test]
+fn what_is_not_ours_to_delete_makes_no_room_in_its_place() {
+    let block = schema();
+    let wanted = |recorded: RecordedObject, on_destroy: Option<OnDestroy>| {
+        let mut instance = replaced(&block, &recorded, state(NAMED));
+        instance.same_place = true;
+        instance.desired.as_mut().unwrap().lifecycle.on_destroy = on_destroy;
+        let decision = decide(&instance);
+        let steps: Vec<StepEffect> = decision.steps.iter().map(|step| step.id.effect).collect();
+        (steps, decision.errors.first().map(|error| (error.code, error.message.clone())))
+    };
+    let adopted = || RecordedObject { origin: Origin::Adopted(None), ..kept() };
+    let refused = |why: &str| {
+        let message = format!("`t.a` {why}, and would be deleted: the new one is to stand in its place");
+        (Vec::new(), Some((codes::REPLACES_ADOPTED, message)))
+    };
+    assert_eq!(wanted(adopted(), None), refused("was adopted"));
+    assert_eq!(wanted(kept(), Some(OnDestroy::Forget)), refused("is to stay by its `on_destroy`"));
+    let deleted = (vec![StepEffect::Delete, StepEffect::Create], None);
+    assert_eq!(wanted(adopted(), Some(OnDestroy::Delete)), deleted);
+    assert_eq!(wanted(kept(), None), deleted);
+    // What was never finished is of no use to anybody.
+    let tainted = RecordedObject { status: ObjectStatus::Tainted, ..kept() };
+    assert_eq!(wanted(tainted, Some(OnDestroy::Forget)), deleted);
+    // Where nothing is outside, nothing is in the way.
+    let recorded = adopted();
+    let mut data = replaced(&block, &recorded, state(NAMED));
+    data.capability.findable = Findable::NothingOutside;
+    assert_eq!(effects(&decide(&data)), [StepEffect::Delete, StepEffect::Create]);
+}

@@ -118,10 +118,17 @@ fn what_may_not_be_destroyed_is_kept_by_what_holds_for_it() {
 #[test]
 fn what_was_replaced_is_ended_where_it_can_be_told() {
     let (block, recorded) = (schema(), kept());
-    let ended = |world| end_deposed(&Instance { world, ..unwanted(&block, &recorded) }, "2");
+    let ended = |world| end_deposed(&Instance { world, ..unwanted(&block, &recorded) }, &recorded, "2");
     let key = ObjectKey::Deposed("2".into());
     let delete = ended(present(state(NAMED))).unwrap();
     assert_eq!((delete.id.effect, &delete.id.object), (StepEffect::Delete, &key));
+    // What was adopted is not ours to delete, set aside or not; what its block says now counts.
+    let adopted = RecordedObject { origin: Origin::Adopted(None), ..kept() };
+    let forget = end_deposed(&unwanted(&block, &adopted), &adopted, "2").unwrap();
+    assert_eq!((forget.id.effect, &forget.id.object), (StepEffect::Forget, &key));
+    let declared = Lifecycle { on_destroy: Some(OnDestroy::Delete), prevent_destroy: true, ..Lifecycle::default() };
+    let declared = Instance { declared: Some(declared), ..unwanted(&block, &adopted) };
+    assert_eq!(end_deposed(&declared, &adopted, "2").unwrap().id.effect, StepEffect::Delete);
     let forget = ended(World::Absent).unwrap();
     assert_eq!((forget.id.effect, &forget.id.object), (StepEffect::Forget, &key));
     assert!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Attribute, Block, Capability, Findable, Marker, Marks, Observed, Path, PathStep, PlanResponse, Private,
+    Attribute, Block, Capability, Findable, Image, Marker, Marks, Observed, Path, PathStep, PlanResponse, Private,
     Reversibility, Type, Value,
 };
 
@@ -132,6 +132,7 @@ fn instance(block: &Block) -> Instance<'_> {
         fingerprint: String::new(),
         fingerprint_of: Vec::new(),
         responses: Responses::default(),
+        same_place: false,
         replace_reason: None,
         replace_because: Vec::new(),
         generation: 3,

@@ -222,6 +222,7 @@ impl<'a> Walk<'a> {
             replace_because: Vec::new(),
             moved_from: None,
             create_before_destroy: false,
+            old: None,
             warnings: Vec::new(),
             import: None,
         };

@@ -79,6 +79,7 @@ impl<'a> Walk<'a> {
             fingerprint,
             fingerprint_of,
             world,
+            same_place: false,
             responses,
             replace_reason: None,
             replace_because: Vec::new(),

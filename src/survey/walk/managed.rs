@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::evaluate;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
-use crate::plan::ending::end_deposed;
+use crate::plan::ending::{deletes, end_deposed};
 use crate::plan::{Action, Degraded, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
 use crate::saga::RecordedObject;
 use crate::span::Span;
@@ -28,7 +28,7 @@ use super::*;
 
 /// Whether a step ends the object that an address stands for.
 fn ends_current(step: &Step) -> bool {
-    matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
+    step.restores || matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
 }
 
 /// What is declared is what it replaced, which waits for its end.
@@ -48,6 +48,7 @@ fn unasked(candidate: &Candidate<'_>, config: &Value) -> Answer {
         responses: Responses { create: Some(planned), ..Responses::default() },
         replace_because: Vec::new(),
         occupied: false,
+        same_place: false,
         also_found: Vec::new(),
         diagnostics: Vec::new(),
     }
@@ -109,6 +110,7 @@ impl<'a> Walk<'a> {
                 responses: Default::default(),
                 replace_because: Vec::new(),
                 occupied: false,
+                same_place: false,
                 also_found: Vec::new(),
                 diagnostics: Vec::new(),
             }));
@@ -134,6 +136,7 @@ impl<'a> Walk<'a> {
             body: &candidate.block.body,
             span: candidate.block.span,
             recorded,
+            given_back: recorded.is_some_and(|recorded| !deletes(&self.lifecycle(candidate.block), recorded)),
             world,
             ignore: &candidate.block.lifecycle.ignore_changes,
             replace: self.replace.contains(address) || self.triggered(candidate).is_some(),
@@ -292,6 +295,7 @@ impl<'a> Walk<'a> {
             outdated: entry.is_some_and(|entry| entry.outdated),
             moved_from: entry.and_then(|entry| entry.moved_from.clone()),
             world: answer.world,
+            same_place: answer.same_place,
             responses: answer.responses,
             replace_reason,
             replace_because: answer.replace_because,
@@ -448,13 +452,18 @@ impl<'a> Walk<'a> {
                 schema_version: object.schema_version,
                 capability: configured.provider.capability(address.type_name(), &config),
                 desired: None,
-                declared: None,
+                // What holds now, of the block or of what replaced it, wins over what held when it was set aside.
+                declared: match self.request.stack.blocks.get(&address.block) {
+                    Some(block) => Some(self.lifecycle(block)),
+                    None => entry.current.as_ref().map(|current| current.lifecycle.clone()),
+                },
                 outdated: false,
                 recorded: Some(object),
                 moved_from: entry.moved_from.clone(),
                 fingerprint,
                 fingerprint_of,
                 world: world.clone(),
+                same_place: false,
                 responses: Default::default(),
                 replace_reason: None,
                 replace_because: Vec::new(),
@@ -465,7 +474,7 @@ impl<'a> Walk<'a> {
                 looking: false,
                 import: None,
             };
-            match end_deposed(&instance, key) {
+            match end_deposed(&instance, object, key) {
                 Ok(step) => decision.steps.push(step),
                 Err(problem) => {
                     self.problems.push(problem);

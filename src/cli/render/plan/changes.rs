@@ -7,7 +7,7 @@ use crate::cli::render::difference::{Difference, differences, shown_at};
 use crate::cli::render::text::{bold, count, dim, visible, yellow};
 use crate::cli::render::value::{inline, named, veil};
 use crate::health::Severity;
-use crate::plan::{Action, Change, OutputChange, Plan, PlanKind};
+use crate::plan::{Action, Change, OnDestroy, OutputChange, Plan, PlanKind};
 
 /// The order of the sections: what takes away comes first.
 const ORDER: &[Action] = &[
@@ -58,7 +58,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
 
 fn title(screen: &mut Screen, change: &Change, optional: bool) {
     let word = match change.action {
-        Action::Replace if change.create_before_destroy => "replace, the new one first",
+        Action::Replace => replacing(change),
         Action::NoOp => "move",
         Action::Forget if restores(change) => "restore, and forget",
         other => other.word(),
@@ -99,6 +99,18 @@ fn body(screen: &mut Screen, change: &Change) {
     };
     for line in lines {
         screen.line(&format!("    {line}"));
+    }
+}
+
+/// A replacement in a few words.
+fn replacing(change: &Change) -> &'static str {
+    match (change.create_before_destroy, change.old) {
+        (true, Some(OnDestroy::Restore)) => "replace, the new one first; the old one is restored and stays",
+        (true, Some(OnDestroy::Forget)) => "replace, the new one first; the old one stays",
+        (true, _) => "replace, the new one first",
+        (false, Some(OnDestroy::Restore)) => "replace; the old one is restored and stays",
+        (false, Some(OnDestroy::Forget)) => "replace; the old one stays",
+        (false, _) => Action::Replace.word(),
     }
 }
 

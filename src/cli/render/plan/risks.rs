@@ -2,7 +2,7 @@
 
 use super::{Screen, names};
 use crate::cli::render::text::{bold, count, red, visible, yellow};
-use crate::plan::{Action, Change, DriftStatus, Plan};
+use crate::plan::{Action, Change, DriftStatus, OnDestroy, Plan};
 
 /// So many are named one by one.
 const MOST: usize = 20;
@@ -11,6 +11,7 @@ const MOST: usize = 20;
 pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     doubt(screen, plan);
     dangers(screen, plan);
+    left_behind(screen, plan);
     pivot(screen, plan);
     drift(screen, plan);
     degraded(screen, plan);
@@ -62,7 +63,7 @@ fn more(screen: &mut Screen, all: usize) {
 fn dangers(screen: &mut Screen, plan: &Plan) {
     let dangerous = |change: &&Change| {
         change.action != Action::NoOp
-            && (change.reversible.reason().is_some() || matches!(change.action, Action::Delete | Action::Replace))
+            && (change.reversible.reason().is_some() || change.action == Action::Delete || deletes_old(change))
     };
     let lost: Vec<&Change> =
         plan.changes.iter().filter(dangerous).filter(|c| c.reversible.reason().is_some()).collect();
@@ -88,6 +89,30 @@ fn dangers(screen: &mut Screen, plan: &Plan) {
         }
         more(screen, back.len());
     }
+}
+
+/// Whether something is replaced, and the old one deleted.
+fn deletes_old(change: &Change) -> bool {
+    change.action == Action::Replace && change.old.is_none_or(|old| old == OnDestroy::Delete)
+}
+
+/// What is replaced by something new, and not deleted: nobody looks after it from then on.
+fn left_behind(screen: &mut Screen, plan: &Plan) {
+    let left: Vec<&Change> =
+        plan.changes.iter().filter(|change| change.action == Action::Replace && !deletes_old(change)).collect();
+    if left.is_empty() {
+        return;
+    }
+    heading(screen, "Is replaced, and stays outside without an owner:");
+    for change in left.iter().take(MOST) {
+        let how = match change.old {
+            Some(OnDestroy::Restore) => "it was adopted, and returns to what it was then",
+            _ => "it is not ours to delete, and stays as it is",
+        };
+        let text = format!("the old {}: {how} (`on_destroy = \"delete\"` deletes it)", change.address);
+        screen.words(&format!("  {} ", yellow("!")), &visible(&text));
+    }
+    more(screen, left.len());
 }
 
 fn pivot(screen: &mut Screen, plan: &Plan) {

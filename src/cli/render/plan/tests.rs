@@ -51,6 +51,7 @@ fn change(name: &str, action: Action, before: Value, after: Value) -> Change {
         replace_because: Vec::new(),
         moved_from: None,
         create_before_destroy: false,
+        old: None,
         warnings: Vec::new(),
         import: None,
     }
