@@ -42,7 +42,7 @@ impl Values {
     ) -> Self {
         let mut values = recorded;
         let mut leaving = BTreeSet::new();
-        for change in &plan.changes {
+        for change in plan.changes.iter().filter(|change| change.object.is_current()) {
             match change.action {
                 Action::Delete | Action::Forget => {
                     leaving.insert(change.address.clone());

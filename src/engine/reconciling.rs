@@ -13,7 +13,7 @@ use crate::engine::retracing::Beginning;
 use crate::engine::session::journal_stop;
 use crate::engine::{Applied, Cancellation, Failure, Observer, OnFailure, Options, PlanOptions, Session, Workspace};
 use crate::plan::marks::mark_planned;
-use crate::plan::{DriftStatus, InDoubt, ObjectKey, PlanKind};
+use crate::plan::{Drift, DriftStatus, InDoubt, PlanKind};
 use crate::reconcile::Report;
 use crate::saga::journal::{Entry, Journal};
 use crate::saga::state::object_key;
@@ -90,7 +90,8 @@ async fn compare(
     let calls = calls.tapped(&options.taps);
     let basis = Basis { workspace, state, seal, lineage, in_doubt, calls, only: None, checks: true };
     // What is declared anew, or wrongly, is no matter of drift: only what is recorded is looked at.
-    let recorded: BTreeSet<Address> = state.current().map(|(address, _)| address.clone()).collect();
+    let objects = state.addresses.iter().filter(|(_, entry)| entry.current.is_some() || !entry.deposed.is_empty());
+    let recorded: BTreeSet<Address> = objects.map(|(address, _)| address.clone()).collect();
     let basis = Basis { only: Some(&recorded), ..basis };
     let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
     planned.providers.close().await;
@@ -136,13 +137,13 @@ impl Session {
     }
 
     /// Takes what was found as the new record. What is gone is forgotten. Returns the run that says so,
-    /// if there was anything to take, and the addresses.
+    /// if there was anything to take, and what was taken.
     pub async fn accept_drift(
         &self,
         report: &Report,
         stack: &Stack,
         wanted: Option<&BTreeSet<Address>>,
-    ) -> Result<(Option<String>, Vec<Address>), Failure> {
+    ) -> Result<(Option<String>, Vec<Drift>), Failure> {
         let state = self.state().await?;
         let moved = moves(stack, &state);
         let mut entries = Vec::new();
@@ -155,9 +156,11 @@ impl Session {
             // A rename that no apply has carried out yet: it is recorded under the address that it had.
             let before =
                 |(known, _): &(&Address, _)| Records::renamed(known, &moved).is_some_and(|now| now == drift.address);
-            let here = state.current().find(|(known, _)| **known == drift.address);
-            let Some((known, resting)) = here.or_else(|| state.current().find(before)) else { continue };
-            let key = object_key(known, &ObjectKey::Current);
+            let recorded =
+                || state.addresses.keys().filter_map(|known| Some((known, state.object(known, &drift.object)?)));
+            let here = recorded().find(|(known, _)| **known == drift.address);
+            let Some((known, resting)) = here.or_else(|| recorded().find(before)) else { continue };
+            let key = object_key(known, &drift.object);
             let (object, write) = if drift.status == DriftStatus::Missing {
                 (None, Write::Delete { key })
             } else {
@@ -179,7 +182,7 @@ impl Session {
                 event: Event::Recorded { what: "what was found was accepted".into(), object },
                 writes: vec![write],
             });
-            accepted.push(drift.address.clone());
+            accepted.push(drift.clone());
         }
         let run = if entries.is_empty() { None } else { Some(self.surgery(entries).await?) };
         Ok((run, accepted))

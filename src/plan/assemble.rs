@@ -120,7 +120,7 @@ pub fn assemble(chains: Vec<Chain>, deletes: Deletes) -> Result<Assembled, StepC
     let mut previous: Vec<Option<usize>> = Vec::new();
     let mut makes_room: Vec<bool> = Vec::new();
     for chain in chains {
-        let count = chain.steps.len();
+        let last_made = chain.steps.iter().rposition(|step| !ends(step));
         for (position, step) in chain.steps.into_iter().enumerate() {
             let index = steps.len();
             let block = step.id.address.block.clone();
@@ -137,7 +137,7 @@ pub fn assemble(chains: Vec<Chain>, deletes: Deletes) -> Result<Assembled, StepC
                 of_block.forward.push(index)
             }
             previous.push((position > 0).then(|| index - 1));
-            makes_room.push(ends && position + 1 < count);
+            makes_room.push(ends && last_made.is_some_and(|made| position < made));
             steps.push(step);
         }
     }
@@ -325,9 +325,10 @@ pub fn find_pivot(steps: &[Step], groups: &[Vec<usize>]) -> Option<Pivot> {
     let mut waited_for = vec![false; steps.len()];
     let mut waited_groups = vec![false; groups.len()];
     let mark = |marks: &mut Vec<bool>, index: usize| marks.get_mut(index).into_iter().for_each(|mark| *mark = true);
-    for dependency in steps.iter().flat_map(|step| &step.depends_on) {
+    for (step, dependency) in dependencies(steps) {
         match dependency {
-            Dependency::Step(step) => mark(&mut waited_for, *step),
+            Dependency::Step(other) if only_follows(step, *other, steps) => {}
+            Dependency::Step(other) => mark(&mut waited_for, *other),
             Dependency::Group(group) => mark(&mut waited_groups, *group),
         }
     }
@@ -343,6 +344,23 @@ pub fn find_pivot(steps: &[Step], groups: &[Vec<usize>]) -> Option<Pivot> {
         behind.retain(|address| *address != step.id.address);
         Some(Pivot { address: step.id.address.clone(), step: index, reason, behind })
     })
+}
+
+/// Each dependency, with the step that has it.
+fn dependencies(steps: &[Step]) -> impl Iterator<Item = (&Step, &Dependency)> {
+    steps.iter().flat_map(|step| step.depends_on.iter().map(move |dependency| (step, dependency)))
+}
+
+/// Whether a step comes after another one only because both are of one address: what an earlier plan has set aside does
+/// not rest on anything that is done at its address now.
+fn only_follows(step: &Step, before: usize, steps: &[Step]) -> bool {
+    let ObjectKey::Deposed(key) = &step.id.object else { return false };
+    let address = &step.id.address;
+    let of_address = |other: &Step| other.id.address == *address;
+    let set_aside_now = |other: &Step| {
+        of_address(other) && other.id.effect == StepEffect::Depose && other.generation.to_string() == **key
+    };
+    steps.get(before).is_some_and(of_address) && !steps.iter().any(set_aside_now)
 }
 
 /// The addresses of the steps that wait for a step, directly or not, sorted.
@@ -362,7 +380,7 @@ pub fn resting_on(index: usize, steps: &[Step], groups: &[Vec<usize>]) -> Vec<Ad
     }
     for (other, step) in steps.iter().enumerate().skip(index) {
         let waits = step.depends_on.iter().any(|dependency| match dependency {
-            Dependency::Step(step) => rests.contains(step),
+            Dependency::Step(before) => rests.contains(before) && !only_follows(step, *before, steps),
             Dependency::Group(group) => resting_groups.contains(group),
         });
         if waits {

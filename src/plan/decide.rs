@@ -14,7 +14,7 @@ use crate::plan::drift::drift;
 use crate::plan::ending::end;
 use crate::plan::marks::{mark_observed, mark_planned, sensitive_paths};
 use crate::plan::model::{
-    Action, Change, Drift, Lifecycle, PendingCondition, PlannedValue, Provenance, Step, StepEffect,
+    Action, Change, Drift, Lifecycle, ObjectKey, PendingCondition, PlannedValue, Provenance, Step, StepEffect,
 };
 use crate::plan::replacing::replace;
 use crate::plan::steps::{create_step, record_step, step_to};
@@ -142,8 +142,19 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// How the world differs from the record, where it does.
     pub drift: Option<Drift>,
+    /// What becomes of what is set aside; its steps are among the others.
+    pub set_aside: Vec<SetAside>,
     /// What is wrong; then nothing of the rest counts.
     pub errors: Vec<Diagnostic>,
+}
+
+/// What becomes of an object that was replaced and is still there.
+#[derive(Debug)]
+pub struct SetAside {
+    /// For people; `None` where only how things stand is asked for.
+    pub change: Option<Change>,
+    /// How it differs from its record, where it does.
+    pub drift: Option<Drift>,
 }
 
 impl Instance<'_> {
@@ -182,8 +193,13 @@ impl Instance<'_> {
 
 /// Decides. Pure: the same input gives the same decision.
 pub fn decide(instance: &Instance<'_>) -> Decision {
-    let mut decision =
-        Decision { change: blank_change(instance), steps: Vec::new(), drift: drift(instance), errors: Vec::new() };
+    let mut decision = Decision {
+        change: blank_change(instance),
+        steps: Vec::new(),
+        drift: drift(instance),
+        set_aside: Vec::new(),
+        errors: Vec::new(),
+    };
     if instance.looking && instance.desired.is_none() {
         return decision;
     }
@@ -210,12 +226,13 @@ pub fn decide(instance: &Instance<'_>) -> Decision {
     decision
 }
 
-fn blank_change(instance: &Instance<'_>) -> Change {
+pub(super) fn blank_change(instance: &Instance<'_>) -> Change {
     let before = instance.observed_state();
     let recorded = instance.recorded.filter(|recorded| !recorded.attributes.same(&before));
     let recorded = recorded.map(|_| instance.recorded_state());
     Change {
         address: instance.address.clone(),
+        object: ObjectKey::Current,
         action: Action::NoOp,
         reversible: Reversibility::Full,
         reasons: Vec::new(),

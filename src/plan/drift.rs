@@ -5,7 +5,7 @@ use retrue_provider_api::{Block, Path, Type, Value};
 use crate::plan::compare::{differing_attributes, with_part};
 use crate::plan::decide::{Instance, World};
 use crate::plan::marks::mark_planned;
-use crate::plan::model::{Drift, DriftStatus};
+use crate::plan::model::{Drift, DriftStatus, ObjectKey};
 
 /// How the world differs from the record.
 pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
@@ -18,6 +18,7 @@ pub(super) fn drift(instance: &Instance<'_>) -> Option<Drift> {
     };
     let blank = |status, attributes: Vec<Path>, error| Drift {
         address: instance.address.clone(),
+        object: ObjectKey::Current,
         status,
         declared: declared(instance, &attributes),
         attributes,

@@ -4,8 +4,9 @@ use retrue_provider_api::{Image, Type, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::plan::codes;
-use crate::plan::decide::{Decision, Instance, World};
-use crate::plan::model::{Action, Lifecycle, ObjectKey, OnDestroy, Step};
+use crate::plan::decide::{Decision, Instance, SetAside, World, blank_change};
+use crate::plan::drift::drift;
+use crate::plan::model::{Action, Change, Drift, Lifecycle, ObjectKey, OnDestroy, Step};
 use crate::plan::steps::{delete_step, forget_step, restore_step};
 use crate::saga::{Origin, RecordedObject};
 
@@ -108,23 +109,64 @@ pub(super) fn prevented(instance: &Instance<'_>, what: &str) -> Diagnostic {
     })
 }
 
-/// The step that ends an object which was replaced and is still there.
+/// How an object that was replaced and is still there ends, and how it stands to its record.
+///
+/// `prevent_destroy` is no obstacle: it guards what an address stands for, and that this one ends was agreed to with the
+/// replacement.
 ///
 /// # Errors
 /// It could not be read, so nobody knows what there is to end.
-pub fn end_deposed(instance: &Instance<'_>, recorded: &RecordedObject, key: &str) -> Result<Step, Diagnostic> {
+pub fn end_deposed(
+    instance: &Instance<'_>,
+    recorded: &RecordedObject,
+    key: &str,
+) -> Result<(Step, SetAside), Diagnostic> {
     let object = ObjectKey::Deposed(key.into());
-    match &instance.world {
+    let mut change = Change { object: object.clone(), after: Value::null(Type::Dynamic), ..blank_change(instance) };
+    let step = match &instance.world {
         World::Present(_) => {
             let lifecycle = instance.lifecycle().unwrap_or(&recorded.lifecycle);
-            Ok(Ending::of(lifecycle, recorded).step(instance, recorded, object))
+            let ending = Ending::of(lifecycle, recorded);
+            let step = ending.step(instance, recorded, object);
+            let why = match ending {
+                Ending::Delete => {
+                    change.action = Action::Delete;
+                    change.reversible = step.reversibility.clone();
+                    let response = instance.responses.delete.iter();
+                    change.warnings.extend(response.flat_map(|response| response.warnings.iter().cloned()));
+                    "is still there"
+                }
+                Ending::Restore(_) => {
+                    change.action = Action::Forget;
+                    change.after = step.planned.clone();
+                    "returns to what it was when it was adopted"
+                }
+                Ending::Forget => {
+                    change.action = Action::Forget;
+                    change.after = change.before.clone();
+                    "stays as it is"
+                }
+            };
+            change.reasons.push(format!("it was replaced, and {why}"));
+            step
         }
-        World::Absent => Ok(forget_step(instance, object)),
-        World::Unreadable(reason) => Err(unreadable(instance, &object, reason)),
+        World::Absent => {
+            change.action = Action::Forget;
+            change.reasons.push("it was replaced, and is gone already".to_owned());
+            forget_step(instance, object)
+        }
+        World::Unreadable(reason) => return Err(unreadable(instance, &object, reason)),
         World::Many(_) | World::NotKnownYet | World::CannotLook => {
-            Err(unreadable(instance, &object, "it cannot be told which one it is"))
+            return Err(unreadable(instance, &object, "it cannot be told which one it is"));
         }
-    }
+    };
+    Ok((step, SetAside { change: Some(change), ..standing_deposed(instance, key) }))
+}
+
+/// How an object that was replaced and is still there stands to its record.
+pub fn standing_deposed(instance: &Instance<'_>, key: &str) -> SetAside {
+    let drift = drift(instance).map(|drift| Drift { object: ObjectKey::Deposed(key.into()), ..drift });
+    SetAside { change: None, drift }
 }
 
 fn unreadable(instance: &Instance<'_>, object: &ObjectKey, reason: &str) -> Diagnostic {

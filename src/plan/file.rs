@@ -13,7 +13,7 @@ use crate::plan::base::{Asked, Base};
 use crate::plan::codes;
 use crate::plan::model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
-    Lifecycle, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
+    Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
     PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId,
 };
 use crate::resilience::{MovedOver, Policy};
@@ -95,6 +95,8 @@ struct PlanV1 {
 #[serde(deny_unknown_fields)]
 struct ChangeV1 {
     address: Address,
+    #[serde(default, skip_serializing_if = "ObjectKey::is_current")]
+    object: ObjectKey,
     action: Action,
     reversible: Reversibility,
     reasons: Vec<String>,
@@ -255,6 +257,8 @@ struct WayV1 {
 #[serde(deny_unknown_fields)]
 struct DriftV1 {
     address: Address,
+    #[serde(default, skip_serializing_if = "ObjectKey::is_current")]
+    object: ObjectKey,
     status: DriftStatus,
     attributes: Vec<Path>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -446,6 +450,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
             .iter()
             .map(|change| ChangeV1 {
                 address: change.address.clone(),
+                object: change.object.clone(),
                 action: change.action,
                 reversible: change.reversible.clone(),
                 reasons: change.reasons.clone(),
@@ -507,6 +512,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
             .iter()
             .map(|drift| DriftV1 {
                 address: drift.address.clone(),
+                object: drift.object.clone(),
                 status: drift.status,
                 attributes: drift.attributes.clone(),
                 declared: drift.declared.clone(),
@@ -594,6 +600,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .map(|change| {
                 Ok(Change {
                     address: change.address,
+                    object: change.object,
                     action: change.action,
                     reversible: change.reversible,
                     reasons: change.reasons,
@@ -671,6 +678,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
             .map(|drift| {
                 Ok(Drift {
                     address: drift.address,
+                    object: drift.object,
                     status: drift.status,
                     attributes: drift.attributes,
                     declared: drift.declared,

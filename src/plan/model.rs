@@ -123,6 +123,8 @@ impl Action {
 pub struct Change {
     /// The instance.
     pub address: Address,
+    /// Which of its objects: what is set aside has a change of its own.
+    pub object: ObjectKey,
     /// What happens.
     pub action: Action,
     /// How much of it can be undone.
@@ -149,6 +151,13 @@ pub struct Change {
     pub import: Option<Arc<str>>,
 }
 
+impl Change {
+    /// Its name for people.
+    pub fn name(&self) -> String {
+        self.object.named(&self.address)
+    }
+}
+
 /// Which object of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKey {
@@ -163,6 +172,14 @@ impl ObjectKey {
     /// Whether it is the one that the address stands for.
     pub fn is_current(&self) -> bool {
         *self == ObjectKey::Current
+    }
+
+    /// The name of an object for people: that of its address, and what it is of it.
+    pub fn named(&self, address: &Address) -> String {
+        match self {
+            ObjectKey::Current => address.to_string(),
+            ObjectKey::Deposed(key) => format!("{address} (set aside, {key})"),
+        }
     }
 }
 
@@ -583,6 +600,8 @@ pub enum DriftStatus {
 pub struct Drift {
     /// The instance.
     pub address: Address,
+    /// Which of its objects.
+    pub object: ObjectKey,
     /// How.
     pub status: DriftStatus,
     /// The attributes that differ.
@@ -597,6 +616,13 @@ pub struct Drift {
     pub observed: Value,
     /// Why it could not be read.
     pub error: Option<String>,
+}
+
+impl Drift {
+    /// Its name for people.
+    pub fn name(&self) -> String {
+        self.object.named(&self.address)
+    }
 }
 
 /// A step whose fate is not known.
@@ -650,7 +676,7 @@ pub struct Summary {
 }
 
 impl Plan {
-    /// Counts instances by action.
+    /// Counts instances by action, and with them what is set aside.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for change in &self.changes {

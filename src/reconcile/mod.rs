@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Address;
-use crate::plan::{Drift, DriftStatus, Plan};
+use crate::plan::{Drift, DriftStatus, ObjectKey, Plan};
 
 /// How the world stands to the record.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Report {
     /// Those that do not, in the order of their addresses.
     pub drift: Vec<Drift>,
     /// Of those that have drifted or are gone: what mending cannot bring back, and why.
-    pub beyond: BTreeMap<Address, Beyond>,
+    pub beyond: BTreeMap<(Address, ObjectKey), Beyond>,
     /// Somebody changes things just now: what is compared may be another in a moment.
     pub at_work: Option<AtWork>,
 }
@@ -22,6 +22,8 @@ pub struct Report {
 /// Why mending does not bring something back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beyond {
+    /// It was replaced, and only waits for its end.
+    SetAside,
     /// It is not declared any more.
     NotDeclared,
     /// It is as it is declared: only the record is another.
@@ -45,11 +47,12 @@ impl Report {
     /// What a survey found; `declared` says whether the stack still declares an instance.
     pub fn new(plan: &Plan, in_true: usize, declared: impl Fn(&Address) -> bool) -> Self {
         let mends = |address: &Address| {
-            let mut steps = plan.steps.iter().filter(|step| step.id.address == *address);
+            let mut steps = plan.steps.iter().filter(|step| step.id.object.is_current() && step.id.address == *address);
             steps.any(|step| step.id.effect.is_external())
         };
         let beyond = plan.drift.iter().filter(|drift| is_off(drift.status)).filter_map(|drift| {
             let reason = match drift.status {
+                _ if !drift.object.is_current() => Beyond::SetAside,
                 _ if !declared(&drift.address) => Beyond::NotDeclared,
                 _ if mends(&drift.address) => return None,
                 DriftStatus::Missing => Beyond::InTheWay,
@@ -57,9 +60,14 @@ impl Report {
                 _ if drift.declared.iter().all(|path| is_as_declared(drift, path)) => Beyond::Declared,
                 _ => Beyond::InTheWay,
             };
-            Some((drift.address.clone(), reason))
+            Some(((drift.address.clone(), drift.object.clone()), reason))
         });
         Report { in_true, drift: plan.drift.clone(), beyond: beyond.collect(), at_work: None }
+    }
+
+    /// Why mending does not bring something back, if that is so.
+    pub fn beyond(&self, drift: &Drift) -> Option<Beyond> {
+        self.beyond.get(&(drift.address.clone(), drift.object.clone())).copied()
     }
 
     /// How many have a status.
@@ -81,7 +89,7 @@ impl Report {
     pub fn to_mend(&self) -> BTreeSet<Address> {
         self.drift
             .iter()
-            .filter(|drift| is_off(drift.status) && !self.beyond.contains_key(&drift.address))
+            .filter(|drift| is_off(drift.status) && self.beyond(drift).is_none())
             .map(|drift| drift.address.clone())
             .collect()
     }

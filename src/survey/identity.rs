@@ -9,7 +9,7 @@ use retrue_provider_api::{Provider, TypeSchema, Value, canonical_bytes};
 use crate::address::{Address, Mode};
 use crate::config::{CheckedBody, Repetition, Schemas, Stack};
 use crate::diagnostic::Diagnostic;
-use crate::plan::{Action, codes};
+use crate::plan::{Action, ObjectKey, codes};
 use crate::span::Span;
 use crate::survey::providers::Providers;
 use crate::survey::record::Records;
@@ -121,7 +121,9 @@ pub(super) fn clashes(
 ) -> Vec<Diagnostic> {
     let (owners, mut problems) = owners(claims);
     for (address, entry) in &records.0 {
-        for object in entry.current.iter().chain(entry.deposed.values()) {
+        let current = entry.current.iter().map(|object| (ObjectKey::Current, object));
+        let deposed = entry.deposed.iter().map(|(key, object)| (ObjectKey::Deposed(key.as_str().into()), object));
+        for (of, object) in current.chain(deposed) {
             let Some(configured) = providers.get(&object.provider.instance) else { continue };
             let Some(schema) = configured.schema.resources.get(address.type_name()) else { continue };
             let state = object.attributes.clone().unmark_deep().0;
@@ -136,10 +138,12 @@ pub(super) fn clashes(
             let leaves = matches!(actions.get(address), Some(Action::Delete | Action::Forget) | None);
             let problem = Diagnostic::error(
                 codes::IDENTITY_ELSEWHERE,
-                format!("what `{}` means is recorded as `{address}`", claim.address),
+                format!("what `{}` means is recorded as `{}`", claim.address, of.named(address)),
             )
             .maybe_at(claim.span)
-            .hint(if leaves && claim.address.type_name() != address.type_name() {
+            .hint(if !of.is_current() {
+                "it was replaced, and the next apply ends it: declare the other one then".to_owned()
+            } else if leaves && claim.address.type_name() != address.type_name() {
                 format!("what ends goes last: end `{address}` first, in an apply of its own, then declare the other")
             } else if leaves {
                 format!("if it was renamed, add: [[moved]] from = \"{address}\", to = \"{}\"", claim.address)

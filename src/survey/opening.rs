@@ -300,8 +300,12 @@ pub(super) fn outdated(stack: &Stack, plan: &Plan) -> Vec<Diagnostic> {
     }
     let quiet =
         |action| matches!(action, Action::NoOp | Action::Adopt | Action::Import | Action::Forget | Action::Read);
-    let changing: BTreeSet<&BlockAddress> =
-        plan.changes.iter().filter(|change| !quiet(change.action)).map(|change| &change.address.block).collect();
+    let changing: BTreeSet<&BlockAddress> = plan
+        .changes
+        .iter()
+        .filter(|change| change.object.is_current() && !quiet(change.action))
+        .map(|change| &change.address.block)
+        .collect();
     let mut warnings = Vec::new();
     // What is configured while applying is configured from what is there then.
     let late = |name: &str| plan.providers.get(name).is_some_and(|instance| instance.late);

@@ -191,3 +191,123 @@ fn data_that_holds_nothing_outside_is_replaced_whatever_is_written() {
     place.run(&["apply", "--yes"]).ends(0);
     place.run(&["apply", "--yes", "--replace", "retrue_data.d"]).ends(0);
 }
+
+/// Three files, of which only the last is current: the first two were replaced by runs that failed later.
+fn with_two_set_aside() -> Environment {
+    let place = Environment::with(
+        "[variable.v]\ntype = \"string\"\n\n[resource.local_file.a]\npath = \"a${var.v}\"\ncontent = \"a${var.v}\"\n\
+         lifecycle = { create_before_destroy = true }\n\n[resource.local_command.last]\n\
+         inputs = \"${local_file.a.path}\"\ncreate = \"test ! -e fail\"\nupdate = \"test ! -e fail\"\n\
+         delete = \"true\"\n",
+    );
+    place.run(&["apply", "--yes", "--var", "v=1"]).ends(0);
+    place.write("fail", "");
+    for v in ["v=2", "v=3"] {
+        place.run(&["apply", "--yes", "--var", v]).ends(1);
+    }
+    fs_err::remove_file(place.path("fail")).unwrap();
+    assert_eq!((place.read("a1"), place.read("a2"), place.read("a3")), ("a1".into(), "a2".into(), "a3".into()));
+    place
+}
+
+/// The changes of a plan of the file: what each is of, what happens to it, the path before, and how far it comes back.
+fn of_the_file(plan: &Value) -> Vec<(String, String, String, String)> {
+    let changes = plan["changes"].as_array().unwrap().iter().filter(|change| change["address"] == "local_file.a");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told = changes.map(|change| {
+        let before = text(&change["before"]["path"]);
+        (text(&change["object"]), text(&change["action"]), before, text(&change["reversible"]))
+    });
+    told.collect()
+}
+
+fn told(all: &[(&str, &str, &str, &str)]) -> Vec<(String, String, String, String)> {
+    all.iter().map(|(a, b, c, d)| ((*a).into(), (*b).into(), (*c).into(), (*d).into())).collect()
+}
+
+#[test]
+fn what_was_set_aside_goes_by_its_own_name() {
+    let place = with_two_set_aside();
+    fs_err::hard_link(place.path("a1"), place.path("other")).unwrap();
+    // Where nothing else happens to its address.
+    let plan = place.run(&["plan", "--json", "--var", "v=3"]).ends(0).json();
+    let set_aside = [("deposed-1", "delete", "a1", "lossy"), ("deposed-2", "delete", "a2", "full")];
+    assert_eq!(of_the_file(&plan), told(&set_aside), "{plan}");
+    assert_eq!((&plan["summary"]["delete"], &plan["summary"]["no_op"]), (&2.into(), &1.into()));
+    let shown = place.run(&["plan", "--var", "v=3"]).ends(0).stdout;
+    for words in
+        ["2 to delete", "! delete local_file.a (set aside, 1): in part", "- delete local_file.a (set aside, 2)"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(shown.contains("\"a2\"") && !shown.contains("point of no return"), "{shown}");
+    // Where something else does.
+    let plan = place.run(&["plan", "--json", "--var", "v=4"]).ends(0).json();
+    let all = [&[("", "replace", "a3", "full")], &set_aside[..]].concat();
+    assert_eq!(of_the_file(&plan), told(&all), "{plan}");
+    // A plan that rests is the same.
+    place.run(&["plan", "-o", "p", "--var", "v=4"]).ends(0);
+    assert_eq!(of_the_file(&place.run(&["show", "p", "--json"]).ends(0).json()), told(&all));
+    // As much is said to go as goes.
+    let shown = place.run(&["destroy", "--yes", "--var", "v=3"]).ends(0).stdout;
+    assert!(shown.contains("4 to delete") && shown.contains("Destroyed: 4 deleted"), "{shown}");
+    assert!(["a1", "a2", "a3"].iter().all(|name| !place.path(name).exists()) && place.recorded().is_empty());
+    assert_eq!(place.read("other"), "a1");
+}
+
+#[test]
+fn what_was_set_aside_ends_though_what_replaced_it_may_not_be_destroyed() {
+    let place = with_two_set_aside();
+    let stack = place.read("retrue.toml");
+    let kept = stack.replace("create_before_destroy = true", "create_before_destroy = true, prevent_destroy = true");
+    place.write("retrue.toml", kept);
+    let plan = place.run(&["plan", "--json", "--var", "v=3"]).ends(0).json();
+    assert_eq!(of_the_file(&plan).len(), 2, "{plan}");
+    place.run(&["plan", "--var", "v=4"]).ends(1).tells("RT0406", &["local_file.a"]);
+    place.run(&["apply", "--yes", "--var", "v=3"]).ends(0);
+    assert!(!place.path("a1").exists() && !place.path("a2").exists());
+    place.run(&["plan", "--detailed-exitcode", "--var", "v=3"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!((place.read("a1"), place.read("a2"), place.read("a3")), ("a1".into(), "a2".into(), "a3".into()));
+    place.write("retrue.toml", stack);
+    assert_eq!(of_the_file(&place.run(&["plan", "--json", "--var", "v=3"]).ends(0).json()).len(), 2);
+}
+
+#[test]
+fn what_was_set_aside_and_changed_is_told() {
+    let place = with_two_set_aside();
+    place.write("a1", "tampered");
+    fs_err::remove_file(place.path("a2")).unwrap();
+    let v3 = ["--var", "v=3"];
+    let run = |arguments: &[&str]| place.run(&[arguments, &v3].concat());
+    let drifted = |found: &[Value]| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        found.iter().map(|drift| (text(&drift["object"]), text(&drift["status"]))).collect()
+    };
+    let both = vec![("deposed-1".to_owned(), "drifted".to_owned()), ("deposed-2".to_owned(), "missing".to_owned())];
+    let plan = run(&["plan", "--json"]).ends(0).json();
+    assert_eq!(drifted(plan["drift"].as_array().unwrap()), both, "{plan}");
+    let changes = [("deposed-1", "delete", "a1", "full"), ("deposed-2", "forget", "", "full")];
+    assert_eq!(of_the_file(&plan), told(&changes));
+    let lines = run(&["reconcile", "--json"]).ends(2).json_lines();
+    assert_eq!(drifted(&lines[..2]), both, "{lines:?}");
+    assert!(lines[..2].iter().all(|line| line["fixable"] == false), "{lines:?}");
+    let shown = run(&["reconcile"]).ends(2).stdout;
+    assert!(
+        shown.contains("local_file.a (set aside, 1)") && shown.contains("the next `retrue apply` ends it"),
+        "{shown}"
+    );
+    // Nothing of it can be mended, and it can be taken as it is.
+    run(&["reconcile", "--fix", "--yes"]).ends(2);
+    assert_eq!((place.read("a1"), place.path("a2").exists()), ("tampered".to_owned(), false));
+    run(&["reconcile", "--accept", "local_file.a"]).ends(0);
+    run(&["reconcile"]).ends(0);
+    assert_eq!(of_the_file(&run(&["plan", "--json"]).ends(0).json()), told(&changes[..1]));
+    // Also where nothing else is recorded under its address.
+    place.write("retrue.toml", stack("[variable.v]\ntype = \"string\"\n"));
+    place.write("fail", "");
+    place.write("a1", "tampered again");
+    run(&["reconcile", "--json"]).ends(2);
+    run(&["apply", "--yes"]).ends(0);
+    assert!(!place.path("a1").exists() && place.recorded().is_empty());
+}

@@ -10,7 +10,7 @@ use super::check::{WireCounts, counts};
 use super::value::Shown;
 use crate::address::Address;
 use crate::health;
-use crate::plan::{Drift, DriftStatus, InDoubt};
+use crate::plan::{Drift, DriftStatus, InDoubt, ObjectKey};
 use crate::reconcile::Report;
 use crate::resilience::MovedOver;
 
@@ -21,6 +21,8 @@ pub(crate) struct WireDrift<'a> {
     event: &'static str,
     run_id: Option<&'a str>,
     address: &'a Address,
+    #[serde(skip_serializing_if = "ObjectKey::is_current")]
+    object: &'a ObjectKey,
     status: DriftStatus,
     attributes: &'a [Path],
     recorded: Json,
@@ -77,6 +79,8 @@ pub(crate) struct WireAccepted<'a> {
     event: &'static str,
     run_id: Option<&'a str>,
     address: &'a Address,
+    #[serde(skip_serializing_if = "ObjectKey::is_current")]
+    object: &'a ObjectKey,
 }
 
 /// The line of a provider that is reached in another way.
@@ -94,13 +98,13 @@ pub(crate) fn event<'a>(now: &'a str, report: &Report, drift: &'a Drift) -> Wire
         event: "drift",
         run_id: None,
         address: &drift.address,
+        object: &drift.object,
         status: drift.status,
         attributes: &drift.attributes,
         recorded: side(&drift.recorded),
         desired: side(&drift.desired),
         observed: side(&drift.observed),
-        fixable: matches!(drift.status, DriftStatus::Drifted | DriftStatus::Missing)
-            && !report.beyond.contains_key(&drift.address),
+        fixable: matches!(drift.status, DriftStatus::Drifted | DriftStatus::Missing) && report.beyond(drift).is_none(),
         sensitive: shown.sensitive,
         error: drift.error.as_deref(),
     }
@@ -140,6 +144,6 @@ pub(crate) fn finished<'a>(
 }
 
 /// The line of something accepted.
-pub(crate) fn accepted<'a>(now: &'a str, run: Option<&'a str>, address: &'a Address) -> WireAccepted<'a> {
-    WireAccepted { ts: now, event: "accepted", run_id: run, address }
+pub(crate) fn accepted<'a>(now: &'a str, run: Option<&'a str>, drift: &'a Drift) -> WireAccepted<'a> {
+    WireAccepted { ts: now, event: "accepted", run_id: run, address: &drift.address, object: &drift.object }
 }

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use super::value::Shown;
 use crate::address::Address;
 use crate::plan::{
-    Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, OnDestroy, OutputChange, Plan, PlanKind, PlannedCheck,
-    Summary,
+    Action, Base, Change, Degraded, Drift, DriftStatus, InDoubt, ObjectKey, OnDestroy, OutputChange, Plan, PlanKind,
+    PlannedCheck, Summary,
 };
 use crate::resilience::MovedOver;
 
@@ -69,6 +69,8 @@ struct WireBaseEntry<'a> {
 #[derive(Debug, Serialize)]
 struct WireChange<'a> {
     address: &'a Address,
+    #[serde(skip_serializing_if = "ObjectKey::is_current")]
+    object: &'a ObjectKey,
     action: Action,
     reversible: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,6 +113,8 @@ struct WireOutput {
 #[derive(Debug, Serialize)]
 struct WireDrift<'a> {
     address: &'a Address,
+    #[serde(skip_serializing_if = "ObjectKey::is_current")]
+    object: &'a ObjectKey,
     status: DriftStatus,
     attributes: &'a [Path],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,7 +140,7 @@ pub(crate) fn wire(plan: &Plan) -> WirePlan<'_> {
         base: base(&plan.base),
         digest: &plan.digest,
         summary: plan.summary(),
-        changes: changes.map(|of| change(of, optional.contains(&of.address))).collect(),
+        changes: changes.map(|of| change(of, of.object.is_current() && optional.contains(&of.address))).collect(),
         outputs: plan
             .outputs
             .iter()
@@ -183,6 +187,7 @@ fn change(change: &Change, optional: bool) -> WireChange<'_> {
     let after = shown.json(&veiled(&change.after, &secret));
     WireChange {
         address: &change.address,
+        object: &change.object,
         action: change.action,
         reversible: change.reversible.word(),
         lost: change.reversible.reason(),
@@ -225,6 +230,7 @@ fn output(change: &OutputChange) -> WireOutput {
 fn drift(drift: &Drift) -> WireDrift<'_> {
     WireDrift {
         address: &drift.address,
+        object: &drift.object,
         status: drift.status,
         attributes: &drift.attributes,
         error: drift.error.as_deref(),

@@ -27,8 +27,8 @@ pub(crate) fn report(report: &Report, in_doubt: &[InDoubt], detail: Detail) -> S
     }
     for drift in &report.drift {
         show(&mut screen, drift);
-        if let Some(beyond) = report.beyond.get(&drift.address) {
-            screen.words("    ", &dim(&format!("`--fix` cannot bring it back: {}", way_out(*beyond, &drift.address))));
+        if let Some(beyond) = report.beyond(drift) {
+            screen.words("    ", &dim(&format!("`--fix` cannot bring it back: {}", way_out(beyond, &drift.address))));
         }
     }
     if let Some(at_work) = &report.at_work {
@@ -41,6 +41,7 @@ pub(crate) fn report(report: &Report, in_doubt: &[InDoubt], detail: Detail) -> S
 /// Why it is not mended, and what a person can do about it.
 fn way_out(beyond: Beyond, address: &Address) -> String {
     match beyond {
+        Beyond::SetAside => "it was replaced, and the next `retrue apply` ends it".to_owned(),
         Beyond::NotDeclared => "it is not declared any more, and the next `retrue apply` ends it".to_owned(),
         Beyond::Declared => "it is as it is declared; `--accept` or the next `retrue apply` records that".to_owned(),
         Beyond::NothingToChange => format!(
@@ -86,7 +87,7 @@ fn show(screen: &mut Screen, drift: &Drift) {
         DriftStatus::Unreadable => (red("!"), red("unreadable")),
     };
     screen.separate();
-    screen.line(&format!("{sign} {}  {word}", bold(&visible(&drift.address.to_string()))));
+    screen.line(&format!("{sign} {}  {word}", bold(&visible(&drift.name()))));
     if let Some(error) = &drift.error {
         screen.words("    ", &visible(error));
     }
@@ -140,13 +141,20 @@ pub(crate) fn accepted<'a>(
     for drift in drift {
         none = false;
         screen.separate();
-        let address = visible(&drift.address.to_string());
+        let address = visible(&drift.name());
         if drift.status == DriftStatus::Missing {
             screen.line(&format!("{}  accepted: it is gone, and no longer recorded", bold(&address)));
+            if !drift.object.is_current() {
+                continue;
+            }
             screen.words("    ", "remove its block, or the next apply makes it anew");
             continue;
         }
         screen.line(&format!("{}  accepted", bold(&address)));
+        if !drift.object.is_current() {
+            // Nothing is declared of it.
+            continue;
+        }
         let writable = drift.attributes.iter().filter(|path| settable(drift, path));
         let mut lines: Vec<String> = writable.filter_map(|path| assignment(path, drift)).collect();
         lines.dedup();
@@ -247,6 +255,7 @@ mod tests {
         let nothing = Value::object::<&str>([]);
         let paths = ["text", "tags[\"a.b\"]", "rules[1]", "rules[0].port"];
         let drift = Drift {
+            object: crate::plan::ObjectKey::Current,
             address: "a_b.c".parse().unwrap(),
             status: DriftStatus::Drifted,
             attributes: paths.iter().map(|path| path.parse().unwrap()).collect(),

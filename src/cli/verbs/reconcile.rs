@@ -269,13 +269,12 @@ async fn accept(
     let wanted = (!arguments.accept_all).then_some(&wanted);
     let (run, accepted) = store.accept_drift(report, &workspace.stack, wanted).await?;
     if session.console.settings().json {
-        for address in &accepted {
-            session.document(&json::drift::accepted(&session.now(), run.as_deref(), address))?;
+        for drift in &accepted {
+            session.document(&json::drift::accepted(&session.now(), run.as_deref(), drift))?;
         }
     } else {
-        let drift = report.drift.iter().filter(|drift| accepted.contains(&drift.address));
         let settable = |drift: &Drift, path: &Path| planned.settable(&drift.address, path);
-        session.console.data(&render::drift::accepted(drift, &settable, session.detail()));
+        session.console.data(&render::drift::accepted(accepted.iter(), &settable, session.detail()));
     }
     Ok(run)
 }

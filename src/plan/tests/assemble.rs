@@ -231,6 +231,39 @@ fn what_was_set_aside_in_this_plan_is_ended_after_its_users_have_changed_and_a_l
 }
 
 #[test]
+fn what_was_set_aside_before_rests_on_nothing_and_makes_no_room() {
+    let ends = |key: &str, reversibility: Reversibility| {
+        let mut step = chain(address("a"), StepEffect::Delete, &[]).steps.remove(0);
+        (step.id.object, step.reversibility) = (ObjectKey::Deposed(key.into()), reversibility);
+        step
+    };
+    let after = |effect, mine: Reversibility, first: Reversibility| {
+        let mut all = chain(address("a"), effect, &[]);
+        all.steps[0].reversibility = mine;
+        all.steps.extend([ends("1", first), ends("2", Reversibility::Full)]);
+        let user = used_to_need(chain(address("b"), StepEffect::Update, &[]), &["a"]);
+        assemble(vec![all, user], Deletes::Last).unwrap()
+    };
+    // Neither on what is changed at its address, nor on another one like it.
+    let full = || Reversibility::Full;
+    assert_eq!(after(StepEffect::Update, full(), full()).pivot, None);
+    assert_eq!(after(StepEffect::Update, lossy("rows"), full()).pivot, None);
+    assert_eq!(after(StepEffect::Update, full(), lossy("rows")).pivot, None);
+    // What ends for good still waits for who used it.
+    let steps = after(StepEffect::Delete, full(), full()).steps;
+    let at: Vec<String> = steps.iter().map(|step| format!("{} {}", step.id.effect.word(), step.id.address)).collect();
+    assert_eq!(at, ["update t.b", "delete t.a", "delete t.a", "delete t.a"]);
+    assert_eq!(steps[1].depends_on, [Dependency::Step(0)]);
+    // What this plan sets aside is another matter: it goes once the new one is there.
+    let mut first = chain(address("a"), StepEffect::Depose, &[]);
+    first.steps[0].generation = 1;
+    first.steps.extend(chain(address("a"), StepEffect::Create, &[]).steps);
+    first.steps[1].reversibility = lossy("new id");
+    first.steps.push(ends("1", full()));
+    assert!(assemble(vec![first], Deletes::Last).unwrap().pivot.is_some());
+}
+
+#[test]
 fn so_many_are_named_one_by_one_and_one_more_is_a_group() {
     for (count, groups) in [(8, 0), (9, 1)] {
         let names: Vec<String> = (0..count).map(|index| format!("a{index}")).collect();

@@ -1,8 +1,10 @@
 //! What is recorded and no longer declared.
 
 use super::*;
+use crate::plan::DriftStatus;
 use crate::plan::codes;
-use crate::plan::ending::end_deposed;
+use crate::plan::decide::SetAside;
+use crate::plan::ending::{end_deposed, standing_deposed};
 
 const NAMED: &[(&str, &str)] = &[("name", "n"), ("size", "1")];
 
@@ -118,23 +120,51 @@ fn what_may_not_be_destroyed_is_kept_by_what_holds_for_it() {
 #[test]
 fn what_was_replaced_is_ended_where_it_can_be_told() {
     let (block, recorded) = (schema(), kept());
-    let ended = |world| end_deposed(&Instance { world, ..unwanted(&block, &recorded) }, &recorded, "2");
-    let key = ObjectKey::Deposed("2".into());
-    let delete = ended(present(state(NAMED))).unwrap();
-    assert_eq!((delete.id.effect, &delete.id.object), (StepEffect::Delete, &key));
-    // What was adopted is not ours to delete, set aside or not; what its block says now counts.
-    let adopted = RecordedObject { origin: Origin::Adopted(None), ..kept() };
-    let forget = end_deposed(&unwanted(&block, &adopted), &adopted, "2").unwrap();
-    assert_eq!((forget.id.effect, &forget.id.object), (StepEffect::Forget, &key));
-    let declared = Lifecycle { on_destroy: Some(OnDestroy::Delete), prevent_destroy: true, ..Lifecycle::default() };
-    let declared = Instance { declared: Some(declared), ..unwanted(&block, &adopted) };
-    assert_eq!(end_deposed(&declared, &adopted, "2").unwrap().id.effect, StepEffect::Delete);
-    let forget = ended(World::Absent).unwrap();
-    assert_eq!((forget.id.effect, &forget.id.object), (StepEffect::Forget, &key));
-    assert!(
-        ended(World::Unreadable("no answer".into())).unwrap_err().message.ends_with("could not be read: no answer")
+    let image = || Image { state: state(&[("name", "o")]), private: Private::default(), blobs: Vec::new() };
+    let ended = |world, recorded: &RecordedObject, declared: Option<Lifecycle>| {
+        let instance = Instance { world, declared, ..unwanted(&block, recorded) };
+        let (step, SetAside { change, drift }) = end_deposed(&instance, recorded, "2").unwrap();
+        let (change, key) = (change.unwrap(), ObjectKey::Deposed("2".into()));
+        assert_eq!((&step.id.object, &change.object), (&key, &key));
+        assert!(drift.iter().all(|drift| drift.object == key));
+        assert_eq!(change.reversible, step.reversibility);
+        (step, change, drift.map(|drift| drift.status))
+    };
+    let there = || present(state(NAMED));
+    let (step, change, drift) = ended(there(), &recorded, None);
+    assert_eq!((step.id.effect, change.action, drift), (StepEffect::Delete, Action::Delete, None));
+    assert_eq!((&change.before, change.after.is_null()), (&state(NAMED), true), "it is shown as it is itself");
+    assert_eq!(
+        (&change.reasons[..], &change.warnings[..]),
+        (&["it was replaced, and is still there".to_owned()][..], &["slow".to_owned()][..])
     );
+    // What was adopted is not ours to delete, set aside or not.
+    let adopted = |image| RecordedObject { origin: Origin::Adopted(image), ..kept() };
+    let (step, change, _) = ended(there(), &adopted(None), None);
+    assert_eq!((step.id.effect, change.action), (StepEffect::Forget, Action::Forget));
+    assert_eq!((&change.after, &change.reasons[0][..]), (&change.before, "it was replaced, and stays as it is"));
+    let (step, change, _) = ended(there(), &adopted(Some(image())), None);
+    assert!(step.restores && change.action == Action::Forget && change.after.get("name") == Some(&Value::from("o")));
+    // What its block says now counts; that nothing of it may be destroyed is said of what replaced it.
+    let declared = Lifecycle { on_destroy: Some(OnDestroy::Delete), prevent_destroy: true, ..Lifecycle::default() };
+    assert_eq!(ended(there(), &adopted(None), Some(declared)).0.id.effect, StepEffect::Delete);
+    let (step, change, drift) = ended(World::Absent, &recorded, None);
+    assert_eq!(
+        (step.id.effect, change.action, drift),
+        (StepEffect::Forget, Action::Forget, Some(DriftStatus::Missing))
+    );
+    let (_, change, drift) = ended(present(state(&[("name", "n"), ("size", "7")])), &recorded, None);
+    assert_eq!((drift, change.recorded), (Some(DriftStatus::Drifted), Some(state(NAMED))));
+    let wrong = |world| {
+        let instance = Instance { world, ..unwanted(&block, &recorded) };
+        end_deposed(&instance, &recorded, "2").unwrap_err().message
+    };
+    assert!(wrong(World::Unreadable("no answer".into())).ends_with("could not be read: no answer"));
     for world in [World::Many(2), World::NotKnownYet, World::CannotLook] {
-        assert!(ended(world).unwrap_err().message.ends_with("it cannot be told which one it is"));
+        assert!(wrong(world).ends_with("it cannot be told which one it is"));
     }
+    // Where only how it stands is asked for, nothing happens to it.
+    let instance = Instance { world: World::Absent, ..unwanted(&block, &recorded) };
+    let SetAside { change, drift } = standing_deposed(&instance, "2");
+    assert!(change.is_none() && drift.is_some_and(|drift| drift.status == DriftStatus::Missing));
 }

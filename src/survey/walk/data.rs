@@ -212,6 +212,7 @@ impl<'a> Walk<'a> {
             fallback: self.fallback_of(candidate),
         };
         let change = Change {
+            object: ObjectKey::Current,
             address: candidate.address.clone(),
             action: Action::Read,
             reversible: retrue_provider_api::Reversibility::Full,
@@ -226,7 +227,7 @@ impl<'a> Walk<'a> {
             warnings: Vec::new(),
             import: None,
         };
-        let decision = Decision { change, steps: vec![step], drift: None, errors: Vec::new() };
+        let decision = Decision { change, steps: vec![step], drift: None, set_aside: Vec::new(), errors: Vec::new() };
         self.decisions.insert(candidate.address.clone(), (decision, Vec::new()));
     }
 }

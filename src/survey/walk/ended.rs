@@ -21,7 +21,7 @@ impl<'a> Walk<'a> {
             .iter()
             .filter(|(address, entry)| {
                 let recorded = match self.looking {
-                    true => entry.current.is_some(),
+                    true => entry.objects().next().is_some(),
                     false => entry.objects().next().is_some() && !self.is_declared(address),
                 };
                 recorded

@@ -139,7 +139,15 @@ impl<'a> Walk<'a> {
                 None if recorded => in_true += 1,
                 None => {}
             }
-            changes.push(decision.change);
+            // Where all that is recorded is set aside, nothing is to be said of the address itself.
+            let only_set_aside = !decision.set_aside.is_empty() && !recorded && decision.change.action == Action::NoOp;
+            if !only_set_aside {
+                changes.push(decision.change);
+            }
+            for set_aside in decision.set_aside {
+                changes.extend(set_aside.change);
+                drift.extend(set_aside.drift);
+            }
             chains.push(Chain { steps: decision.steps, recorded_dependencies });
         }
         let deletes = match self.request.stack.settings.deletes {

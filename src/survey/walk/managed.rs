@@ -9,8 +9,8 @@ use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock, Trigger};
 use crate::diagnostic::Diagnostic;
 use crate::expression::evaluate;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
-use crate::plan::decide::{Decision, Desired, Instance, PlannedImport, Responses, World, check_step, decide};
-use crate::plan::ending::{deletes, end_deposed};
+use crate::plan::decide::{Desired, Instance, PlannedImport, Responses, World, check_step, decide};
+use crate::plan::ending::deletes;
 use crate::plan::{Action, Degraded, Lifecycle, ObjectKey, OnDestroy, Step, StepEffect, codes};
 use crate::saga::RecordedObject;
 use crate::span::Span;
@@ -26,7 +26,7 @@ use crate::survey::scope::BlockScope;
 
 use super::*;
 
-/// Whether a step ends the object that an address stands for.
+/// Whether a step ends an object, or sets it aside.
 fn ends_current(step: &Step) -> bool {
     step.restores || matches!(step.id.effect, StepEffect::Delete | StepEffect::Forget | StepEffect::Depose)
 }
@@ -325,6 +325,7 @@ impl<'a> Walk<'a> {
                 // How it stands to the record is told; nothing happens to it.
                 decision.steps.clear();
                 decision.change.action = Action::NoOp;
+                self.add_deposed(&address, &schema.block, &mut decision);
                 self.decisions.insert(address, (decision, Vec::new()));
             }
             return value;
@@ -341,11 +342,7 @@ impl<'a> Walk<'a> {
                 if decision.steps.is_empty() && unchecked && !self.looking {
                     decision.steps.extend(check_step(&instance));
                 }
-                let last = decision
-                    .steps
-                    .iter_mut()
-                    .rev()
-                    .find(|step| !matches!(step.id.effect, StepEffect::Delete | StepEffect::Depose));
+                let last = decision.steps.iter_mut().rev().find(|step| !ends_current(step));
                 if let Some(step) = last {
                     step.postconditions = later;
                 }
@@ -431,61 +428,6 @@ impl<'a> Walk<'a> {
     pub(super) fn warn_of_doubt(&mut self, address: &Address, span: Option<Span>) {
         let message = format!("`{address}` waits for something that is in doubt");
         self.warnings.push(Diagnostic::warning(codes::IN_DOUBT, message).maybe_at(span));
-    }
-
-    /// Adds the end of objects that were replaced and are still there.
-    pub(super) fn add_deposed(&mut self, address: &Address, block: &Block, decision: &mut Decision) {
-        let Some(entry) = self.entry(address).filter(|_| !self.looking) else { return };
-        if !entry.deposed.is_empty() && self.doubt.holds(address) {
-            return self.warn_of_doubt(address, None);
-        }
-        for (key, object) in &entry.deposed {
-            let world_key = (address.clone(), ObjectKey::Deposed(key.as_str().into()));
-            let Some(world) = self.worlds.get(&world_key) else { continue };
-            let Some(configured) = self.providers.get(&object.provider.instance) else { continue };
-            let config = object.config.clone().unmark_deep().0;
-            let (fingerprint, fingerprint_of) = self.fingerprint(block, world, &config, &[]);
-            let instance = Instance {
-                address: address.clone(),
-                provider: object.provider.instance.as_str().into(),
-                block,
-                schema_version: object.schema_version,
-                capability: configured.provider.capability(address.type_name(), &config),
-                desired: None,
-                // What holds now, of the block or of what replaced it, wins over what held when it was set aside.
-                declared: match self.request.stack.blocks.get(&address.block) {
-                    Some(block) => Some(self.lifecycle(block)),
-                    None => entry.current.as_ref().map(|current| current.lifecycle.clone()),
-                },
-                outdated: false,
-                recorded: Some(object),
-                moved_from: entry.moved_from.clone(),
-                fingerprint,
-                fingerprint_of,
-                world: world.clone(),
-                same_place: false,
-                responses: Default::default(),
-                replace_reason: None,
-                replace_because: Vec::new(),
-                generation: object.generation,
-                lineage: self.request.lineage,
-                used: &[],
-                destroying: false,
-                looking: false,
-                import: None,
-            };
-            match end_deposed(&instance, object, key) {
-                Ok(step) => decision.steps.push(step),
-                Err(problem) => {
-                    self.problems.push(problem);
-                    continue;
-                }
-            }
-            if decision.change.action == Action::NoOp {
-                decision.change.action = Action::Delete;
-                decision.change.reasons.push("what it replaced is still there".into());
-            }
-        }
     }
 
     /// The fingerprint of what is outside, and the attributes that it is made of.

@@ -9,6 +9,7 @@ mod fallback;
 mod finish;
 mod levels;
 mod managed;
+mod set_aside;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,9 @@ use crate::diagnostic::Diagnostic;
 use crate::expression::{Expression, Root};
 use crate::graph::Graph;
 use crate::plan::decide::Decision;
-use crate::plan::{DataRead, Degraded, InDoubt, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance};
+use crate::plan::{
+    DataRead, Degraded, InDoubt, ObjectKey, PendingCondition, Plan, PlanKind, PlannedEphemeral, Provenance,
+};
 use crate::rest::Seal;
 use crate::saga::State;
 use crate::span::Span;
@@ -160,11 +163,13 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         imported: BTreeMap::new(),
         occupied: Vec::new(),
         pending_blocks: BTreeSet::new(),
+        set_aside: BTreeMap::new(),
         problems,
         warnings: Vec::new(),
         looking,
         request: &request,
     };
+    walk.consult_set_aside().await;
     if request.kind != PlanKind::Destroy {
         walk.declared().await;
     }
@@ -208,6 +213,8 @@ pub(super) struct Walk<'a> {
     pub(super) occupied: Vec<(Address, Span)>,
     /// Blocks of which something will change.
     pub(super) pending_blocks: BTreeSet<BlockAddress>,
+    /// What providers say of the end of what was replaced and is still there, until it is used.
+    set_aside: BTreeMap<(Address, ObjectKey), set_aside::Answer>,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
     /// Whether the question is how things stand to the record: then what is wrong with one is told,

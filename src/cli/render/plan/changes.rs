@@ -39,7 +39,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
             if position == 0 || !brief {
                 screen.blank();
             }
-            title(screen, change, optional.contains(&change.address));
+            title(screen, change, change.object.is_current() && optional.contains(&change.address));
             if brief {
                 left_out += 1;
             } else {
@@ -64,7 +64,7 @@ fn title(screen: &mut Screen, change: &Change, optional: bool) {
         other => other.word(),
     };
     let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
-    let address = visible(&change.address.to_string());
+    let address = visible(&change.name());
     let word = paint(change.action, word);
     let optional = if optional { dim(", optional: the run goes on if it fails") } else { String::new() };
     screen.line(&format!("{} {}  {word}{optional}", paint(change.action, sign), bold(&address)));

@@ -77,7 +77,7 @@ fn dangers(screen: &mut Screen, plan: &Plan) {
                 "no" => "not at all",
                 _ => "in part",
             };
-            let text = format!("{} {}: {how}, {}", change.action.word(), change.address, visible(reason));
+            let text = format!("{} {}: {how}, {}", change.action.word(), change.name(), visible(reason));
             screen.words(&format!("  {} ", red("!")), &text);
         }
         more(screen, lost.len());
@@ -85,7 +85,7 @@ fn dangers(screen: &mut Screen, plan: &Plan) {
     if !back.is_empty() {
         heading(screen, "Goes, and can be brought back:");
         for change in back.iter().take(MOST) {
-            screen.words(&format!("  {} ", red("-")), &format!("{} {}", change.action.word(), change.address));
+            screen.words(&format!("  {} ", red("-")), &format!("{} {}", change.action.word(), change.name()));
         }
         more(screen, back.len());
     }
@@ -153,7 +153,7 @@ fn drift(screen: &mut Screen, plan: &Plan) {
                 names(&drift.attributes, 6)
             ),
         };
-        screen.words(&format!("  {} ", yellow("~")), &format!("{} {what}", drift.address));
+        screen.words(&format!("  {} ", yellow("~")), &format!("{} {what}", drift.name()));
     }
     more(screen, drifted.len());
 }

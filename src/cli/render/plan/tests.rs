@@ -6,7 +6,7 @@ use retrue_provider_api::{Path, Reversibility, Type, Value};
 use super::*;
 use crate::address::Address;
 use crate::cli::console::plain;
-use crate::plan::{Base, Change, Drift, DriftStatus, InDoubt, OutputChange, Pivot, PlannedValue};
+use crate::plan::{Base, Change, Drift, DriftStatus, InDoubt, ObjectKey, OutputChange, Pivot, PlannedValue};
 
 fn address(text: &str) -> Address {
     text.parse().unwrap()
@@ -42,6 +42,7 @@ fn empty() -> Plan {
 fn change(name: &str, action: Action, before: Value, after: Value) -> Change {
     Change {
         address: address(name),
+        object: ObjectKey::Current,
         action,
         reversible: Reversibility::Full,
         reasons: Vec::new(),
@@ -166,6 +167,7 @@ fn dangerous() -> Plan {
         reason: "the create began and did not end".into(),
     }];
     let drift = |name: &str, status| Drift {
+        object: ObjectKey::Current,
         address: address(name),
         status,
         attributes: vec![Path::attribute("mode"), Path::attribute("content")],
