@@ -311,3 +311,32 @@ fn what_was_set_aside_and_changed_is_told() {
     run(&["apply", "--yes"]).ends(0);
     assert!(!place.path("a1").exists() && place.recorded().is_empty());
 }
+
+#[test]
+fn what_is_moved_takes_with_it_what_was_set_aside() {
+    let place = with_two_set_aside();
+    let v3 = ["--var", "v=3"];
+    let old = place.read("retrue.toml");
+    let new =
+        old.replace("local_file.a", "local_file.z") + "[[moved]]\nfrom = \"local_file.a\"\nto = \"local_file.z\"\n";
+    place.write("retrue.toml", &new);
+    place.run(&[&["apply", "--yes"][..], &v3].concat()).ends(0);
+    assert_eq!(place.recorded(), ["local_command.last", "local_file.z"]);
+    let listed = place.run(&["state", "list"]).ends(0).stdout;
+    assert!(!listed.contains("set aside"), "{listed}");
+    assert!(!place.path("a1").exists() && !place.path("a2").exists());
+    place.run(&[&["plan", "--detailed-exitcode"][..], &v3].concat()).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!((place.read("a1"), place.read("a2"), place.read("a3")), ("a1".into(), "a2".into(), "a3".into()));
+    let listed = place.run(&["state", "list"]).ends(0).stdout;
+    assert!(listed.contains("local_file.a (set aside, 1)") && !listed.contains("local_file.z"), "{listed}");
+    // And is replaced at its new address as well.
+    let plan = place.run(&["plan", "--json", "--var", "v=4"]).ends(0).json();
+    let of: Vec<&str> = plan["changes"].as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
+    assert_eq!(of, ["deposed-1", "deposed-2"], "{plan}");
+    place.run(&["apply", "--yes", "--var", "v=4"]).ends(0);
+    assert_eq!((place.recorded().len(), place.read("a4")), (2, "a4".to_owned()));
+    assert!(["a1", "a2", "a3"].iter().all(|name| !place.path(name).exists()));
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!((place.read("a1"), place.read("a3"), place.path("a4").exists()), ("a1".into(), "a3".into(), false));
+}
