@@ -33,6 +33,15 @@ mode = "0604"
 path = "gone.txt"
 content = "gone"
 
+[resource.local_file.given]
+path = "given.txt"
+content = "ours"
+
+[resource.local_file.first]
+path = "first.txt"
+content = "ours"
+lifecycle = { create_before_destroy = true }
+
 [resource.retrue_data.changed]
 input = "old"
 
@@ -43,7 +52,8 @@ read = "test -e rebuilt || exit 44; cat rebuilt"
 delete = "echo rebuilt delete >> ../ledger; rm rebuilt"
 "#;
 
-/// The old stack, changed in every way: updates, replacements, a delete, an adoption, creates.
+/// The old stack, changed in every way: updates, replacements (also of what was adopted, which is given back), a delete,
+/// an adoption, creates.
 fn new() -> String {
     let gone = "\n[resource.local_file.gone]\npath = \"gone.txt\"\ncontent = \"gone\"\n";
     assert!(OLD.contains(gone));
@@ -71,6 +81,7 @@ depends_on = ["local_directory.more", "local_symlink.link"]
         .replace(gone, "")
         .replace("inputs = \"old\"", "inputs = \"new\"")
         .replace("input = \"old\"", "input = \"new\"");
+    let changed = changed.replace("given.txt", "given-elsewhere.txt").replace("first.txt", "first-elsewhere.txt");
     stack(&(changed.replace("content = \"old\"", "content = \"new\"").replace("old.txt", "new.txt") + more))
 }
 
@@ -85,6 +96,8 @@ pub(super) fn changing() -> Environment {
     fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o604)).unwrap();
     let long_ago = SystemTime::UNIX_EPOCH + Duration::new(978_310_861, 123_456_789);
     fs_err::OpenOptions::new().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+    place.write("given.txt", "given");
+    place.write("first.txt", "first");
     place.run(&["apply", "--yes"]).ends(0);
     // Closed, so that `compensate` never reaches for it.
     place.run(&["runs", "accept", &place.runs()[0]]).ends(0);
