@@ -11,6 +11,7 @@ use crate::cli::render::text::{count, visible};
 use crate::cli::session::Session;
 use crate::engine;
 use crate::migrate::{Flattened, VALUES_FILE};
+use crate::plan::{Change, ObjectKey};
 
 /// Turn a Terraform directory into a stack
 ///
@@ -33,14 +34,25 @@ struct Document<'a> {
     objects: &'a [String],
     modules: &'a [Flattened],
     findings: Vec<WireDiagnostic>,
-    changes: Vec<WireChange>,
+    changes: Vec<WireChange<'a>>,
 }
 
 #[derive(Serialize)]
-struct WireChange {
+struct WireChange<'a> {
     address: String,
+    #[serde(skip_serializing_if = "ObjectKey::is_current")]
+    object: &'a ObjectKey,
     action: &'static str,
-    reasons: Vec<String>,
+    reasons: &'a [String],
+}
+
+fn wire_change(change: &Change) -> WireChange<'_> {
+    WireChange {
+        address: change.address.to_string(),
+        object: &change.object,
+        action: change.action.word(),
+        reasons: &change.reasons,
+    }
 }
 
 /// Runs the verb.
@@ -49,19 +61,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     let Arguments { source, partial } = arguments;
     let migrated = engine::migrate(&session.options(), &source, partial, &session.cancellation).await?;
     let console = &session.console;
-    let changes = migrated.changes.iter().map(|(address, action, reasons)| WireChange {
-        address: address.to_string(),
-        action: action.word(),
-        reasons: reasons.clone(),
-    });
-    let changes: Vec<WireChange> = changes.collect();
     if console.settings().json {
         return session.document(&Document {
             files: &migrated.files,
             objects: &migrated.objects,
             modules: &migrated.flattened,
             findings: wire(&migrated.findings, &migrated.sources),
-            changes,
+            changes: migrated.changes.iter().map(wire_change).collect(),
         });
     }
     session.warn(&migrated.findings, &migrated.sources);
@@ -72,10 +78,10 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         console.line(&format!("{module}.TYPE.NAME is TYPE.{prefix}_NAME"));
     }
     console.line(&format!("{} recorded", count(migrated.objects.len(), "object is", "objects are")));
-    for change in &changes {
+    for change in &migrated.changes {
         let because = change.reasons.join("; ");
-        let address = visible(&change.address);
-        console.hint(&format!("note: a plan would {} {address}: {}\n", change.action, visible(&because)));
+        let (action, name) = (change.action.word(), change.name());
+        console.hint(&format!("note: a plan would {action} {}: {}\n", visible(&name), visible(&because)));
     }
     let mut chosen = session.common.chosen();
     if migrated.files.iter().any(|file| file == VALUES_FILE) {

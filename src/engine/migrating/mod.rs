@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 
 use retrue_provider_api::Value;
 
-use crate::address::Address;
 use crate::config::Stack;
 use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::engine::planning::{Basis, Planned, make};
 use crate::engine::workspace::with_variables;
 use crate::engine::{Cancellation, Failure, FailureKind, Options, PlanOptions, Session, look};
 use crate::migrate::{Converted, Flattened, VALUES_FILE, codes};
-use crate::plan::{Action, PlanKind, StepEffect};
+use crate::plan::{Action, Change, PlanKind, StepEffect};
 use crate::saga::{RecordedObject, State};
 use crate::store::Sealer;
 use crate::survey::Calls;
@@ -35,7 +34,7 @@ pub struct Migrated {
     /// The files that the findings are about.
     pub sources: Sources,
     /// What a plan that takes the record for the world would change, and why.
-    pub changes: Vec<(Address, Action, Vec<String>)>,
+    pub changes: Vec<Change>,
 }
 
 /// Turns a directory of Terraform's into the stack, and its state into the record. With `partial`, what
@@ -202,9 +201,9 @@ fn as_finding(problem: Diagnostic, sources: &Sources) -> Diagnostic {
 }
 
 /// What a plan would change.
-fn changes(planned: &Planned) -> Vec<(Address, Action, Vec<String>)> {
+fn changes(planned: &Planned) -> Vec<Change> {
     let changing = planned.plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read));
-    changing.map(|change| (change.address.clone(), change.action, change.reasons.clone())).collect()
+    changing.cloned().collect()
 }
 
 /// Completes the record by what a plan found out: configuration, dependencies, where values come from. It is

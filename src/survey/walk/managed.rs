@@ -33,9 +33,9 @@ fn ends_current(step: &Step) -> bool {
 
 /// What is declared is what it replaced, which waits for its end.
 fn still_there(address: &Address) -> Diagnostic {
-    let what = format!("what `{address}` means is what it replaced, and that is still there, set aside to be deleted");
+    let what = format!("what `{address}` means is what it replaced, and that is still there, set aside until its end");
     Diagnostic::error(codes::EXISTS, what).hint(
-        "do not remove it: `retrue compensate` brings it back; or declare again what replaced it, and an apply deletes it",
+        "do not remove it: `retrue compensate` brings it back; or declare again what replaced it, and an apply ends it",
     )
 }
 
