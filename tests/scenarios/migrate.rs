@@ -111,7 +111,7 @@ fn a_directory_of_terraform_becomes_a_stack() {
     // What was replaced is still to be deleted; nothing else is to be done.
     let plan = run(&place, &["plan", "--json"]).ends(0).json();
     assert_eq!(plan["summary"]["delete"], 1, "{plan}");
-    assert_eq!(plan["summary"]["no_op"], 3, "{plan}");
+    assert_eq!(plan["summary"]["no_op"], 4, "{plan}");
     assert_eq!(place.journal().len(), 3, "{:?}", place.journal());
     // What is secret rests sealed, and so does what is the provider's own.
     let store = store(&place);
