@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::address::Address;
-use crate::plan::StepId;
+use crate::plan::{StepEffect, StepId};
 use crate::saga::event::{
     Event, ImageEvent, JOURNAL_VERSION, Journaled, ResolvedOutcome, RunStarted, StepBegin, StepEnd, StepFailure,
     UndoBegin, UndoEnd,
@@ -262,6 +262,17 @@ impl StepHistory {
     pub fn moved_from(&self) -> Option<&Address> {
         self.image.as_ref().and_then(|image| image.moved_from.as_ref())
     }
+
+    /// Whether it changed something that anybody would want to unwind: neither a look, nor a record that was only
+    /// brought up to date.
+    fn changed_something(&self) -> bool {
+        let matters = match self.id.effect {
+            StepEffect::Read => false,
+            StepEffect::Record => self.moved_from().is_some(),
+            _ => true,
+        };
+        matters && self.status.had_effect()
+    }
 }
 
 impl RunHistory {
@@ -273,6 +284,12 @@ impl RunHistory {
     /// Whether anybody has yet to say what came of a step or of an undo.
     pub fn has_doubt(&self) -> bool {
         self.in_doubt().next().is_some() || self.undos_in_doubt().next().is_some()
+    }
+
+    /// Whether anything of it changed something, or was undone.
+    pub fn has_effects(&self) -> bool {
+        let undone = self.undos.iter().any(|undo| undo.status == UndoStatus::Undone);
+        undone || self.steps.iter().any(StepHistory::changed_something)
     }
 
     /// The undos whose fate is not known.

@@ -178,3 +178,11 @@ fn what_is_made_again_on_the_way_back_and_deleted_is_not_missed() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":4247220024906149289,"rounds":[{"edits":[[8,{"size":0,"zone":1,"refers":false,"first":false}]],"attempts":[{"verb":"Apply"},{"edit":[8,{"size":0,"zone":0,"refers":false,"first":true}],"verb":"Apply"}],"goal":"ForwardAndBack"}]}"#,
     );
 }
+
+/// A run that was cut off and only brought records up to date is nothing that anybody would want to unwind.
+#[test]
+fn a_record_that_was_brought_up_to_date_is_not_what_is_unwound() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":12283459640563131101,"rounds":[{"edits":[[8,{"size":0,"zone":0,"refers":false,"first":true}]],"attempts":[{"verb":"Apply"},{"edit":[8,{"size":0,"zone":0,"refers":false,"first":false}],"verb":"Apply","crash":{"Write":{"nth":2,"kept":true}}},{"verb":"Compensate"}],"goal":"Back"}]}"#,
+    );
+}

@@ -229,12 +229,17 @@ pub async fn settle_run(
         }
     }
     caller.tell_moves(providers).await?;
-    close(caller, record, !left.is_empty()).await?;
+    close(caller, record, history, !left.is_empty()).await?;
     Ok(left)
 }
 
 /// Closes a run that was interrupted, or whose doubt is settled now.
-async fn close(caller: &Caller<'_>, record: &RunRecord, in_doubt: bool) -> Result<(), JournalError> {
+async fn close(
+    caller: &Caller<'_>,
+    record: &RunRecord,
+    history: &RunHistory,
+    in_doubt: bool,
+) -> Result<(), JournalError> {
     // Of what is written by now, the verdicts included.
     let counts = caller.journal.counts();
     if !record.state.is_final() {
@@ -253,7 +258,8 @@ async fn close(caller: &Caller<'_>, record: &RunRecord, in_doubt: bool) -> Resul
     if caller.journal.state() == Some(next) {
         return Ok(());
     }
-    if counts.applied + counts.partial + counts.undone > 0 {
+    // What a verdict found out is said with it.
+    if history.has_effects() {
         caller.journal.had_effect();
     }
     crash_point!("settle/close/before");
