@@ -78,6 +78,12 @@ impl Diagnostic {
         }
     }
 
+    /// The same at a place, where none is said yet, or nowhere in particular.
+    #[must_use]
+    pub fn else_at(self, span: Option<Span>) -> Self {
+        if self.labels.is_empty() { self.maybe_at(span) } else { self }
+    }
+
     /// The same at a further place, with a word about it.
     #[must_use]
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {

@@ -8,6 +8,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use retrue_provider_api::{DataRequest, FindRequest, Findable, Found, ReadRequest, Value, canonical_bytes};
 
 use crate::address::Address;
+use crate::config::Stack;
 use crate::expression::functions::{directory_names, file_kind};
 use crate::plan::compare::fingerprint;
 use crate::plan::decide::World;
@@ -16,7 +17,7 @@ use crate::rest::{Seal, masked_near};
 use crate::saga::{RecordedObject, State};
 use crate::survey::providers::Providers;
 use crate::survey::refresh::read;
-use crate::survey::{Calls, FileHost, identity};
+use crate::survey::{Calls, FileHost, identity, keyed_parts};
 
 /// What a kept plan is held against.
 pub struct Present<'a> {
@@ -26,8 +27,8 @@ pub struct Present<'a> {
     pub lineage: &'a str,
     /// The directory of the stack.
     pub directory: &'a Path,
-    /// The files that the stack is made of now, as seen from its directory.
-    pub stack_files: Vec<String>,
+    /// What is declared now.
+    pub stack: &'a Stack,
     /// The environment of the process.
     pub environment: &'a BTreeMap<OsString, OsString>,
     /// Makes keyed hashes.
@@ -45,15 +46,24 @@ pub fn check_base(plan: &Plan, present: &Present<'_>) -> Result<(), String> {
             return Err(format!("`{address}` was changed by another run since"));
         }
     }
+    let parts = keyed_parts(&present.stack.parts, present.seal);
+    let file = |name: &str| present.stack.parts.get(name).map(|part| part.file.display());
+    for (name, was) in &base.parts {
+        match (parts.get(name), file(name)) {
+            (Some(now), _) if now == was => {}
+            (_, Some(file)) => return Err(format!("`{name}` was changed since ({file})")),
+            _ => return Err(format!("`{name}` was removed from the configuration since")),
+        }
+    }
+    if let Some((new, part)) = present.stack.parts.iter().find(|(name, _)| !base.parts.contains_key(*name)) {
+        return Err(format!("`{new}` was added since ({})", part.file.display()));
+    }
     let keyed = |content: &[u8]| present.seal.keyed_hash(blake3::hash(content).to_hex().as_bytes());
     for (path, hash) in &base.files {
         let now = fs_err::read(present.directory.join(path)).ok().map(|content| keyed(&content));
         if now.as_ref() != Some(hash) {
             return Err(format!("the file `{path}` was changed since"));
         }
-    }
-    if let Some(new) = present.stack_files.iter().find(|name| !base.files.contains_key(*name)) {
-        return Err(format!("the file `{new}` was added since"));
     }
     for (path, was) in &base.paths {
         let now = file_kind(&present.directory.join(path)).ok().flatten();

@@ -233,7 +233,7 @@ impl<'a> Late<'a> {
             let message = self.values.evaluate(&condition.message, itself).ok();
             let message = message.filter(|message| message.marks_deep().is_empty());
             let text = message.as_ref().and_then(Value::as_str).unwrap_or("a condition does not hold");
-            let text = format!("`{address}`: {text} ({})", condition.place);
+            let text = condition.told(&format!("`{address}`: {text}"));
             return Err(Diagnostic::error(codes::CONDITION, text));
         }
         Ok(())

@@ -39,7 +39,7 @@ pub use conditions::{check_conditions, decided, truth};
 pub use ephemeral::{kept, refuse_ephemeral};
 pub use files::{FURTHER_FILES, MAIN_FILE, MAX_FILE_SIZE, absolute_directory, stack_files};
 pub use json_schema::json_schema;
-pub use load::{Failed, duration, load, load_texts};
+pub use load::{Failed, Part, Parts, duration, load, load_texts};
 pub use repetition::{Instance, Instances, MAX_INSTANCES, instances};
 pub use stack::{
     Check, Condition, DeleteOrder, DependsOn, Fallback, IgnoreChanges, Import, Lifecycle, Local, Moved, OnDestroy,

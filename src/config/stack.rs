@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use retrue_provider_api::{ConversionError, Marks, Path, Type, Value};
 
+use super::load::Parts;
 use crate::address::{Address, BlockAddress};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::expression::{Expression, Reference, TargetKey, TypeExpression};
@@ -26,6 +27,8 @@ pub struct Stack {
     pub settings: Settings,
     /// Its files, to show lines of them.
     pub sources: Sources,
+    /// What it consists of, to tell whether it has become another one.
+    pub parts: Parts,
     /// Inputs by name.
     pub variables: BTreeMap<Arc<str>, Variable>,
     /// Named expressions.

@@ -28,6 +28,7 @@ use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, PlannedStep, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
+use crate::survey::conditions::locate;
 use crate::survey::{Calls, Providers};
 
 /// The store with the lock held. What goes wrong in the store is a [`Failure`].
@@ -329,8 +330,19 @@ impl Session {
         Ok(applied)
     }
 
+    /// What is declared now; else why that cannot be told.
+    fn declared_now(&self) -> Result<Stack, String> {
+        crate::config::load(&self.options.directory).or_else(|failed| {
+            let first = failed.diagnostics.iter().find(|told| told.is_error()).map(|told| told.message.clone());
+            failed
+                .stack
+                .map(|stack| *stack)
+                .ok_or_else(|| format!("what is declared cannot be read any more: {}", first.unwrap_or_default()))
+        })
+    }
+
     /// Makes a plan that was kept in a file ready to be applied: its base is checked, and its providers
-    /// are configured. Nothing of the TOML is read.
+    /// are configured. Of the TOML only that it still says the same is looked at.
     ///
     /// `doubtful` is what settling left: a plan that touches something of it, or depends on it, is
     /// refused. One that was carried out already is not carried out again, and that is no error.
@@ -342,20 +354,27 @@ impl Session {
     ) -> Result<Kept, Failure> {
         let state = self.state().await?;
         refuse_doubt(&plan, doubtful)?;
-        let present = crate::apply::base::Present {
-            state: &state,
-            lineage: self.lineage(),
-            directory: &self.options.directory,
-            stack_files: crate::config::stack_files(&self.options.directory),
-            environment: &self.options.process_environment,
-            seal: self.seal(),
-        };
+        let declared = self.declared_now();
         // Where a recording answers, neither files nor hashes are those that the plan was made from.
         let replayed = self.options.taps.answers();
-        if let Err(moved) = crate::apply::base::check_base(&plan, &present)
+        let holds = |stack: &Stack| {
+            let present = crate::apply::base::Present {
+                state: &state,
+                lineage: self.lineage(),
+                directory: &self.options.directory,
+                stack,
+                environment: &self.options.process_environment,
+                seal: self.seal(),
+            };
+            crate::apply::base::check_base(&plan, &present)
+        };
+        if let Err(moved) = declared.as_ref().map_err(Clone::clone).and_then(holds)
             && !replayed
         {
             return done_with(&plan, &state).map(|run| Kept::Done(Box::new(run))).ok_or_else(|| base_moved(&moved));
+        }
+        if let Ok(stack) = &declared {
+            locate(&mut plan, stack);
         }
         let given = self.given(&plan.sources).map_err(Failure::one)?;
         give_again(&mut plan, &given).map_err(Failure::one)?;

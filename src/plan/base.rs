@@ -39,9 +39,11 @@ impl Asked {
 pub struct Base {
     /// The lineage of the store.
     pub lineage: String,
-    /// The digest of the configuration: files, variables, environment, what was read.
+    /// The digest of the configuration: its parts, variables, files, environment, what was read.
     pub config: String,
-    /// The files that the configuration was read from, or that it reads, by path, with keyed hashes.
+    /// What the configuration consists of, by name (`local_file.a`, `variable.x`), with keyed hashes.
+    pub parts: BTreeMap<String, String>,
+    /// The files that the configuration reads, by path, with keyed hashes.
     pub files: BTreeMap<String, String>,
     /// What stood at paths that expressions looked at: `file`, `directory`, `other` or `absent`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

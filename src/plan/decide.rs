@@ -1,5 +1,6 @@
 //! Decides what happens to one instance, given everything that is known about it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use retrue_provider_api::{
@@ -116,8 +117,8 @@ pub struct Instance<'a> {
     pub lineage: &'a str,
     /// Attributes of it that something else refers to.
     pub used: &'a [Path],
-    /// Whether everything is to end.
-    pub destroying: bool,
+    /// Why it ends, where nothing is declared for it.
+    pub ends_because: Cow<'a, str>,
     /// Whether what is wrong is no obstacle: only how it stands to the record is asked for.
     pub looking: bool,
     /// What is outside was found by an id that somebody gave.

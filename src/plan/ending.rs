@@ -59,7 +59,7 @@ pub fn deletes(lifecycle: &Lifecycle, recorded: &RecordedObject) -> bool {
 pub(super) fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: &mut Decision) {
     let change = &mut decision.change;
     change.after = Value::null(Type::Dynamic);
-    let why = if instance.destroying { "everything is to end" } else { "it is no longer declared" };
+    let why = &instance.ends_because;
     if !matches!(instance.world, World::Present(_)) {
         change.action = Action::Forget;
         change.reasons.push(format!("{why}, and it is gone already"));
@@ -77,7 +77,7 @@ pub(super) fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: 
         }
         Ending::Delete => {
             change.action = Action::Delete;
-            change.reasons.push(why.to_owned());
+            change.reasons.push(why.to_string());
             change.reversible = step.reversibility.clone();
             if let Some(response) = &instance.responses.delete {
                 change.warnings.extend(response.warnings.iter().cloned());

@@ -151,7 +151,7 @@ struct PlannedV1 {
 struct ConditionV1 {
     condition: PendingV1,
     message: PendingV1,
-    place: String,
+    number: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -223,7 +223,6 @@ struct OutputV1 {
 struct CheckV1 {
     check: Definition,
     values: PlannedV1,
-    place: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -395,7 +394,7 @@ fn rest_condition(condition: &PendingCondition, seal: &dyn Seal) -> ConditionV1 
     ConditionV1 {
         condition: rest_pending(&condition.condition, seal),
         message: rest_pending(&condition.message, seal),
-        place: condition.place.clone(),
+        number: condition.number,
     }
 }
 
@@ -406,7 +405,8 @@ fn wake_conditions(conditions: Vec<ConditionV1>, seal: &dyn Seal) -> Result<Vec<
             Ok(PendingCondition {
                 condition: wake_pending(condition.condition, seal)?,
                 message: wake_pending(condition.message, seal)?,
-                place: condition.place,
+                number: condition.number,
+                place: String::new(),
             })
         })
         .collect()
@@ -529,11 +529,11 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
 }
 
 fn rest_check(check: &PlannedCheck, seal: &dyn Seal) -> CheckV1 {
-    CheckV1 { check: check.definition.clone(), values: rest_planned(&check.values, seal), place: check.place.clone() }
+    CheckV1 { check: check.definition.clone(), values: rest_planned(&check.values, seal) }
 }
 
 fn wake_check(check: CheckV1, seal: &dyn Seal) -> Result<PlannedCheck, UnsealError> {
-    Ok(PlannedCheck { definition: check.check, values: wake_planned(check.values, seal)?, place: check.place })
+    Ok(PlannedCheck { definition: check.check, values: wake_planned(check.values, seal)? })
 }
 
 fn rest_step(step: &Step, seal: &dyn Seal) -> StepV1 {

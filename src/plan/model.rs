@@ -392,8 +392,18 @@ pub struct PendingCondition {
     pub condition: Pending,
     /// What to say when it does not hold.
     pub message: Pending,
-    /// Where it stands: `retrue.toml:12:5`.
+    /// Which of its block's conditions of this kind it is, counted from 0.
+    pub number: usize,
+    /// Where it stands: `retrue.toml:12:5`. It is not kept in files: where a block stands in them is no part of a
+    /// plan.
     pub place: String,
+}
+
+impl PendingCondition {
+    /// What is said of it, with its place, where that is known.
+    pub fn told(&self, text: &str) -> String {
+        if self.place.is_empty() { text.to_owned() } else { format!("{text} ({})", self.place) }
+    }
 }
 
 /// Whether something with the identity of a create exists already.
@@ -497,8 +507,6 @@ pub struct PlannedCheck {
     pub definition: Definition,
     /// The values that it is carried out with, an object.
     pub values: PlannedValue,
-    /// Where it stands: `retrue.toml:12:5`.
-    pub place: String,
 }
 
 /// The program of a provider that is not built in.

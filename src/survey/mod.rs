@@ -37,4 +37,4 @@ pub use providers::{Configured, Providers, told};
 pub use record::{Records, moves};
 pub use recorded::recorded_instances;
 pub use scope::{BlockScope, FileHost, Instances, Known, first_error};
-pub use walk::{Request, Surveyed, survey};
+pub use walk::{Request, Surveyed, keyed_parts, survey};

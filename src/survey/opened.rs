@@ -113,12 +113,13 @@ impl Opener<'_> {
             .timeout
             .unwrap_or_else(|| configured.provider.capability(address.type_name(), &plain).time_limits.read);
         let conditions = |conditions: &[crate::config::Condition]| -> Vec<PendingCondition> {
-            let pend = |condition: &crate::config::Condition| PendingCondition {
+            let pend = |(number, condition): (usize, &crate::config::Condition)| PendingCondition {
                 condition: alone(&condition.condition, &scope),
                 message: alone(&condition.message, &scope),
+                number,
                 place: crate::survey::walk::place(self.stack, condition.span),
             };
-            conditions.iter().map(pend).collect()
+            conditions.iter().enumerate().map(pend).collect()
         };
         let planned = PlannedEphemeral {
             address: address.clone(),

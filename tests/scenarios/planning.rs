@@ -362,3 +362,56 @@ fn a_changed_source_is_a_reason() {
         "in the line of the step, and in the error: {shown}"
     );
 }
+
+#[test]
+fn why_something_ends_is_said_as_it_is() {
+    let file = |name: &str, more: &str| {
+        let key = if more.contains("for_each") { "${each.key}" } else { "${count.index}" };
+        let key = if more.contains("for_each") || more.contains("count") { key } else { "" };
+        format!("[resource.local_file.{name}]\npath = \"{name}{key}\"\ncontent = \"x\"\n{more}\n")
+    };
+    let before = [
+        file("off", ""),
+        file("each", "for_each = [\"a\", \"b\"]"),
+        file("counted", "count = 2"),
+        file("single", "for_each = [\"a\"]"),
+        file("spread", ""),
+        file("gone", ""),
+    ];
+    let place = Environment::with(&before.concat());
+    place.run(&["apply", "--yes"]).ends(0);
+    let after = [
+        file("off", "lifecycle.enabled = false"),
+        file("each", "for_each = [\"a\"]"),
+        file("counted", "count = 1"),
+        file("single", ""),
+        file("spread", "for_each = [\"a\"]"),
+    ];
+    place.write("retrue.toml", stack(&after.concat()));
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    let why: Vec<String> = plan["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["action"] == "delete")
+        .map(|change| format!("{}: {}", change["address"].as_str().unwrap(), change["reasons"][0].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        why,
+        [
+            "local_file.counted[1]: its number is not below `count` any more",
+            "local_file.each[\"b\"]: its key is not in `for_each` any more",
+            "local_file.gone: it is no longer declared",
+            "local_file.off: `enabled` is false",
+            "local_file.single[\"a\"]: its block stands for a single one now",
+            "local_file.spread: its block has `for_each` now",
+        ]
+    );
+    // Where it must not end, that is told at the block.
+    place.write(
+        "retrue.toml",
+        stack(&after.concat().replace("enabled = false", "enabled = false\nlifecycle.prevent_destroy = true")),
+    );
+    let shown = place.run(&["plan"]).ends(1).tells("RT0406", &["local_file.off"]);
+    assert!(shown.stderr.contains("--> retrue.toml:"), "{}", shown.screen());
+}

@@ -63,9 +63,11 @@ type Change = fn(&Environment);
 #[test]
 fn promise_1_what_the_plan_read_and_what_changed_is_refused_by_name() {
     let changes: [(&str, Change); 4] = [
-        ("`retrue.toml`", |place| place.write("retrue.toml", format!("{}\n# more\n", stack(TWO)))),
+        ("`local.more` was added since (retrue.toml)", |place| {
+            place.write("retrue.toml", format!("{}\n[local]\nmore = 1\n", stack(TWO)));
+        }),
         ("`retrue.toml`", |place| fs_err::remove_file(place.path("retrue.toml")).unwrap()),
-        ("`retrue.toml`", |place| place.write("retrue.toml", "no TOML [")),
+        ("cannot be read any more", |place| place.write("retrue.toml", "no TOML [")),
         ("part.txt", |place| place.write("part.txt", "other")),
     ];
     for (name, change) in changes {
@@ -243,22 +245,24 @@ fn promise_6_an_identity_that_becomes_known_late_is_looked_up_then() {
 }
 
 /// A stack in pieces, whose order is nobody's business.
-const PIECES: [&str; 6] = [
+const PIECES: [&str; 9] = [
     "[variable.who]\ntype = \"string\"\ndefault = \"world\"\n",
     "[local]\nnames = { one = 1, two = 2, three = 3, four = 4 }\n",
     "[resource.local_directory.d]\npath = \"d\"\n",
     "[resource.local_file.f]\nfor_each = \"${local.names}\"\npath = \"${local_directory.d.path}/${each.key}\"\ncontent = \"${jsonencode(local.names)} ${var.who}\"\n",
-    "[resource.local_symlink.l]\npath = \"l\"\ntarget = '${join(\",\", [for name, file in local_file.f : file.path])}'\n",
+    "[resource.local_symlink.l]\npath = \"l\"\ntarget = '${join(\",\", [for name, file in local_file.f : file.path])}'\n\n\
+     [[resource.local_symlink.l.lifecycle.postcondition]]\ncondition = \"${local_file.f[\\\"one\\\"].sha256 != \\\"\\\"}\"\nmessage = \"none\"\n",
     "[output.all]\nvalue = \"${{ for name, file in local_file.f : name => file.sha256 }}\"\n",
+    "[check.all]\ncondition = \"${local_symlink.l.path != local_file.f[\\\"two\\\"].sha256}\"\nmessage = \"one\"\n",
+    "[[moved]]\nfrom = \"local_file.before\"\nto = \"local_file.f[\\\"one\\\"]\"\n",
+    "[[moved]]\nfrom = \"local_file.earlier\"\nto = \"local_file.before\"\n",
 ];
 
-#[test]
-fn promise_7_the_same_input_gives_the_same_plan() {
-    let mut seen: Vec<(String, String)> = Vec::new();
-    let place = Environment::new();
-    // Every rotation, forwards and backwards, in one file and in several; and twice each.
+/// Writes the pieces in every rotation, forwards and backwards, with empty lines between them, in one file and in two.
+fn in_every_order(place: &Environment, mut then: impl FnMut(&Environment)) {
     for turn in 0..PIECES.len() {
-        let mut order: Vec<&str> = PIECES.to_vec();
+        let mut order: Vec<String> =
+            PIECES.iter().map(|piece| format!("# {turn}\n{}{piece}", "\n".repeat(turn))).collect();
         order.rotate_left(turn);
         for backwards in [false, true] {
             if backwards {
@@ -267,28 +271,72 @@ fn promise_7_the_same_input_gives_the_same_plan() {
             let (first, second) = order.split_at(turn);
             place.write("retrue.toml", stack(&first.concat()));
             place.write("z.retrue.toml", second.concat());
-            let plan = place.run(&["plan", "--json", "--parallelism", "7"]).ends(0);
-            let again = place.run(&["plan", "--json"]).ends(0);
-            assert_eq!(plan.stdout, again.stdout, "twice the same");
-            let mut json = plan.json();
-            // What was read is part of the base, and that is the text of the files.
-            for name in ["base", "digest"] {
-                json.as_object_mut().unwrap().remove(name);
-            }
-            seen.push((json.to_string(), place.run(&["plan"]).ends(0).stdout));
+            then(place);
         }
     }
+}
+
+#[test]
+fn promise_7_the_same_input_gives_the_same_plan() {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    // With a state, so that all have one lineage.
+    let place = Environment::with(PIECES[2]);
+    place.run(&["apply", "--yes"]).ends(0);
+    in_every_order(&place, |place| {
+        let plan = place.run(&["plan", "--json", "--parallelism", "7"]).ends(0);
+        let again = place.run(&["plan", "--json"]).ends(0);
+        assert_eq!(plan.stdout, again.stdout, "twice the same");
+        seen.push((plan.stdout, place.run(&["plan"]).ends(0).stdout));
+    });
     assert!(seen.iter().all(|other| *other == seen[0]), "the order of files and tables shows");
 }
 
 #[test]
 fn promise_7_kept_plans_are_the_same_byte_for_byte() {
-    let place = Environment::with(&PIECES.concat());
-    // With a state, so that both have one lineage.
-    place.run(&["apply", "--yes", "--target", "local_directory.d"]).ends(0);
+    let place = Environment::with(PIECES[2]);
+    place.run(&["apply", "--yes"]).ends(0);
+    let mut kept: Option<String> = None;
+    in_every_order(&place, |place| {
+        place.run(&["plan", "-o", "p"]).ends(0);
+        place.run(&["plan", "-o", "q", "--parallelism", "1"]).ends(0);
+        assert_eq!(place.read("p"), place.read("q"));
+        assert_eq!(kept.get_or_insert_with(|| place.read("p")), &place.read("p"), "the order shows in what is kept");
+    });
+    // What was kept under one order holds under another.
+    place.run(&["apply", "p", "--yes"]).ends(0);
+}
+
+#[test]
+fn promise_1_what_is_declared_otherwise_makes_a_plan_stale_and_is_named() {
+    let file = |name: &str, content: &str| {
+        format!("[resource.local_file.{name}]\npath = \"{name}\"\ncontent = \"{content}\"\n")
+    };
+    let place = Environment::with(&(file("a", "1") + &file("b", "1")));
     place.run(&["plan", "-o", "p"]).ends(0);
-    place.run(&["plan", "-o", "q", "--parallelism", "1"]).ends(0);
-    assert_eq!(place.read("p"), place.read("q"));
+    for (changed, told) in [
+        (file("a", "1") + &file("b", "2"), "`local_file.b` was changed since (retrue.toml)"),
+        (file("a", "1"), "`local_file.b` was removed from the configuration since"),
+        (file("a", "1") + &file("b", "1") + "[local]\nx = 1\n", "`local.x` was added since (retrue.toml)"),
+        (file("a", "1") + &file("b", "1") + "[[[", "cannot be read any more"),
+    ] {
+        place.write("retrue.toml", stack(&changed));
+        place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0417", &[told]);
+    }
+    place.write("retrue.toml", stack(&(file("b", "1") + "# the same, in other words\n" + &file("a", "\\u0031"))));
+    place.run(&["apply", "p", "--yes"]).ends(0);
+}
+
+#[test]
+fn a_condition_of_a_kept_plan_is_told_with_the_place_where_it_stands_now() {
+    let command = "[resource.local_command.c]\ncreate = [\"echo\", \"no\"]\ndelete = [\"true\"]\n";
+    let file = "[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n\
+                [[resource.local_file.f.lifecycle.precondition]]\ncondition = \"${trimspace(local_command.c.stdout) != \\\"\\\"}\"\nmessage = \"nothing\"\n\
+                [[resource.local_file.f.lifecycle.precondition]]\ncondition = \"${trimspace(local_command.c.stdout) == \\\"yes\\\"}\"\nmessage = \"it says no\"\n";
+    let place = Environment::with(&format!("{file}{command}"));
+    place.run(&["plan", "-o", "p"]).ends(0);
+    place.write("retrue.toml", stack(command));
+    place.write("z.retrue.toml", format!("\n\n{file}"));
+    place.run(&["apply", "p", "--yes"]).ends(1).tells("RT0506", &["it says no (z.retrue.toml:10:"]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl Executor<'_> {
         for condition in conditions {
             let value = self.values.evaluate(&condition.condition, itself).map_err(|errors| {
                 let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                stop(codes::EVALUATION, Category::Validation, format!("{}: {}", condition.place, messages.join("; ")))
+                stop(codes::EVALUATION, Category::Validation, condition.told(&messages.join("; ")))
             })?;
             if holds(&value) != Some(true) {
                 let message = self.values.evaluate(&condition.message, itself).ok();
@@ -124,8 +124,8 @@ impl Executor<'_> {
                     .filter(|message| !message.marks_deep().sensitive)
                     .and_then(Value::as_str)
                     .unwrap_or("the condition does not hold");
-                let message = format!("`{address}`: {text} ({})", condition.place);
-                return Err(stop(codes::CONDITION, Category::Validation, message));
+                let message = format!("`{address}`: {text}");
+                return Err(stop(codes::CONDITION, Category::Validation, condition.told(&message)));
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ mod duration;
 mod fallback;
 mod imports;
 mod lifecycle;
+mod parts;
 mod reader;
 mod resilience;
 mod settings;
@@ -14,6 +15,7 @@ mod value;
 mod variables;
 
 pub use self::duration::parse as duration;
+pub use self::parts::{Part, Parts};
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -93,7 +95,7 @@ fn finish(
         loader.stack.directory = absolute_directory(directory);
         for file in files {
             if let Some(source) = sources.get(*file) {
-                loader.file(*file, &source.text);
+                loader.file(*file, &source.path, &source.text);
             }
         }
         loader.finish(files.first().copied())
@@ -131,13 +133,14 @@ struct Loader {
 }
 
 impl Loader {
-    fn file(&mut self, file: FileId, text: &str) {
+    fn file(&mut self, file: FileId, path: &Path, text: &str) {
         match parse(file, text, &mut self.diagnostics) {
             Some(Parsed { root, broken }) => {
                 self.whole &= broken.is_empty();
                 if !broken.is_empty() {
                     self.secrets.extend(likely_secrets(file, text));
                 }
+                parts::add(&mut self.stack.parts, path, &root);
                 let mut diagnostics = std::mem::take(&mut self.diagnostics);
                 let mut reader = Reader { file, text, broken: &broken, diagnostics: &mut diagnostics };
                 self.root(&mut reader, &root);

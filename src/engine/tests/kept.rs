@@ -63,8 +63,16 @@ async fn a_kept_plan_is_refused_by_name_when_what_it_rests_on_has_moved() {
         ("`local_file.a` was changed outside", |stage, _| stage.write("out/a.txt", "changed")),
         ("`local_file.a` has disappeared", |stage, _| fs_err::remove_file(stage.path().join("out/a.txt")).unwrap()),
         ("`data.local_file.given` has become another", |stage, _| stage.write("given.txt", "changed")),
-        ("the file `b.retrue.toml` was added", |stage, _| stage.write("b.retrue.toml", "")),
-        ("the file `retrue.toml` was changed", |stage, _| stage.toml(READS)),
+        // What it is written in, and how, is no part of it.
+        ("", |stage, _| {
+            stage.toml(&format!("{STEP}\n# a word about it"));
+            stage.write("b.retrue.toml", READS);
+        }),
+        ("`local.new` was added since (b.retrue.toml)", |stage, _| stage.write("b.retrue.toml", "[local]\nnew = 1")),
+        ("`retrue_data.d` was removed", |stage, _| stage.toml(READS)),
+        ("`retrue_data.d` was changed since (retrue.toml)", |stage, _| {
+            stage.toml(&format!("{READS}{STEP}lifecycle.prevent_destroy = true\n"));
+        }),
         ("the file `read.txt` was changed", |stage, _| stage.write("read.txt", "changed")),
         ("the files in `set` have become others", |stage, _| stage.write("set/new", "")),
         ("what stands at `there.txt` was changed", |stage, _| stage.write("there.txt", "")),

@@ -39,7 +39,7 @@ fn what_we_made_is_deleted() {
     assert_eq!((decision.change.action, &decision.change.warnings[..]), (Action::Delete, &["slow".to_owned()][..]));
     assert_eq!(decision.change.reasons, ["it is no longer declared"]);
     assert!(decision.change.after.is_null());
-    let all = Instance { destroying: true, ..unwanted(&block, &recorded) };
+    let all = Instance { ends_because: "everything is to end".into(), ..unwanted(&block, &recorded) };
     assert_eq!(decide(&all).change.reasons, ["everything is to end"]);
     let gone = Instance { world: World::Absent, ..unwanted(&block, &recorded) };
     let decision = decide(&gone);

@@ -138,7 +138,7 @@ fn instance(block: &Block) -> Instance<'_> {
         generation: 3,
         lineage: "ours",
         used: &[],
-        destroying: false,
+        ends_because: "it is no longer declared".into(),
         looking: false,
         import: None,
     }

@@ -56,6 +56,7 @@ pub(super) fn condition(condition: &str, message: &str) -> PendingCondition {
     PendingCondition {
         condition: pending(condition, Marks::EPHEMERAL),
         message: pending(message, Marks::EPHEMERAL),
+        number: 0,
         place: "retrue.toml:1:1".into(),
     }
 }

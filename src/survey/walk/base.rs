@@ -6,6 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 use retrue_provider_api::{Findable, canonical_bytes};
 
 use crate::address::{Address, BlockAddress};
+use crate::config::Parts;
 use crate::graph::Node;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::World;
@@ -33,6 +34,7 @@ impl<'a> Walk<'a> {
         let mut base = Base {
             lineage: self.request.lineage.to_owned(),
             config: String::new(),
+            parts: keyed_parts(&self.request.stack.parts, seal),
             files: keyed(self.named(host.reads())),
             paths: self.named(host.looks()),
             directories: keyed(self.named(host.listings())),
@@ -41,10 +43,6 @@ impl<'a> Walk<'a> {
             data: self.data_read.clone(),
             resources: self.resources(steps, touched, read),
         };
-        for source in self.request.stack.sources.iter() {
-            let hash = blake3::hash(source.text.as_bytes()).to_hex();
-            base.files.insert(source.path.display().to_string(), seal.keyed_hash(hash.as_bytes()));
-        }
         base.config = self.config_digest(&base);
         base
     }
@@ -136,6 +134,7 @@ impl<'a> Walk<'a> {
             hasher.update(content);
         };
         let maps = [
+            ("part", &base.parts),
             ("file", &base.files),
             ("path", &base.paths),
             ("directory", &base.directories),
@@ -157,4 +156,9 @@ impl<'a> Walk<'a> {
         part("environment", self.request.environment.as_bytes());
         self.request.seal.keyed_hash(hasher.finalize().as_bytes())
     }
+}
+
+/// What a stack consists of, as plans hold it.
+pub fn keyed_parts(parts: &Parts, seal: &dyn Seal) -> BTreeMap<String, String> {
+    parts.iter().map(|(name, part)| (name.clone(), seal.keyed_hash(part.hash.as_bytes()))).collect()
 }

@@ -136,7 +136,6 @@ impl<'a> Walk<'a> {
         Ok(PlannedCheck {
             definition: check.definition.clone(),
             values: PlannedValue { value: Value::object(values), pending: open },
-            place: place(self.request.stack, check.span),
         })
     }
 

@@ -155,9 +155,11 @@ impl<'a> Walk<'a> {
             .lifecycle
             .postconditions
             .iter()
-            .map(|condition| PendingCondition {
+            .enumerate()
+            .map(|(number, condition)| PendingCondition {
                 condition: pending(&condition.condition, &scope),
                 message: pending(&condition.message, &scope),
+                number,
                 place: place(stack, condition.span),
             })
             .collect()

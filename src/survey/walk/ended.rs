@@ -3,11 +3,13 @@
 use futures::StreamExt as _;
 use retrue_provider_api::{Block, Capability};
 
-use crate::address::Address;
+use crate::address::{Address, InstanceKey};
+use crate::config::decided;
 use crate::diagnostic::Diagnostic;
 use crate::plan::decide::{Instance, Responses, World, decide};
 use crate::plan::{ObjectKey, PlanKind, codes};
 use crate::survey::consult::consult_end;
+use crate::survey::scope::BlockScope;
 
 use super::*;
 
@@ -86,14 +88,35 @@ impl<'a> Walk<'a> {
             generation: entry.generation,
             lineage: self.request.lineage,
             used,
-            destroying: self.request.kind == PlanKind::Destroy,
+            ends_because: self.ends_because(address).into(),
             looking: self.looking,
             import: None,
         };
         let mut decision = decide(&instance);
-        self.problems.append(&mut decision.errors);
+        let place = self.request.stack.blocks.get(&address.block).map(|block| block.span);
+        self.problems.extend(decision.errors.drain(..).map(|problem| problem.else_at(place)));
         self.add_deposed(address, block, &mut decision);
         self.decisions.insert(address.clone(), (decision, any.dependencies.clone()));
+    }
+
+    /// Why something ends that nothing is declared for.
+    fn ends_because(&self, address: &Address) -> &'static str {
+        if self.request.kind == PlanKind::Destroy {
+            return "everything is to end";
+        }
+        let Some(block) = self.request.stack.blocks.get(&address.block) else { return "it is no longer declared" };
+        let scope = BlockScope::plain(&self.known);
+        let is_off = |enabled: &Expression| matches!(decided(enabled, &scope), Ok(Some(false)));
+        if block.lifecycle.enabled.as_ref().is_some_and(is_off) {
+            return "`enabled` is false";
+        }
+        match (&block.repetition, &address.key) {
+            (Repetition::Count(_), Some(InstanceKey::Index(_))) => "its number is not below `count` any more",
+            (Repetition::ForEach(_), Some(InstanceKey::Name(_))) => "its key is not in `for_each` any more",
+            (Repetition::One, _) => "its block stands for a single one now",
+            (Repetition::Count(_), _) => "its block has `count` now",
+            (Repetition::ForEach(_), _) => "its block has `for_each` now",
+        }
     }
 
     /// Whether the block still stands in the configuration with this instance; then something was

@@ -302,7 +302,7 @@ impl<'a> Walk<'a> {
             generation: entry.map_or(0, |entry| entry.generation),
             lineage: self.request.lineage,
             used,
-            destroying: false,
+            ends_because: Default::default(),
             looking: self.looking,
             import,
         };
@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
             return self.leave(&candidate);
         }
         failed |= !decision.errors.is_empty();
-        self.problems.append(&mut decision.errors);
+        self.problems.extend(decision.errors.drain(..).map(|problem| problem.else_at(Some(block.span))));
         if failed {
             let value = self.stand_in(&address, schema);
             if self.looking {

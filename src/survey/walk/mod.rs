@@ -12,6 +12,8 @@ mod managed;
 mod set_aside;
 mod words;
 
+pub use base::keyed_parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;

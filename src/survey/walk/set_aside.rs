@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
             generation: object.generation,
             lineage: self.request.lineage,
             used: &[],
-            destroying: false,
+            ends_because: Default::default(),
             looking: false,
             import: None,
         }
