@@ -95,10 +95,10 @@ impl Session {
                 Failure::one(Diagnostic::error(super::codes::OPTIONS, problem).hint(hint)).kind(FailureKind::Usage)
             );
         }
-        let notices = past
-            .iter()
-            .filter(nothing)
-            .map(|address| format!("--past {address}: nothing of that is to be undone"))
+        let past_nothing = past.iter().filter(nothing);
+        let notices = passed_over(&state, options, &chosen)
+            .into_iter()
+            .chain(past_nothing.map(|address| format!("--past {address}: nothing of that is to be undone")))
             .collect();
         let steps = undos
             .iter()
@@ -288,6 +288,20 @@ fn addresses(texts: &[String], option: &str) -> Result<BTreeSet<Address>, Failur
             })
         })
         .collect()
+}
+
+/// What a person should know where no run is named, and the one that is taken is not the last.
+fn passed_over(state: &State, options: &CompensateOptions, chosen: &[String]) -> Option<String> {
+    let newest = chosen.iter().max().filter(|_| options.run.is_none() && options.through.is_none())?;
+    let last =
+        state.runs.values().filter(|record| record.kind.can_be_compensated()).max_by_key(|record| &record.run)?;
+    let why = match last {
+        _ if last.accepted => "was closed",
+        _ if is_unwound(last.state) => "was unwound already",
+        _ => "left nothing to unwind",
+    };
+    (last.run > *newest)
+        .then(|| format!("the last run, {} ({}), {why}: this one came before it", last.run, last.kind.word()))
 }
 
 /// The runs to be unwound, newest first.

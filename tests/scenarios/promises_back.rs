@@ -334,3 +334,26 @@ fn promise_4_what_cannot_be_kept_takes_nothing_else_with_it() {
     assert_eq!((place.read("r/keep"), place.read("r/sub/deep")), ("keep".to_owned(), "deep".to_owned()));
     assert!(!place.path("r/pipe").exists());
 }
+
+#[test]
+fn that_an_older_run_is_unwound_than_the_last_is_said() {
+    let file = "[resource.local_file.a]\npath = \"a\"\ncontent = \"x\"\n";
+    let place = Environment::with(file);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write(
+        "retrue.toml",
+        stack(&format!("{file}[resource.local_command.c]\ncreate = [\"false\"]\ndelete = [\"true\"]\n")),
+    );
+    place.run(&["apply", "--yes"]).ends(1);
+    let shown = place.run(&["compensate", "--yes"]).ends(0);
+    let said = "(apply), left nothing to unwind: this one came before it";
+    assert!(shown.stderr.contains(said), "{}", shown.screen());
+    place.write("retrue.toml", stack(file));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&file.replace("\"x\"", "\"y\"")));
+    place.run(&["apply", "--yes"]).ends(0);
+    let last = place.run(&["compensate", "--yes"]).ends(0);
+    assert!(!last.stderr.contains("came before it"), "{}", last.screen());
+    let before = place.run(&["compensate", "--yes"]).ends(0);
+    assert!(before.stderr.contains("was unwound already: this one came before it"), "{}", before.screen());
+}
