@@ -190,6 +190,29 @@ fn promise_6_a_path_is_one_object_whatever_is_to_be_there() {
 }
 
 #[test]
+fn promise_6_a_path_through_a_link_is_no_other_object() {
+    let file = |name: &str, path: &str| {
+        format!(
+            "[resource.local_file.{name}]\npath = \"{path}\"\ncontent = \"{name}\"\nlifecycle.on_existing = \"adopt\"\n"
+        )
+    };
+    let place = Environment::with(&file("one", "real/a"));
+    fs_err::create_dir(place.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", place.path("link")).unwrap();
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&(file("one", "real/a") + &file("two", "link/a"))));
+    place.run(&["plan"]).ends(1).tells("RT0408", &["local_file.one", "local_file.two"]);
+    assert_eq!(place.read("real/a"), "one");
+    // The same by another way: it is deleted before it is made again, and stays one.
+    place.write("retrue.toml", stack(&file("one", "link/a")));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.read("real/a"), "one");
+    assert_eq!(place.run(&["plan", "--detailed-exitcode"]).code, 0);
+    place.run(&["destroy", "--yes"]).ends(0);
+    assert!(!place.path("real/a").exists() && place.path("link").exists());
+}
+
+#[test]
 fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
     let place = Environment::with(OWNED);
     place.write("a.txt", "by hand");

@@ -38,7 +38,8 @@ pub trait Provider: Send + Sync {
     fn capability(&self, type_name: &str, config: &Value) -> Capability;
 
     /// What makes it one and the same object, in a single form: two configurations (or states) of a
-    /// type whose identities are equal mean the same object. Cheap and pure; called after `configure`.
+    /// type whose identities are equal mean the same object. Cheap; it may look, as a path is looked up, and changes
+    /// nothing. Called after `configure`.
     ///
     /// `None` means the identity attributes just as they stand. The answer is unknown while the
     /// attributes that it is made from are. A provider that resolves names (paths, cases, aliases)

@@ -36,19 +36,39 @@ impl Places {
     ///
     /// It goes by the text alone. Links are not followed, so that it is the same before and after
     /// they are made.
-    pub(crate) fn identity(&self, written: &str) -> String {
-        let mut normal = PathBuf::from("/");
-        for component in self.resolve(written).components() {
-            match component {
-                Component::Normal(name) => normal.push(name),
-                Component::ParentDir => {
-                    normal.pop();
-                }
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-        normal.to_string_lossy().into_owned()
+    pub(crate) fn normal(&self, written: &str) -> String {
+        normal(&self.resolve(written)).to_string_lossy().into_owned()
     }
+
+    /// One form for all paths that lead to one and the same place now: that of the text, with the links followed in
+    /// what there is of the directory. What stands at the place itself is not followed.
+    pub(crate) fn identity(&self, written: &str) -> String {
+        let path = self.resolve(written);
+        let Some(name) = path.file_name() else { return self.normal(written) };
+        let mut there = path.parent();
+        while let Some(directory) = there {
+            if let Ok(real) = fs_err::canonicalize(directory) {
+                let rest = path.strip_prefix(directory).unwrap_or(Path::new(name));
+                return normal(&real.join(rest)).to_string_lossy().into_owned();
+            }
+            there = directory.parent();
+        }
+        self.normal(written)
+    }
+}
+
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    normal
 }
 
 /// What is wrong with the path in `attribute`, as far as it can be told from its text.
@@ -74,10 +94,31 @@ mod tests {
     fn all_ways_to_write_a_path_are_one() {
         let places = Places::of("/srv/stack".into());
         for written in ["a/b", "./a/b", "a//b", "a/./b", "c/../a/b", "/srv/stack/a/b", "../stack/a/b/"] {
+            assert_eq!(places.normal(written), "/srv/stack/a/b", "{written}");
             assert_eq!(places.identity(written), "/srv/stack/a/b", "{written}");
         }
-        assert_eq!(places.identity("../../../../x"), "/x");
+        assert_eq!(places.normal("../../../../x"), "/x");
         assert_eq!(places.resolve("a/../b"), Path::new("/srv/stack/a/../b"), "used as written");
+    }
+
+    #[test]
+    fn links_on_the_way_lead_to_one_place_and_the_last_one_is_a_place_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = fs_err::canonicalize(directory.path()).unwrap();
+        fs_err::create_dir_all(root.join("real/in")).unwrap();
+        fs_err::os::unix::fs::symlink("real", root.join("link")).unwrap();
+        let places = Places::of(root.clone());
+        let is = |written: &str, at: &str| {
+            assert_eq!(places.identity(written), root.join(at).display().to_string(), "{written}");
+        };
+        is("link/a", "real/a");
+        is("real/a", "real/a");
+        is("link/in/a", "real/in/a");
+        is("link/to come/../a", "real/a");
+        is("link/to come/a", "real/to come/a");
+        is("link/in/../../a", "a");
+        is("link", "link");
+        assert_eq!(places.normal("link/a"), root.join("link/a").display().to_string());
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(crate) fn written(request: &ReadRequest) -> Value {
 
 /// Whether another path is meant than before, however it is written.
 pub(crate) fn path_replaces(here: &Here, prior: &Value, planned: &Value) -> Vec<AttributePath> {
-    let identity = |values: &Value| Some(here.places.identity(values.get("path")?.as_str()?));
+    let identity = |values: &Value| Some(here.places.normal(values.get("path")?.as_str()?));
     if prior.is_null() || identity(planned).is_some_and(|path| Some(path) == identity(prior)) {
         return Vec::new();
     }
