@@ -113,6 +113,7 @@ table! {
     "RT0427" "tables about a provider that cannot be understood"
     "RT0428" "a fallback that leads to other objects"
     "RT0429" "a replacement would delete what was adopted"
+    "RT0430" "what is recorded belongs to another provider"
     "RT0501" "a provider could not carry out a step"
     "RT0502" "the world is not what the plan saw"
     "RT0503" "an expression without a value"

@@ -68,6 +68,7 @@ mod scenarios {
     mod stale_plans;
     mod standing;
     mod surgery;
+    mod surgery_since;
     mod terminal;
     mod throttled;
     mod tools;

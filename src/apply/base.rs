@@ -42,7 +42,9 @@ pub fn check_base(plan: &Plan, present: &Present<'_>) -> Result<(), String> {
         return Err("it was made for another store".into());
     }
     for (address, entry) in &base.resources {
-        if present.state.generation(address) != entry.generation {
+        let moved = present.state.generation(address) != entry.generation
+            || present.state.generations_at(address) != entry.recorded;
+        if moved {
             return Err(format!("`{address}` was changed by another run since"));
         }
     }

@@ -20,7 +20,7 @@ use crate::saga::history::RunHistory;
 use crate::saga::journal::{Entry, JournalError, put_run};
 use crate::saga::object::RestingImage;
 use crate::saga::state::output_key;
-use crate::saga::{Counts, Event, RecordedOutput, RestingObject, RunRecord, RunState, State, StepFailure};
+use crate::saga::{Counts, Event, RecordedOutput, RestingObject, RunKind, RunRecord, RunState, State, StepFailure};
 use crate::store::Write;
 use crate::survey::providers::Providers;
 
@@ -151,6 +151,9 @@ async fn carry_out(
     let mut remade: Remade = request.remade.clone();
     let mut expected: BTreeMap<Place, (StepId, Expected)> = BTreeMap::new();
     let mut reached = vec![false; list.len()];
+    let unwinds = request.state.runs.values().filter(|record| record.kind == RunKind::Compensate);
+    let unwindings: BTreeSet<String> =
+        unwinds.map(|record| record.run.clone()).chain([caller.journal.run().to_owned()]).collect();
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < request.parallelism.max(1) && !caller.cancellation.soft.is_cancelled() {
@@ -172,6 +175,7 @@ async fn carry_out(
                 generation: live.next_generation(&undo.to().0),
                 remade: undo.step.image.as_ref().map(|image| referred(&image.provenance, &remade)).unwrap_or_default(),
                 seen: known_states(caller, seen.get(&undo.step.id.address)),
+                unwindings: &unwindings,
             };
             let worker = Worker { caller, providers: request.providers };
             running.push(async move { (index, worker.run(undo, given).await) });

@@ -168,6 +168,7 @@ impl Session {
             blocks.insert(&step.id.address.block);
         }
         let mut later = Vec::new();
+        let mut closed = Vec::new();
         for record in state.runs.values() {
             let counts = record.kind.can_be_compensated() && record.may_have_changed() && !is_unwound(record.state);
             if record.run <= *oldest || chosen.contains(&record.run) || !counts {
@@ -181,14 +182,23 @@ impl Session {
             });
             if builds {
                 later.push(record.run.clone());
+                closed.extend(record.accepted.then(|| record.run.clone()));
             }
         }
         if later.is_empty() {
             return Ok(());
         }
         Err(Failure::one(
-            Diagnostic::error(codes::BUILT_UPON, format!("later runs build on it: {}", later.join(", ")))
-                .hint(format!("unwind them, too: `retrue compensate --through {oldest}`")),
+            Diagnostic::error(codes::BUILT_UPON, format!("later runs build on it: {}", later.join(", "))).hint(
+                match closed.as_slice() {
+                    [] => format!("unwind them, too: `retrue compensate --through {oldest}`"),
+                    closed => format!(
+                        "{} was closed and stays, so this can be unwound no more: `retrue runs accept {oldest}` closes \
+                         it, too",
+                        closed.join(", ")
+                    ),
+                },
+            ),
         ))
     }
 

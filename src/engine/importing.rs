@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Cancellation, Failure, PlanOptions, Session};
+use crate::plan::decide::{belongs_elsewhere, foreign_marker};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, PlanKind, Step, StepEffect, codes as plan_codes};
 use crate::saga::journal::Entry;
@@ -97,6 +98,9 @@ impl Session {
         let calls = Calls::reading(cancellation.hard.clone());
         let found = importing::find(configured, address, id, &plain, &calls).await.map_err(problem)?;
         let observed = found.object;
+        if let Some(foreign) = foreign_marker(&observed, self.lineage()) {
+            return Err(Failure::one(belongs_elsewhere(address, &foreign)));
+        }
         let context = retrue_provider_api::Context { blobs: self.store.blobs(), ..calls.context(address, limit) };
         let request = ImageRequest {
             object: ReadRequest {

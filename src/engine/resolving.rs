@@ -11,13 +11,13 @@ use crate::apply::undo_record;
 use crate::diagnostic::Diagnostic;
 use crate::engine::session::settle_failure;
 use crate::engine::{Cancellation, Failure, Observer, Session};
+use crate::plan::decide::{belongs_elsewhere, foreign_marker};
 use crate::plan::{InDoubt, StepEffect};
 use crate::saga::compensation::Undo;
 use crate::saga::history::{StepHistory, UndoHistory};
 use crate::saga::{RecordedObject, ResolvedOutcome, RestingObject, State, codes};
-use crate::survey::Providers;
 use crate::survey::calls::within;
-use crate::survey::patiently;
+use crate::survey::{Providers, Records, importing, patiently};
 
 /// A person's answer for what is in doubt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,6 +242,17 @@ impl Session {
             .into_iter()
             .find(|imported| imported.type_name == address.type_name())
             .ok_or_else(|| problem(format!("no {} is known as {id}", address.type_name())))?;
+        if let Some(foreign) = foreign_marker(&imported.object, self.lineage()) {
+            return Err(Failure::one(belongs_elsewhere(address, &foreign)));
+        }
+        let state = self.state().await?;
+        let records = Records::open(&state, &[], self.seal())
+            .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))?;
+        let state = &imported.object.state;
+        if let Some(other) = importing::owner(&records, address, &object.provider.instance, state) {
+            let hint = "name the id of what the step itself has made";
+            return Err(Failure::one(importing::owned_elsewhere(id, other).hint(hint)));
+        }
         let schema = configured.schema.resources.get(address.type_name());
         let empty = retrue_provider_api::Block::default();
         let block = schema.map_or(&empty, |schema| &schema.block);

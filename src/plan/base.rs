@@ -88,6 +88,9 @@ pub struct DataRead {
 pub struct BaseEntry {
     /// Its generation; 0 when it never existed.
     pub generation: u64,
+    /// What is recorded at it: by object (`current`, or the key of what is set aside), its generation.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recorded: BTreeMap<String, u64>,
     /// The fingerprint of what was observed, recorded or not; [`BaseEntry::ABSENT`] when nothing was there, empty
     /// when nobody looked.
     pub observed: String,

@@ -56,3 +56,5 @@ pub const PROVIDER_TABLES: &str = "RT0427";
 pub const LED_ELSEWHERE: &str = "RT0428";
 /// A replacement needs the place of what is not ours to delete.
 pub const REPLACES_ADOPTED: &str = "RT0429";
+/// What is recorded is another provider's.
+pub const OTHER_PROVIDER: &str = "RT0430";

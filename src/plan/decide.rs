@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
+    Block, Capability, Findable, Marker, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
 };
 
 use crate::address::{Address, BlockAddress};
@@ -292,25 +292,24 @@ fn make_or_adopt(instance: &Instance<'_>, desired: &Desired, decision: &mut Deci
     }
 }
 
+/// The marker that an object carries, where that is one of another store.
+pub fn foreign_marker(observed: &Observed, lineage: &str) -> Option<Marker> {
+    let marker = observed.marker.as_deref()?.parse::<Marker>().ok()?;
+    (marker.lineage != lineage).then_some(marker)
+}
+
+/// That something is another stack's, so that it does not become ours.
+pub fn belongs_elsewhere(address: &Address, marker: &Marker) -> Diagnostic {
+    let what =
+        format!("`{address}` exists, and belongs to another stack: it carries the marker of `{}`", marker.address);
+    Diagnostic::error(codes::FOREIGN_MARKER, what)
+        .hint("choose another identity, or let the other stack forget it first")
+}
+
 fn adopt(instance: &Instance<'_>, desired: &Desired, observed: &Observed, decision: &mut Decision) {
     let address = &instance.address;
-    let foreign = observed
-        .marker
-        .as_deref()
-        .and_then(|text| text.parse::<retrue_provider_api::Marker>().ok())
-        .filter(|marker| marker.lineage != instance.lineage);
-    if let Some(marker) = foreign {
-        decision.errors.push(
-            Diagnostic::error(
-                codes::FOREIGN_MARKER,
-                format!(
-                    "`{address}` exists, and belongs to another stack: it carries the marker of `{}`",
-                    marker.address
-                ),
-            )
-            .at(desired.span)
-            .hint("choose another identity, or let the other stack forget it first"),
-        );
+    if let Some(marker) = foreign_marker(observed, instance.lineage) {
+        decision.errors.push(belongs_elsewhere(address, &marker).at(desired.span));
         return;
     }
     // What somebody names is meant, whatever holds for what is merely found.

@@ -226,6 +226,11 @@ impl RestingObject {
         &self.config
     }
 
+    /// Which making at its address it is of.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Where its values came from.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance

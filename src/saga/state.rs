@@ -230,6 +230,14 @@ impl State {
         self.addresses.get(address).map_or(0, |entry| entry.generation)
     }
 
+    /// What is recorded at an address: by object, as it is written, its generation.
+    pub fn generations_at(&self, address: &Address) -> BTreeMap<String, u64> {
+        let Some(entry) = self.addresses.get(address) else { return BTreeMap::new() };
+        let current = entry.current.iter().map(|object| (ObjectKey::Current.to_string(), object.generation()));
+        let set_aside = entry.deposed.iter().map(|(key, object)| (key.clone(), object.generation()));
+        current.chain(set_aside).collect()
+    }
+
     /// The current objects in the order of their addresses.
     pub fn current(&self) -> impl Iterator<Item = (&Address, &RestingObject)> {
         self.addresses.iter().filter_map(|(address, entry)| Some((address, entry.current.as_ref()?)))

@@ -146,7 +146,7 @@ pub(super) fn clashes(
             } else if leaves && claim.address.type_name() != address.type_name() {
                 format!("what ends goes last: end `{address}` first, in an apply of its own, then declare the other")
             } else if leaves {
-                format!("if it was renamed, add: [[moved]] from = \"{address}\", to = \"{}\"", claim.address)
+                if_renamed(&address.to_string(), &claim.address.to_string())
             } else {
                 format!("`{address}` owns it: give one of them another identity")
             });
@@ -154,4 +154,10 @@ pub(super) fn clashes(
         }
     }
     problems
+}
+
+/// How to say that something has another name now.
+pub(super) fn if_renamed(from: &str, to: &str) -> String {
+    let text = |address: &str| toml::Value::String(address.to_owned()).to_string();
+    format!("if it was renamed, add: [[moved]] from = {}, to = {}", text(from), text(to))
 }

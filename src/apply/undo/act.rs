@@ -98,6 +98,16 @@ impl Scene<'_> {
         )
     }
 
+    /// Something stands in the record that the step did not leave there.
+    pub(super) fn taken(&self) -> StepFailure {
+        let address = &self.address;
+        let what = format!(
+            "something else is recorded as `{address}` since, moved there or imported by hand: move it away with `retrue \
+             state mv`, or `--skip {address}` leaves both as they are"
+        );
+        stuck(codes::CHANGED_SINCE, Category::Conflict, what)
+    }
+
     /// A create is undone by a delete. `seen` are states of it that are kept in images: what is as in one
     /// of them can be brought back, and nothing is lost with it.
     pub(super) async fn undo_create(&self, seen: &[Value]) -> Result<Done, Trouble> {
@@ -138,7 +148,8 @@ impl Scene<'_> {
 
     /// An update is undone by an update back to the image.
     pub(super) async fn undo_update(&self, seen: &[Value]) -> Result<Done, Trouble> {
-        let (Some(image), Some(reader)) = (&self.image, self.now.as_ref().or(self.prior.as_ref())) else {
+        let reader = self.now.as_ref().or(self.prior.as_ref()).or(self.left.as_ref());
+        let (Some(image), Some(reader)) = (&self.image, reader) else {
             return Err(stuck(codes::RECORD, Category::Unknown, "there is no image to go back to").into());
         };
         // What is as before already may only look so: the step was carried out, at least in part.
@@ -242,8 +253,7 @@ impl Scene<'_> {
         // An earlier try made a part of it: that is finished, and no second one is made.
         if let Some(now) = &self.now {
             if now.status == ObjectStatus::Ok {
-                let what = format!("something else is recorded as `{}` since", self.address);
-                return Err(stuck(codes::CHANGED_SINCE, Category::Conflict, what).into());
+                return Err(self.taken().into());
             }
             if let Some(observed) = self.read(now).await? {
                 let change = self.back(image, Effect::Update, Some(&observed), now);

@@ -6,6 +6,7 @@ mod examine;
 mod record;
 mod scene;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use retrue_provider_api::Value;
@@ -37,7 +38,7 @@ pub(super) struct Worker<'a> {
 }
 
 /// What one undo is given.
-pub(super) struct Given {
+pub(super) struct Given<'g> {
     /// What is recorded now where the object stands.
     pub(super) now: Option<RestingObject>,
     /// A generation that was never used.
@@ -46,6 +47,8 @@ pub(super) struct Given {
     pub(super) remade: Remade,
     /// States of the object that images hold.
     pub(super) seen: Vec<Value>,
+    /// The runs that unwound something: what they made again stands for what was there before.
+    pub(super) unwindings: &'g BTreeSet<String>,
 }
 
 /// What came of one undo.
@@ -58,11 +61,11 @@ pub(super) enum Undid {
 
 impl Worker<'_> {
     /// Undoes one step, and writes down what came of it.
-    pub(super) async fn run(&self, undo: &Undo, given: Given) -> Result<Undid, JournalError> {
+    pub(super) async fn run(&self, undo: &Undo, given: Given<'_>) -> Result<Undid, JournalError> {
         let id = &undo.step.id;
         let effect = inverse(&undo.step);
         let began = Instant::now();
-        let Given { now, generation, remade, seen } = given;
+        let Given { now, generation, remade, seen, unwindings } = given;
         let place = undo.to().0;
         let number = match effect {
             Some(_) => self.caller.next_effect(&place).await?,
@@ -103,6 +106,9 @@ impl Worker<'_> {
             Ok(scene) => scene,
             Err(failure) => return self.stuck(undo, reference, failure.into()).await,
         };
+        if effect != Some(StepEffect::Create) && scene.is_another(|run| unwindings.contains(run)) {
+            return self.stuck(undo, reference, scene.taken().into()).await;
+        }
         if effect.is_none() {
             self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
             let done = scene.undo_record();

@@ -8,12 +8,12 @@ use crate::address::Address;
 use crate::apply::codes as apply_codes;
 use crate::apply::context::{Call, Caller, failure};
 use crate::apply::undo::record::{Remade, before, follow};
-use crate::plan::ObjectKey;
 use crate::plan::compare::settable_difference;
+use crate::plan::{ObjectKey, StepEffect};
 use crate::saga::history::StepHistory;
 use crate::saga::{RecordedObject, RestingObject, StepFailure, codes};
-use crate::survey::patiently;
 use crate::survey::providers::{Configured, Providers};
+use crate::survey::{identity, patiently};
 
 /// What one undo works with.
 pub(in crate::apply) struct Scene<'s> {
@@ -122,6 +122,27 @@ impl<'s> Scene<'s> {
             attempt: 1,
             remade,
         })
+    }
+
+    /// Whether something else is recorded now than the step left, or took out of the record: somebody put it there
+    /// by hand. What an unwinding made again stands for what it was.
+    pub(super) fn is_another(&self, made_again: impl Fn(&str) -> bool) -> bool {
+        let was = match self.step.id.effect {
+            StepEffect::Forget => &self.prior,
+            _ => &self.left,
+        };
+        let (Some(was), Some(now)) = (was, &self.now) else { return false };
+        if made_again(&now.run) {
+            return false;
+        }
+        let natural = |object: &RecordedObject| {
+            let state = object.attributes.clone().unmark_deep().0;
+            identity(&self.configured.provider, self.schema, self.type_name(), &state)
+        };
+        match (natural(was), natural(now)) {
+            (Some(was), Some(now)) => !was.same(&now),
+            _ => was.id().zip(now.id()).is_some_and(|(was, now)| was != now),
+        }
     }
 
     /// The record as it was before the step; `None` when nothing was recorded.

@@ -73,8 +73,9 @@ impl<'a> Walk<'a> {
             let observed = entry.filter(|entry| !is_turned(entry.moved_from.as_ref(), address));
             let observed = observed.and_then(|entry| self.observed(address, entry));
             for name in [address, under] {
-                let generation = self.request.state.generation(name);
-                resources.entry(name.clone()).or_default().generation = generation;
+                let entry = resources.entry(name.clone()).or_default();
+                entry.generation = self.request.state.generation(name);
+                entry.recorded = self.request.state.generations_at(name);
             }
             if let (Some((observed, observed_of)), Some(entry)) = (observed, resources.get_mut(under)) {
                 entry.observed = observed;

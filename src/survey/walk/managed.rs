@@ -17,7 +17,7 @@ use crate::span::Span;
 use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
-use crate::survey::identity::{Claim, identity};
+use crate::survey::identity::{Claim, identity, if_renamed};
 use crate::survey::importing::{Wanted, key_of, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::{instance_name, told};
@@ -115,6 +115,9 @@ impl<'a> Walk<'a> {
                 diagnostics: Vec::new(),
             }));
         }
+        if let Some(problem) = recorded.and_then(|recorded| self.of_another_provider(candidate, recorded)) {
+            return Consulted::Managed(Box::new(Answer { diagnostics: vec![problem], ..unasked(candidate, &config) }));
+        }
         if let Some(problem) = self.providers.problem(&self.request.stack.provider_name(candidate.block)) {
             let answer = match (recorded, &candidate.import) {
                 (None, None) => {
@@ -144,6 +147,26 @@ impl<'a> Walk<'a> {
             import: candidate.import.as_ref().map(|wanted| (wanted, candidate.configured)),
         };
         Consulted::Managed(Box::new(consult(&question, &self.request.calls).await))
+    }
+
+    /// That what is recorded is another provider's than the one that is declared. What becomes another type may get
+    /// another provider with it.
+    fn of_another_provider(&self, candidate: &Candidate<'_>, recorded: &RecordedObject) -> Option<Diagnostic> {
+        let address = &candidate.address;
+        let declared = self.request.stack.provider_name(candidate.block);
+        let turned = self.entry(address).is_some_and(|entry| is_turned(entry.moved_from.as_ref(), address));
+        if self.looking || turned || recorded.provider.instance == *declared {
+            return None;
+        }
+        let what = format!(
+            "`{address}` belongs to the provider `{}`, and is declared with `{declared}`",
+            recorded.provider.instance
+        );
+        let hint = format!(
+            "another object gets another name; where it is the same one, `retrue state rm {address}` and `retrue import \
+             {address} ID` take it over"
+        );
+        Some(Diagnostic::error(codes::OTHER_PROVIDER, what).at(candidate.block.span).hint(hint))
     }
 
     /// Whether a candidate is made by a provider that is configured only while applying.
@@ -381,7 +404,7 @@ impl<'a> Walk<'a> {
     fn claim_import(&mut self, address: &Address, wanted: &Wanted, block: &ResourceBlock, state: &Value) -> bool {
         let instance = self.request.stack.provider_name(block);
         if let Some(other) = owner(self.records, address, &instance, state) {
-            let hint = format!("if it was renamed, add: [[moved]] from = \"{other}\", to = \"{address}\"");
+            let hint = if_renamed(&other.to_string(), &address.to_string());
             self.problems.push(owned_elsewhere(&wanted.id, other).at(wanted.span).hint(hint));
             return false;
         }
