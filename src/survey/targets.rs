@@ -111,6 +111,11 @@ impl Targets {
         self.partial
     }
 
+    /// Whether all instances of a block are meant.
+    pub(super) fn covers_all_of(&self, block: &BlockAddress) -> bool {
+        self.covers(&block.instance(None))
+    }
+
     /// Whether an instance is meant.
     pub(super) fn covers(&self, address: &Address) -> bool {
         !self.partial || self.blocks.contains(&address.block) || self.addresses.contains(address)

@@ -157,3 +157,56 @@ fn promise_6_the_command_imports_nothing_of_another_stack() {
     assert!(place.recorded().is_empty());
     owner.run(&["state", "rm", "testcloud_instance.z"]).ends(0);
 }
+
+#[test]
+fn promise_6_what_one_provider_made_is_not_looked_for_with_another() {
+    let (one, other) = (Server::start().unwrap(), Server::start().unwrap());
+    let providers = format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[provider.two]\ntype = \"testcloud\"\nurl = \"{}\"\n\n",
+        one.url(),
+        other.url()
+    );
+    let bucket =
+        |name: &str, more: &str| format!("{providers}[resource.testcloud_bucket.{name}]\nname = \"shared\"\n{more}");
+    let owner = Environment::with(&bucket("b", "provider = \"two\"\n"));
+    owner.run(&["apply", "--yes"]).ends(0);
+    let theirs = other.cloud().truth().iter().map(|object| object.marker().map(str::to_owned)).collect::<Vec<_>>();
+    let place = Environment::with(&bucket("b", ""));
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&bucket("b", "provider = \"two\"\nversioning = true\n")));
+    for verb in [&["plan"][..], &["apply", "--yes"], &["apply", "--yes", "--replace", "testcloud_bucket.b"]] {
+        let shown = place.run(verb).ends(1).tells("RT0430", &["testcloud_bucket.b", "`testcloud`", "`two`"]);
+        assert!(shown.stderr.contains("--> retrue.toml:"), "{}", shown.screen());
+    }
+    let now = other.cloud().truth().iter().map(|object| object.marker().map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(now, theirs);
+    // By another name, the old one ends where it is, and the new one is made where it shall be.
+    owner.run(&["destroy", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&bucket("c", "provider = \"two\"\n")));
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!((one.cloud().truth().len(), other.cloud().truth().len()), (0, 1));
+    place.run(&["destroy", "--yes"]).ends(0);
+}
+
+#[test]
+fn an_output_follows_what_is_made_anew_alone() {
+    let (_server, provider) = cloud();
+    let place = Environment::with(&format!(
+        "{provider}[resource.testcloud_token.t]\nscope = \"s\"\n\n[resource.testcloud_token.u]\nscope = \"u\"\n\n\
+         [output.id]\nvalue = \"${{testcloud_token.t.id}}\"\n[output.both]\nvalue = [\"${{testcloud_token.t.id}}\", \"${{testcloud_token.u.id}}\"]\n"
+    ));
+    let output = |name: &str| place.run(&["output", name]).ends(0).stdout;
+    let only = ["--target", "testcloud_token.t"];
+    place.run(&[&["apply", "--yes"][..], &only].concat()).ends(0);
+    let first = output("id");
+    place.run(&["apply", "--yes"]).ends(0);
+    let both = output("both");
+    place.run(&[&["apply", "--yes", "--replace", "testcloud_token.t"][..], &only].concat()).ends(0);
+    let recorded = place.run(&["state", "list", "--json"]).ends(0).json();
+    assert_ne!(output("id"), first);
+    assert_eq!(output("id").trim(), recorded[0]["id"].as_str().unwrap());
+    // What is made of others, too, follows where they are known.
+    assert_ne!(output("both"), both);
+    assert!(output("both").contains(output("id").trim()), "{}", output("both"));
+    assert_eq!(place.run(&["plan", "--detailed-exitcode"]).code, 0);
+}

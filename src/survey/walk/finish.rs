@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::config::{DeleteOrder, Origin, kept};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
+use crate::graph::Node;
 use crate::plan::assemble::{Chain, Deletes, assemble};
 use crate::plan::file::seal_digest;
 use crate::plan::{Action, Asked, Change, Drift, OutputChange, Pending, Plan, PlanKind, Step, codes};
@@ -21,6 +22,15 @@ use super::words;
 use super::*;
 
 impl<'a> Walk<'a> {
+    /// Whether all that an output is made of is known once the plan is carried out.
+    fn becomes_known(&self, output: &Arc<str>) -> bool {
+        let is_known = |block: &BlockAddress| {
+            self.known.blocks.get(block).is_some_and(|instances| instances.whole().is_wholly_known())
+        };
+        let behind = self.graph.blocks_behind(&Node::Output(Arc::clone(output)));
+        self.doubt.is_empty() && behind.into_iter().all(|block| self.targets.covers_all_of(block) || is_known(block))
+    }
+
     pub(super) fn outputs(&mut self) -> Vec<OutputChange> {
         if self.looking {
             // Mending brings back what was, and that is recorded.
@@ -45,7 +55,7 @@ impl<'a> Walk<'a> {
             let Some(output) = stack.outputs.get(name) else { continue };
             let scope = BlockScope::plain(&self.known);
             match evaluate(&output.value, &scope) {
-                Ok(value) if partial && !value.is_wholly_known() => {
+                Ok(value) if partial && !value.is_wholly_known() && !self.becomes_known(name) => {
                     before.remove(name);
                 }
                 Ok(value) if value.marks_deep().ephemeral => {
