@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use retrue_provider_api::Value;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
@@ -170,7 +171,8 @@ fn take_key(rest: &mut &str) -> Option<Option<InstanceKey>> {
         let mut stream = serde_json::Deserializer::from_str(inside).into_iter::<String>();
         let key = stream.next()?.ok()?;
         *rest = inside.get(stream.byte_offset()..)?.strip_prefix(']')?;
-        Some(Some(InstanceKey::Name(key.into())))
+        // In the form that all texts have, so that what looks the same is the same.
+        Some(Some(InstanceKey::Name(Value::string(key).as_str()?.into())))
     } else {
         let (index, after) = inside.split_once(']')?;
         *rest = after;
@@ -243,6 +245,12 @@ as_text!(BlockAddress);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_look_the_same_are_the_same() {
+        let read = |text: &str| text.parse::<Address>().unwrap();
+        assert_eq!(read("a.b[\"e\u{301}\"]"), read("a.b[\"\u{e9}\"]"));
+    }
 
     #[test]
     fn addresses_read_back() {
