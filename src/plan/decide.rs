@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use retrue_provider_api::{
-    Block, Capability, Findable, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
+    Block, Capability, Findable, Marker, Observed, Path, PlanResponse, Reversibility, Type, Value, without_write_only,
 };
 
 use crate::address::{Address, BlockAddress};
@@ -291,14 +291,14 @@ fn make_or_adopt(instance: &Instance<'_>, desired: &Desired, decision: &mut Deci
     }
 }
 
+/// The marker of another stack that an object carries.
+pub fn owner_elsewhere(observed: &Observed, lineage: &str) -> Option<Marker> {
+    observed.marker.as_deref()?.parse().ok().filter(|marker: &Marker| marker.lineage != lineage)
+}
+
 fn adopt(instance: &Instance<'_>, desired: &Desired, observed: &Observed, decision: &mut Decision) {
     let address = &instance.address;
-    let foreign = observed
-        .marker
-        .as_deref()
-        .and_then(|text| text.parse::<retrue_provider_api::Marker>().ok())
-        .filter(|marker| marker.lineage != instance.lineage);
-    if let Some(marker) = foreign {
+    if let Some(marker) = owner_elsewhere(observed, instance.lineage) {
         decision.errors.push(
             Diagnostic::error(
                 codes::FOREIGN_MARKER,

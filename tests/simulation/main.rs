@@ -12,6 +12,7 @@ mod disk;
 mod exhaustive;
 mod life;
 mod meddling;
+mod outside;
 mod regressions;
 mod script;
 mod stack;

@@ -22,6 +22,7 @@ use super::broken::Broken;
 use super::disk::{Disk, Planned, Written, text_of};
 use super::life::{Death, Deed, Ended, Told, live};
 use super::meddling::{Meddled, meddle, meddle_with_any};
+use super::outside::Outsiders;
 use super::script::{Attempt, Crash, Full, Goal, Meddling, Round, Script, Stop, Verb};
 use super::stack::{Blocks, SECRET, Thing, address, addressed, declared, observed, toml};
 
@@ -79,8 +80,8 @@ fn violation<T>(rule: &'static str, what: impl Into<String>) -> Judged<T> {
 /// Carries out a script. What it says of each life goes to `log`.
 pub(crate) fn tell(script: &Script, broken: Option<Broken>, log: &mut dyn FnMut(String)) -> Judged<Tally> {
     let mut story = Story::new(script, broken, log);
-    for round in &script.rounds {
-        story.round(round)?;
+    for (number, round) in script.rounds.iter().enumerate() {
+        story.round(number, round)?;
     }
     story.tally.stories = 1;
     story.tally.effects = u64::try_from(lock(&story.cloud).audit().len()).unwrap_or(0);
@@ -99,6 +100,7 @@ struct Story<'s> {
     written: Written,
     stragglers: Arc<Mutex<Vec<Call>>>,
     blocks: Blocks,
+    outsiders: Outsiders,
     rng: Rng,
     tally: Tally,
 }
@@ -135,16 +137,24 @@ impl<'s> Story<'s> {
             written: Written::default(),
             stragglers: Arc::default(),
             blocks: Blocks::new(),
+            outsiders: Outsiders::new(script),
             rng: Rng::with_seed(script.seed),
             tally: Tally::default(),
         }
     }
 
-    fn round(&mut self, round: &Round) -> Judged<()> {
+    fn round(&mut self, number: usize, round: &Round) -> Judged<()> {
         let before_blocks = self.blocks.clone();
+        let edits = round.edits.iter().filter_map(|(slot, block)| block.map(|block| (*slot, block))).collect();
+        self.outsiders.make_way(&self.cloud, &self.blocks, &edits);
+        for outside in self.script.outside.iter().filter(|outside| usize::from(outside.round) == number) {
+            self.outsiders.make(&self.cloud, *outside, &self.blocks);
+        }
+        self.outsiders.make_way(&self.cloud, &self.blocks, &edits);
         for meddling in &round.meddling {
             meddle(&self.cloud, *meddling);
         }
+        self.outsiders.meddled(&self.truth(), &self.blocks, true);
         // Long ago, as far as reads are concerned.
         lock(&self.cloud).settle();
         // A row that only a delete can lose.
@@ -161,23 +171,44 @@ impl<'s> Story<'s> {
                 None => drop(self.blocks.remove(slot)),
             }
         }
-        for attempt in &round.attempts {
-            self.attempt(attempt, round.goal, newest.as_deref())?;
+        self.outsiders.declare(&self.blocks);
+        for (number, attempt) in round.attempts.iter().enumerate() {
+            let fresh = (number == 0).then_some(&before_blocks);
+            self.attempt(attempt, round.goal, newest.as_deref(), fresh)?;
         }
+        let theirs = self.outsiders.theirs_go(&self.cloud);
+        let before: Vec<TruthObject> = before
+            .into_iter()
+            .filter(|object| !theirs.contains(&(object.collection.clone(), object.id.clone())))
+            .collect();
+        let calm = round.attempts.is_empty();
         let since = |image: &MemoryImage| {
             image.runs().keys().find(|run| newest.as_ref().is_none_or(|newest| *run > newest)).cloned()
         };
         match round.goal {
-            Goal::Forward => self.forward(mark),
+            Goal::Forward => {
+                self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)
+            }
             Goal::Back => self.back(since(&self.image), &before, before_blocks, mark),
             Goal::ForwardAndBack => {
                 self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)?;
                 self.back(since(&self.image), &before, before_blocks, mark)
             }
             Goal::Destroy => {
                 self.blocks.clear();
-                self.forward(mark)
+                self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)
             }
+        }
+    }
+
+    /// What is not declared any more ended as it is written.
+    fn ended(&self, before: &[TruthObject], blocks: &Blocks, calm: bool) -> Judged<()> {
+        match self.outsiders.ended(before, &self.truth(), [blocks, &self.blocks], calm) {
+            Some((rule, what)) => violation(rule, what),
+            None => Ok(()),
         }
     }
 
@@ -185,7 +216,8 @@ impl<'s> Story<'s> {
         lock(&self.cloud).truth()
     }
 
-    fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>) -> Judged<()> {
+    /// `fresh` are the blocks before the round, where nothing was tried yet in it.
+    fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>, fresh: Option<&Blocks>) -> Judged<()> {
         if let Some((slot, block)) = attempt.edit {
             self.blocks.insert(slot, block);
         }
@@ -195,6 +227,11 @@ impl<'s> Story<'s> {
         // Back to what was before a change by somebody else that came in the middle there is no way.
         let stays = |between: &Meddling| match between {
             Meddling::Change(_) => matches!(goal, Goal::Forward | Goal::Destroy),
+            // What is ours already is ours whatever it carries.
+            Meddling::Claim(slot) => {
+                let ours = fresh.is_none_or(|blocks| blocks.contains_key(slot));
+                !ours && self.outsiders.could_be_adopted(*slot)
+            }
             _ => true,
         };
         let Attempt { ref faults, crash, stop, full, .. } = *attempt;
@@ -291,7 +328,11 @@ impl<'s> Story<'s> {
         let settles = if self.script.stragglers { STRAGGLES.as_secs() + 1 } else { 0 };
         let settles =
             if self.script.lag_reads > 0 { settles + 2 * u64::from(self.script.lag_reads) + 1 } else { settles };
-        fs_err::write(self.directory.path().join("retrue.toml"), toml(&self.blocks, &near.url(), settles)).unwrap();
+        fs_err::write(
+            self.directory.path().join("retrue.toml"),
+            toml(&self.blocks, &self.script.ends, &near.url(), settles),
+        )
+        .unwrap();
         let arriving = late.into_iter().map(|call| (self.rng.u64(..STRAGGLES.as_millis() as u64), call)).collect();
         let arriving = Arc::new(Mutex::new(arriving));
         let place = super::life::Place {
@@ -328,8 +369,17 @@ impl<'s> Story<'s> {
         if let Some(meddled) = &meddled {
             (self.log)(format!("in the middle of it: {meddled:?}"));
         }
+        if let Some(Meddled::Claimed { collection, id, .. }) = &meddled
+            && self.recorded()?.0.contains(&(collection.clone(), id.clone()))
+        {
+            return violation("what another stack owns is not adopted", format!("{id} is recorded"));
+        }
+        let changed = matches!(meddled, Some(Meddled::Changed { .. }));
         if let Some((rule, what)) = meddled.and_then(|meddled: Meddled| meddled.overwritten(&self.cloud)) {
             return violation(rule, what);
+        }
+        if changed {
+            self.outsiders.meddled(&self.truth(), &self.blocks, false);
         }
         let told = match ended {
             Ended::Violated(what) => return violation("neither panics nor waits without bounds", what),
@@ -387,8 +437,11 @@ impl<'s> Story<'s> {
     /// No orphan: what exists is recorded, or named as in doubt.
     fn accounted(&self) -> Judged<()> {
         let (known, doubts) = self.recorded()?;
+        if let Some((rule, what)) = self.outsiders.judge(&self.cloud, &known, &doubts) {
+            return violation(rule, what);
+        }
         for object in self.truth() {
-            if known.contains(&(object.collection.clone(), object.id.clone())) {
+            if known.contains(&(object.collection.clone(), object.id.clone())) || self.outsiders.explains(&object) {
                 continue;
             }
             let named = match object.collection.as_str() {
@@ -415,8 +468,13 @@ impl<'s> Story<'s> {
     /// What is recorded exists, and the other way round, and nothing is in doubt.
     fn agreed(&self) -> Judged<()> {
         let (known, doubts) = self.recorded()?;
-        let exists: BTreeSet<(String, String)> =
-            self.truth().into_iter().map(|object| (object.collection, object.id)).collect();
+        let truth = self.truth();
+        let beside = self.outsiders.beside(&truth, &self.blocks);
+        let exists: BTreeSet<(String, String)> = truth
+            .into_iter()
+            .filter(|object| !beside.contains(object))
+            .map(|object| (object.collection, object.id))
+            .collect();
         let known: BTreeSet<_> = known.into_iter().filter(|(collection, _)| collection != "retrue_datas").collect();
         if known != exists {
             return violation("what is recorded is what exists", format!("recorded {known:?}, existing {exists:?}"));
@@ -472,7 +530,10 @@ impl<'s> Story<'s> {
                 }
                 self.tally.forward += 1;
                 self.agreed()?;
-                return self.compare("a resumed apply ends in the desired state", &declared(&self.blocks), mark, true);
+                let truth = self.truth();
+                let found = Outsiders::without(observed(&truth), &self.outsiders.beside(&truth, &self.blocks));
+                let rule = "a resumed apply ends in the desired state";
+                return self.compare(rule, &declared(&self.blocks), found, mark, true);
             }
             last = told.said;
         }
@@ -510,8 +571,13 @@ impl<'s> Story<'s> {
             return violation("a compensation ends in the state before", format!("it never does: {last}"));
         }
         self.tally.back += 1;
+        let undone = self.outsiders.undone(before, &self.truth());
         let before = self.but_for_untouched(observed(before), mark);
-        self.compare("a compensation ends in the state before", &before, mark, false)?;
+        let found = observed(&self.truth());
+        self.compare("a compensation ends in the state before", &before, found, mark, false)?;
+        if let Some((rule, what)) = undone {
+            return violation(rule, what);
+        }
         // What was there before, and gone for the record, is gone for the record again.
         self.blocks = blocks;
         Ok(())
@@ -538,7 +604,14 @@ impl<'s> Story<'s> {
         before
     }
 
-    fn compare(&self, rule: &'static str, expected: &[Thing], mark: usize, ignore_rows: bool) -> Judged<()> {
+    fn compare(
+        &self,
+        rule: &'static str,
+        expected: &[Thing],
+        found: Vec<Thing>,
+        mark: usize,
+        ignore_rows: bool,
+    ) -> Judged<()> {
         let lost = lock(&self.cloud)
             .audit()
             .iter()
@@ -548,7 +621,7 @@ impl<'s> Story<'s> {
             let rows = |thing: &Thing| if lost || ignore_rows { 0 } else { thing.rows };
             things.iter().map(|thing| Thing { rows: rows(thing), ..thing.clone() }).collect()
         };
-        let (expected, found) = (bare(expected), bare(&observed(&self.truth())));
+        let (expected, found) = (bare(expected), bare(&found));
         if expected == found {
             return Ok(());
         }
