@@ -104,6 +104,7 @@ fn what_cannot_be_done_is_told_and_stops_nothing() {
     let cases: &[(&str, &[(&str, &str)], &str)] = &[
         ("unix:///run/collector", &[], "only `http://` and `https://` are spoken"),
         ("http://a b", &[], "the endpoint `http://a b`"),
+        ("ftp://user:planted@a/b@c", &[], "the endpoint `ftp://a/b@c`: only `http://` and `https://` are spoken"),
         ("https://localhost:1", &[("OTEL_EXPORTER_OTLP_CERTIFICATE", "no.pem")], "OTEL_EXPORTER_OTLP_CERTIFICATE"),
         ("http://localhost:1", &[("OTEL_EXPORTER_OTLP_CERTIFICATE", "no.pem")], "is not `https://`"),
         ("http://localhost:1", &[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")], "COMPRESSION=zstd"),

@@ -44,14 +44,14 @@ impl Drop for Carrier {
 /// # Errors
 /// It is said in a way that cannot be done.
 pub(super) fn channel(target: &Target, handle: &Handle) -> Result<Channel, String> {
-    let shown = &target.endpoint;
-    let uri: Uri = target.endpoint.parse().map_err(|error| format!("the endpoint `{shown}`: {error}"))?;
-    let secure = match uri.scheme_str() {
-        Some("http") => false,
-        Some("https") => true,
+    let shown = without_user(&target.endpoint);
+    let secure = match target.endpoint.split_once("://") {
+        Some(("http", _)) => false,
+        Some(("https", _)) => true,
         _ => return Err(format!("the endpoint `{shown}`: only `http://` and `https://` are spoken")),
     };
-    let proxy = proxy(&uri)?;
+    let uri: Uri = target.endpoint.parse().map_err(|error| format!("the endpoint `{shown}`: {error}"))?;
+    let proxy = proxy(&uri, &shown)?;
     let mut endpoint = Endpoint::from(uri).connect_timeout(target.timeout);
     if secure {
         let tls = tls(&target.certificates)?;
@@ -76,6 +76,14 @@ pub(super) fn channel(target: &Target, handle: &Handle) -> Result<Channel, Strin
     })
 }
 
+/// An address without what may be a password.
+fn without_user(endpoint: &str) -> String {
+    let (scheme, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    let authority = rest.find('/').unwrap_or(rest.len());
+    let host = rest.get(..authority).and_then(|authority| authority.rfind('@')).map_or(0, |at| at + 1);
+    format!("{scheme}://{}", rest.get(host..).unwrap_or_default())
+}
+
 fn connector(timeout: Duration) -> HttpConnector {
     let mut connector = HttpConnector::new();
     // TLS is the channel's.
@@ -86,12 +94,12 @@ fn connector(timeout: Duration) -> HttpConnector {
 }
 
 /// The proxy that `HTTPS_PROXY` and its like name for an address. Its name may hold a password, and is not told.
-fn proxy(uri: &Uri) -> Result<Option<Intercept>, String> {
+fn proxy(uri: &Uri, shown: &str) -> Result<Option<Intercept>, String> {
     let Some(proxy) = Matcher::from_system().intercept(uri) else { return Ok(None) };
     match proxy.uri().scheme_str() {
         Some("http") => Ok(Some(proxy)),
         scheme => Err(format!(
-            "the proxy for `{uri}` is one of `{}://`, and gRPC goes through those of `http://` only (`NO_PROXY` leaves one out)",
+            "the proxy for `{shown}` is one of `{}://`, and gRPC goes through those of `http://` only (`NO_PROXY` leaves one out)",
             scheme.unwrap_or_default()
         )),
     }
