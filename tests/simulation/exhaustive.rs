@@ -34,6 +34,7 @@ fn changed(attempts: Vec<Attempt>, goal: Goal) -> Script {
         slow: false,
         stragglers: false,
         twins: true,
+        fallback: false,
         outside: Vec::new(),
         ends: BTreeMap::new(),
         seed: 1,

@@ -24,6 +24,9 @@ pub(crate) struct Script {
     /// Whether the cloud makes two networks of one name where it is asked to.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) twins: bool,
+    /// Whether there is another way to the cloud, which never fails.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) fallback: bool,
     /// What somebody else makes, for us to find.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) outside: Vec<Outside>,
@@ -239,6 +242,7 @@ impl Script {
             slow: rng.bool(),
             stragglers,
             twins: false,
+            fallback: false,
             outside: Vec::new(),
             ends: BTreeMap::new(),
             seed: rng.u64(..),
@@ -246,6 +250,7 @@ impl Script {
         }
         .in_more_trouble(Rng::with_seed(!seed))
         .beside_others(Rng::with_seed(seed.rotate_left(32) ^ 0xad09))
+        .with_another_way(Rng::with_seed(seed.rotate_left(16) ^ 0xfa11))
     }
 
     /// What goes wrong besides, drawn from a source of its own: the rest of a seed's script stays as it was.
@@ -271,6 +276,34 @@ impl Script {
 }
 
 impl Script {
+    /// Another way to the cloud, in a third of the stories, and outages of the first one.
+    fn with_another_way(mut self, mut rng: Rng) -> Script {
+        self.fallback = rng.u8(..3) == 0;
+        if self.fallback {
+            for attempt in self.rounds.iter_mut().flat_map(|round| &mut round.attempts) {
+                let what = match rng.u8(..6) {
+                    0 => Trouble::Unavailable,
+                    1 => Trouble::NotSent,
+                    2 => Trouble::TimedOutDone,
+                    _ => continue,
+                };
+                attempt.faults.insert(0, Fault { nth: rng.u8(1..=20), times: 0, changes: false, what });
+                if rng.bool() {
+                    attempt.faults.truncate(1);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether what goes wrong is only that the first of two ways says all the time that it is out.
+    pub(crate) fn outage_of_one_way(&self, faults: &[Fault]) -> bool {
+        let outage = |fault: &Fault| {
+            fault.times == 0 && !fault.changes && matches!(fault.what, Trouble::Unavailable | Trouble::NotSent)
+        };
+        self.fallback && !self.stragglers && matches!(faults, [fault] if outage(fault))
+    }
+
     /// What others have made, in half of the stories, drawn from a source of its own.
     fn beside_others(mut self, mut rng: Rng) -> Script {
         if rng.bool() {
@@ -426,6 +459,7 @@ pub(crate) fn smaller(script: &Script) -> Vec<Script> {
     for slot in script.ends.keys() {
         put(&|less| _ = less.ends.remove(slot));
     }
+    put(&|less| less.fallback = false);
     put(&|less| less.parallelism = 1);
     put(&|less| less.lag_reads = 0);
     put(&|less| less.polls = 0);

@@ -71,10 +71,15 @@ fn referred(blocks: &Blocks, slot: u8, block: Block) -> Option<u8> {
 }
 
 /// The file of a stack.
-pub(crate) fn toml(blocks: &Blocks, ends: &BTreeMap<u8, Ending>, url: &str, settles: u64) -> String {
+pub(crate) fn toml(blocks: &Blocks, ends: &BTreeMap<u8, Ending>, ways: [Option<String>; 2], settles: u64) -> String {
+    let [url, other] = ways.map(Option::unwrap_or_default);
+    let other = match other.is_empty() {
+        true => String::new(),
+        false => format!("[provider.testcloud.resilience]\nfallback = [{{ url = \"{other}\" }}]\n"),
+    };
     let mut toml = format!(
         "[stack]\nschema = 1\nname = \"simulated\"\n\n[provider.testcloud]\nurl = \"{url}\"\nsettles_within = {settles}\n\
-         [variable.password]\ntype = \"string\"\nsensitive = true\ndefault = \"{SECRET}\"\n"
+         {other}[variable.password]\ntype = \"string\"\nsensitive = true\ndefault = \"{SECRET}\"\n"
     );
     for (slot, block) in blocks {
         let _ = writeln!(toml, "\n[resource.{}.s{slot}]", type_of(*slot));
