@@ -57,6 +57,8 @@ mod armed {
         GenerationReused,
         /// That something was changed after the plan was made stops no step.
         DriftOverwritten,
+        /// What another stack took for its own after the plan was made is adopted all the same.
+        TakenFromOthers,
         /// One look is enough, however long the type may take to settle.
         NoPatience,
         /// What an earlier unwinding did is undone again.
@@ -69,7 +71,7 @@ mod armed {
 
     impl Defect {
         /// All of them.
-        pub const ALL: [Defect; 16] = [
+        pub const ALL: [Defect; 17] = [
             Defect::BeginAfterEffect,
             Defect::EndBeforeEffect,
             Defect::EndNotWaitedFor,
@@ -82,6 +84,7 @@ mod armed {
             Defect::StateThrownAway,
             Defect::GenerationReused,
             Defect::DriftOverwritten,
+            Defect::TakenFromOthers,
             Defect::NoPatience,
             Defect::UndoneTwice,
             Defect::NothingSealed,

@@ -75,6 +75,8 @@ mod scenarios {
     mod tour;
     #[cfg(feature = "otlp")]
     mod traces;
+    #[cfg(feature = "otlp")]
+    mod traces_grpc;
     mod transaction;
     mod turning;
     mod undo_answers;

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::config::Stack;
 use crate::expression::functions::{directory_names, file_kind};
 use crate::plan::compare::fingerprint;
-use crate::plan::decide::World;
+use crate::plan::decide::{World, foreign_marker};
 use crate::plan::{BaseEntry, DataRead, ExistingObject, ObjectKey, Plan, Step, StepEffect};
 use crate::rest::{Seal, masked_near};
 use crate::saga::{RecordedObject, State};
@@ -97,7 +97,7 @@ pub async fn check_world(
     parallelism: usize,
     calls: &Calls,
 ) -> Result<(), String> {
-    let looker = Looker { providers, calls, seal };
+    let looker = Looker { providers, calls, seal, lineage: &plan.base.lineage };
     let resources = plan.base.resources.iter().filter(|(_, entry)| !entry.observed.is_empty());
     let resources = resources.filter_map(|(address, entry)| {
         let object = state.object(address, &ObjectKey::Current)?.wake(seal).ok()?;
@@ -127,6 +127,8 @@ struct Looker<'a> {
     providers: &'a Providers,
     calls: &'a Calls,
     seal: &'a dyn Seal,
+    /// The lineage of the store, by `check_base` that of the plan.
+    lineage: &'a str,
 }
 
 impl Looker<'_> {
@@ -197,6 +199,10 @@ impl Looker<'_> {
         };
         match configured.provider.read(&self.calls.context(address, limit), request).await {
             Ok(Some(observed)) => {
+                if let Some(marker) = foreign_marker(&observed, self.lineage) {
+                    let owner = &marker.address;
+                    return Some(format!("`{address}` was taken over by another stack since: it is `{owner}` there"));
+                }
                 let now = fingerprint(&step.fingerprint_of, &observed.state, self.seal);
                 (now != step.fingerprint).then(|| format!("`{address}` was changed outside since"))
             }

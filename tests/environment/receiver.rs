@@ -1,5 +1,8 @@
-//! A receiver of OpenTelemetry's protocol over HTTP, as a collector is: it decodes what it gets, and keeps it.
+//! A receiver of OpenTelemetry's protocol, as a collector is: it decodes what it gets, and keeps it. This one is over HTTP.
 
+pub(crate) mod grpc;
+
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -105,16 +108,22 @@ async fn receive(
     (manner, kept): &Shared,
     headers: HeaderMap,
     body: &Bytes,
-    keep: impl FnOnce(&mut Kept) -> Result<(), prost::DecodeError>,
+    keep: impl FnOnce(&mut Kept, &[u8]) -> Result<(), prost::DecodeError>,
 ) -> StatusCode {
     {
         let mut kept = kept.lock().unwrap();
         if headers[header::CONTENT_TYPE] != "application/x-protobuf" {
             return StatusCode::UNSUPPORTED_MEDIA_TYPE;
         }
+        let mut plain = Vec::new();
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip") {
+            flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
+        } else {
+            plain.extend_from_slice(body);
+        }
         kept.headers.push(headers);
-        kept.raw.extend_from_slice(body);
-        if keep(&mut kept).is_err() {
+        kept.raw.extend_from_slice(&plain);
+        if keep(&mut kept, &plain).is_err() {
             return StatusCode::BAD_REQUEST;
         }
     }
@@ -129,13 +138,15 @@ async fn receive(
 }
 
 async fn traces(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
-    let keep = |kept: &mut Kept| ExportTraceServiceRequest::decode(body.clone()).map(|got| kept.traces.push(got));
+    let keep =
+        |kept: &mut Kept, plain: &[u8]| ExportTraceServiceRequest::decode(plain).map(|got| kept.traces.push(got));
     let status = receive(&shared, headers, &body, keep).await;
     (status, ExportTraceServiceResponse::default().encode_to_vec())
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
-    let keep = |kept: &mut Kept| ExportMetricsServiceRequest::decode(body.clone()).map(|got| kept.metrics.push(got));
+    let keep =
+        |kept: &mut Kept, plain: &[u8]| ExportMetricsServiceRequest::decode(plain).map(|got| kept.metrics.push(got));
     let status = receive(&shared, headers, &body, keep).await;
     (status, ExportMetricsServiceResponse::default().encode_to_vec())
 }

@@ -1,6 +1,8 @@
 //! A plan that was kept in a file is refused as a whole when the world has moved, before anything of it is done.
 
 use retrue_provider_testcloud::Server;
+use retrue_provider_testcloud::cloud::MARKER_TAG;
+use serde_json::{Value as Json, json};
 
 use crate::environment::{Environment, stack};
 
@@ -78,6 +80,21 @@ fn what_appears_in_a_cloud_makes_a_plan_stale() {
     is_refused(&place, "testcloud_bucket.b", |_| {
         let other = Environment::with_stack(&blocks("[resource.testcloud_bucket.b]\nname = 'b'\n"));
         other.run(&["apply", "--yes"]).ends(0);
+    });
+}
+
+/// A marker is in no attribute: what another stack takes for its own may look as it did.
+#[test]
+fn what_another_stack_takes_makes_a_plan_stale() {
+    let server = Server::start().unwrap();
+    let bucket = "[resource.testcloud_bucket.b]\nname = 'b'\ndepends_on = ['local_file.a_first']\n";
+    let place = Environment::with(&format!("[provider.testcloud]\nurl = \"{}\"\n{FIRST}{bucket}", server.url()));
+    let put = |tags: Json| server.cloud().put_object("buckets", "b", &[("tags".to_owned(), tags)].into());
+    put(Json::Null);
+    is_refused(&place, "testcloud_bucket.b", |_| {
+        put(
+            json!({ MARKER_TAG: "retrue/99999999-0000-4000-8000-000000000009/default/1/current/testcloud_bucket.theirs" }),
+        );
     });
 }
 

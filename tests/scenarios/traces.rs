@@ -146,7 +146,7 @@ fn without_an_endpoint_nothing_is_sent_and_a_parent_is_passed_on() {
     place.run(&["destroy", "--yes"]).ends(0);
     assert_eq!(receiver.requests(), 0);
     place.set("OTEL_SDK_DISABLED", "false");
-    place.set("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    place.set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
     let shown = place.run(&["apply", "--yes"]).ends(0);
     assert!(shown.stderr.contains("RT0817") && shown.stderr.contains("http/protobuf"), "{}", shown.screen());
     assert_eq!(receiver.requests(), 0);

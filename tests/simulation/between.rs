@@ -42,6 +42,8 @@ pub(crate) struct Passing {
     pub(crate) faults: Vec<(Fault, u8)>,
     /// How often there was trouble.
     pub(crate) troubled: u64,
+    /// How many calls went the other of two ways.
+    pub(crate) other_way: u64,
     pub(crate) violations: Vec<String>,
 }
 
@@ -130,11 +132,31 @@ impl Drop for OnItsWay<'_> {
 #[async_trait]
 impl Transport for Between {
     async fn send(&self, call: &Call) -> Result<Answer, SendError> {
+        self.pass(call, false).await
+    }
+}
+
+/// Another way to the same cloud: nothing is wrong with it, and the program may die on it all the same.
+pub(crate) struct OtherWay(pub(crate) Arc<Between>);
+
+#[async_trait]
+impl Transport for OtherWay {
+    async fn send(&self, call: &Call) -> Result<Answer, SendError> {
+        self.0.pass(call, true).await
+    }
+}
+
+impl Between {
+    async fn pass(&self, call: &Call, other: bool) -> Result<Answer, SendError> {
         let changes = call.method.changes();
         let (number, trouble) = {
             let mut passing = self.passing.lock().unwrap();
             passing.calls += 1;
-            (passing.calls, passing.trouble(changes))
+            passing.other_way += u64::from(other);
+            if other && passing.troubled == 0 {
+                passing.violations.push(format!("it goes another way without any trouble: {call:?}"));
+            }
+            (passing.calls, if other { None } else { passing.trouble(changes) })
         };
         if let Some(stop) = self.stop
             && stop.nth == number

@@ -1,5 +1,7 @@
 //! Not by chance but one after the other: every death of a program, and every undo that fails.
 
+use std::collections::BTreeMap;
+
 use super::SUITE;
 use super::script::{Attempt, Block, Crash, Fault, Full, Goal, Meddling, Round, SLOTS, Script, Trouble, Verb};
 use super::story::{Tally, tell};
@@ -25,7 +27,19 @@ fn changed(attempts: Vec<Attempt>, goal: Goal) -> Script {
     edits.extend([(5, None), (6, Some(Block { size: 1, zone: 0, refers: true, first: false }))]);
     let made = Round { edits: blocks(0, 0), meddling: Vec::new(), attempts: Vec::new(), goal: Goal::Forward };
     let rounds = vec![made, Round { edits, meddling: Vec::new(), attempts, goal }];
-    Script { parallelism: 2, lag_reads: 0, polls: 1, slow: false, stragglers: false, twins: true, seed: 1, rounds }
+    Script {
+        parallelism: 2,
+        lag_reads: 0,
+        polls: 1,
+        slow: false,
+        stragglers: false,
+        twins: true,
+        fallback: false,
+        outside: Vec::new(),
+        ends: BTreeMap::new(),
+        seed: 1,
+        rounds,
+    }
 }
 
 #[track_caller]

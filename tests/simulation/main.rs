@@ -12,6 +12,7 @@ mod disk;
 mod exhaustive;
 mod life;
 mod meddling;
+mod outside;
 mod regressions;
 mod script;
 mod stack;
@@ -112,13 +113,14 @@ fn all(seeds: impl Iterator<Item = u64> + Send) -> Tally {
 }
 
 fn tell_of(told: &tally::Tally, tally: &Tally) {
-    let Tally { stories, lives, deaths, troubled, calls, writes, effects, answers, forward, back } = *tally;
+    let Tally { stories, lives, deaths, troubled, calls, other_way, writes, effects, answers, forward, back } = *tally;
     told.scenarios(stories);
     for (what, many) in [
         ("lives", lives),
         ("deaths", deaths),
         ("calls", calls),
         ("calls in trouble", troubled),
+        ("calls by another way", other_way),
         ("writes", writes),
         ("effects", effects),
         ("answers of a person", answers),

@@ -1,10 +1,12 @@
 //! What somebody else does to the cloud, beforehand or in the middle of a life.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use retrue_provider_testcloud::cloud::{Call, Cloud, Method, TruthObject, lock};
+use retrue_provider_testcloud::cloud::{Call, Cloud, MARKER_TAG, Method, TruthObject, lock};
 use serde_json::{Value as Json, json};
 
+use super::outside::FOREIGN;
 use super::script::{Meddling, SLOTS};
 use super::stack::{address, addressed};
 
@@ -13,9 +15,14 @@ use super::stack::{address, addressed};
 pub(crate) enum Meddled {
     /// An object was given an attribute.
     Changed { collection: String, id: String, name: &'static str, value: Json },
+    /// Another stack took an object for its own.
+    Claimed { collection: String, id: String, before: Json, attributes: Attributes },
     /// A thing was made that has the name of one of ours.
     Made { name: String },
 }
+
+/// The attributes of an object.
+type Attributes = BTreeMap<String, Json>;
 
 /// The id of a network that somebody else made.
 const THEIRS: &str = "net-of-somebody-else";
@@ -61,6 +68,15 @@ pub(crate) fn meddle(cloud: &Mutex<Cloud>, meddling: Meddling) -> Option<Meddled
             lock(cloud).remove_object(&object.collection, &object.id);
             None
         }
+        Meddling::Claim(slot) => {
+            let object = object_of(cloud, slot)?;
+            let before = object.attributes.get("tags").cloned().unwrap_or(Json::Null);
+            let mut tags = before.as_object().cloned().unwrap_or_default();
+            tags.insert(MARKER_TAG.to_owned(), json!(FOREIGN));
+            lock(cloud).put_object(&object.collection, &object.id, &[("tags".to_owned(), Json::Object(tags))].into());
+            let attributes = content(cloud, &object.collection, &object.id)?;
+            Some(Meddled::Claimed { collection: object.collection, id: object.id, before, attributes })
+        }
         Meddling::Create(slot) => {
             if object_of(cloud, slot).is_some() {
                 return None;
@@ -72,6 +88,12 @@ pub(crate) fn meddle(cloud: &Mutex<Cloud>, meddling: Meddling) -> Option<Meddled
             Some(Meddled::Made { name })
         }
     }
+}
+
+/// All that is said of an object, but for how often it was looked at.
+fn content(cloud: &Mutex<Cloud>, collection: &str, id: &str) -> Option<Attributes> {
+    let found = lock(cloud).truth().into_iter().find(|object| object.collection == collection && object.id == id)?;
+    Some(found.attributes.into_iter().filter(|(name, _)| name != "reads").collect())
 }
 
 /// The same in the middle of a life: where a thing is not there, it is the next one that somebody changes.
@@ -90,6 +112,14 @@ impl Meddled {
                 let kept = found.and_then(|object| object.attributes.get(*name)) == Some(value);
                 let rule = "what somebody else changed since the plan is not overwritten";
                 (!kept).then(|| (rule, format!("`{name}` of {id} was set to {value}, and now: {found:?}")))
+            }
+            Meddled::Claimed { collection, id, before, attributes } => {
+                let found = content(cloud, collection, id);
+                // They give it up again.
+                lock(cloud).put_object(collection, id, &[("tags".to_owned(), before.clone())].into());
+                let kept = found.as_ref() == Some(attributes);
+                let rule = "what another stack owns is not adopted";
+                (!kept).then(|| (rule, format!("{id} was {attributes:?}, and now: {found:?}")))
             }
             Meddled::Made { name } => {
                 let named = |object: &&TruthObject| object.attributes.get("name") == Some(&json!(name));

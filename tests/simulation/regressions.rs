@@ -186,3 +186,15 @@ fn a_record_that_was_brought_up_to_date_is_not_what_is_unwound() {
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"seed":12283459640563131101,"rounds":[{"edits":[[8,{"size":0,"zone":0,"refers":false,"first":true}]],"attempts":[{"verb":"Apply"},{"edit":[8,{"size":0,"zone":0,"refers":false,"first":false}],"verb":"Apply","crash":{"Write":{"nth":2,"kept":true}}},{"verb":"Compensate"}],"goal":"Back"}]}"#,
     );
 }
+
+/// What another stack takes for its own between the plan and the step that would adopt it is not adopted.
+#[test]
+fn what_another_stack_took_since_the_plan_is_not_adopted() {
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"outside":[{"round":0,"slot":1,"zone":1,"size":1}],"seed":14414535100393650433,"rounds":[{"edits":[[1,{"size":2,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","between":{"Claim":1}}],"goal":"Forward"}]}"#,
+    );
+    // The same where nothing differs, so that only what is remembered would change.
+    replay(
+        r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"outside":[{"round":0,"slot":1,"zone":1,"size":0}],"seed":1,"rounds":[{"edits":[[0,{"size":1,"zone":0,"refers":false,"first":false}],[1,{"size":0,"zone":0,"refers":false,"first":false}]],"attempts":[{"verb":"Apply","between":{"Claim":1}}],"goal":"Forward"}]}"#,
+    );
+}

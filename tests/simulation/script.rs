@@ -1,5 +1,7 @@
 //! What is simulated: a script, as data, made from a seed, written as one line and read again.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +24,43 @@ pub(crate) struct Script {
     /// Whether the cloud makes two networks of one name where it is asked to.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) twins: bool,
+    /// Whether there is another way to the cloud, which never fails.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) fallback: bool,
+    /// What somebody else makes, for us to find.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) outside: Vec<Outside>,
+    /// What is written of how the objects of slots end; nothing of the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) ends: BTreeMap<u8, Ending>,
     /// What delays are drawn from.
     pub(crate) seed: u64,
     /// What happens, one after the other.
     pub(crate) rounds: Vec<Round>,
+}
+
+/// A thing with the name of one of ours, made before a round where nothing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outside {
+    /// Before which round.
+    pub(crate) round: u8,
+    /// Of which slot.
+    pub(crate) slot: u8,
+    /// Of which zone: a part of the name of some.
+    pub(crate) zone: u8,
+    /// What it is like.
+    pub(crate) size: u8,
+    /// Whether another stack owns it. It is taken away before the round ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) theirs: bool,
+}
+
+/// What `on_destroy` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    Restore,
+    Forget,
+    Delete,
 }
 
 /// An edit, what goes wrong with it, and how it ends.
@@ -70,6 +105,8 @@ pub(crate) enum Meddling {
     Row,
     /// Makes a network with the name of one of ours.
     Create(u8),
+    /// Another stack takes for its own what we are about to adopt.
+    Claim(u8),
 }
 
 /// One life of the program, with what goes wrong in it.
@@ -205,10 +242,15 @@ impl Script {
             slow: rng.bool(),
             stragglers,
             twins: false,
+            fallback: false,
+            outside: Vec::new(),
+            ends: BTreeMap::new(),
             seed: rng.u64(..),
             rounds: (0..rng.usize(1..=3)).map(|number| round(&mut rng, number)).collect(),
         }
         .in_more_trouble(Rng::with_seed(!seed))
+        .beside_others(Rng::with_seed(seed.rotate_left(32) ^ 0xad09))
+        .with_another_way(Rng::with_seed(seed.rotate_left(16) ^ 0xfa11))
     }
 
     /// What goes wrong besides, drawn from a source of its own: the rest of a seed's script stays as it was.
@@ -232,6 +274,66 @@ impl Script {
         self
     }
 }
+
+impl Script {
+    /// Another way to the cloud, in a third of the stories, and outages of the first one.
+    fn with_another_way(mut self, mut rng: Rng) -> Script {
+        self.fallback = rng.u8(..3) == 0;
+        if self.fallback {
+            for attempt in self.rounds.iter_mut().flat_map(|round| &mut round.attempts) {
+                let what = match rng.u8(..6) {
+                    0 => Trouble::Unavailable,
+                    1 => Trouble::NotSent,
+                    2 => Trouble::TimedOutDone,
+                    _ => continue,
+                };
+                attempt.faults.insert(0, Fault { nth: rng.u8(1..=20), times: 0, changes: false, what });
+                if rng.bool() {
+                    attempt.faults.truncate(1);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether what goes wrong is only that the first of two ways says all the time that it is out.
+    pub(crate) fn outage_of_one_way(&self, faults: &[Fault]) -> bool {
+        let outage = |fault: &Fault| {
+            fault.times == 0 && !fault.changes && matches!(fault.what, Trouble::Unavailable | Trouble::NotSent)
+        };
+        self.fallback && !self.stragglers && matches!(faults, [fault] if outage(fault))
+    }
+
+    /// What others have made, in half of the stories, drawn from a source of its own.
+    fn beside_others(mut self, mut rng: Rng) -> Script {
+        if rng.bool() {
+            return self;
+        }
+        let rounds = u8::try_from(self.rounds.len()).unwrap_or(1);
+        for slot in ADOPTABLE {
+            if rng.u8(..3) > 0 {
+                let (round, zone, size) = (rng.u8(..rounds), rng.u8(..2), rng.u8(..3));
+                self.outside.push(Outside { round, slot, zone, size, theirs: rng.u8(..8) == 0 });
+            }
+            match (slot, rng.u8(..6)) {
+                (_, 0) => _ = self.ends.insert(slot, Ending::Restore),
+                (_, 1) => _ = self.ends.insert(slot, Ending::Forget),
+                // A network that is made again has another id: it is another one.
+                (5 | 6, 2) => _ = self.ends.insert(slot, Ending::Delete),
+                _ => {}
+            }
+        }
+        for attempt in self.rounds.iter_mut().flat_map(|round| round.attempts.first_mut()) {
+            if rng.u8(..4) == 0 {
+                attempt.between = Some(Meddling::Claim(ADOPTABLE[rng.usize(..ADOPTABLE.len())]));
+            }
+        }
+        self
+    }
+}
+
+/// The slots whose objects are found by a name that a person gives.
+const ADOPTABLE: [u8; 4] = [0, 1, 5, 6];
 
 /// A change of what nobody can find again is cut off, with little else in its run, and is to be unwound at once.
 fn cut_off(rng: &mut Rng) -> [Attempt; 3] {
@@ -351,6 +453,13 @@ pub(crate) fn smaller(script: &Script) -> Vec<Script> {
             }
         }
     }
+    for index in 0..script.outside.len() {
+        put(&|less| _ = less.outside.remove(index));
+    }
+    for slot in script.ends.keys() {
+        put(&|less| _ = less.ends.remove(slot));
+    }
+    put(&|less| less.fallback = false);
     put(&|less| less.parallelism = 1);
     put(&|less| less.lag_reads = 0);
     put(&|less| less.polls = 0);

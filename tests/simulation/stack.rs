@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use retrue_provider_testcloud::cloud::{MARKER_TAG, TruthObject};
 use serde_json::Value as Json;
 
-use super::script::Block;
+use super::script::{Block, Ending};
 
 /// What must be in no file in the clear.
 pub(crate) const SECRET: &str = "planted-Passw0rd-in-no-file";
@@ -45,6 +45,11 @@ const SIZES: [&str; 3] = ["small", "medium", "large"];
 const ZONES: [&str; 2] = ["a", "b"];
 const ENGINES: [&str; 2] = ["postgres", "mysql"];
 
+/// What a network is said to be.
+pub(crate) fn description(size: u8) -> &'static str {
+    SIZES[usize::from(size) % SIZES.len()]
+}
+
 fn size(block: Block) -> &'static str {
     SIZES[usize::from(block.size) % SIZES.len()]
 }
@@ -66,10 +71,15 @@ fn referred(blocks: &Blocks, slot: u8, block: Block) -> Option<u8> {
 }
 
 /// The file of a stack.
-pub(crate) fn toml(blocks: &Blocks, url: &str, settles: u64) -> String {
+pub(crate) fn toml(blocks: &Blocks, ends: &BTreeMap<u8, Ending>, ways: [Option<String>; 2], settles: u64) -> String {
+    let [url, other] = ways.map(Option::unwrap_or_default);
+    let other = match other.is_empty() {
+        true => String::new(),
+        false => format!("[provider.testcloud.resilience]\nfallback = [{{ url = \"{other}\" }}]\n"),
+    };
     let mut toml = format!(
         "[stack]\nschema = 1\nname = \"simulated\"\n\n[provider.testcloud]\nurl = \"{url}\"\nsettles_within = {settles}\n\
-         [variable.password]\ntype = \"string\"\nsensitive = true\ndefault = \"{SECRET}\"\n"
+         {other}[variable.password]\ntype = \"string\"\nsensitive = true\ndefault = \"{SECRET}\"\n"
     );
     for (slot, block) in blocks {
         let _ = writeln!(toml, "\n[resource.{}.s{slot}]", type_of(*slot));
@@ -110,6 +120,14 @@ pub(crate) fn toml(blocks: &Blocks, url: &str, settles: u64) -> String {
                 writeln!(toml, "input = \"{input}\"")
             }
         };
+        if let Some(ending) = ends.get(slot) {
+            let word = match ending {
+                Ending::Restore => "restore",
+                Ending::Forget => "forget",
+                Ending::Delete => "delete",
+            };
+            let _ = writeln!(toml, "lifecycle = {{ on_destroy = \"{word}\" }}");
+        }
         // What has one name cannot be there twice; nor can what such a one refers to, which is made first, too.
         if block.first && (matches!(slot, 2..=4) || *slot == 8 && !block.refers) {
             toml.push_str("lifecycle = { create_before_destroy = true }\n");

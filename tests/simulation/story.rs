@@ -1,6 +1,8 @@
 //! A script carried out, and judged. What is right is told by a model of the world that never reads our
 //! store; the store is read only to hold it against the world.
 
+mod accounts;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,20 +12,20 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use fastrand::Rng;
 use retrue::clock::{Clock, CountingClock};
 use retrue::engine::{Answer, Cancellation};
-use retrue::plan::{InDoubt, StepEffect};
-use retrue::saga::history::{self, StepHistory};
-use retrue::saga::{RunKind, RunRecord, RunState, State};
-use retrue::store::{Failure, MemoryImage, MemoryStore, Sealer};
+use retrue::plan::InDoubt;
+use retrue::saga::RunState;
+use retrue::store::{Failure, MemoryImage, MemoryStore};
 use retrue_provider_testcloud::Near;
 use retrue_provider_testcloud::cloud::{Call, Cloud, EffectKind, Settings, TruthObject, lock};
 
-use super::between::{Between, Passing, STRAGGLES, arrive};
+use super::between::{Between, OtherWay, Passing, STRAGGLES, arrive};
 use super::broken::Broken;
 use super::disk::{Disk, Planned, Written, text_of};
 use super::life::{Death, Deed, Ended, Told, live};
 use super::meddling::{Meddled, meddle, meddle_with_any};
+use super::outside::Outsiders;
 use super::script::{Attempt, Crash, Full, Goal, Meddling, Round, Script, Stop, Verb};
-use super::stack::{Blocks, SECRET, Thing, address, addressed, declared, observed, toml};
+use super::stack::{Blocks, SECRET, Thing, declared, observed, toml};
 
 const LINEAGE: &str = "00000000-0000-4000-8000-000000000001";
 const KEY: [u8; 32] = [0x11; 32];
@@ -36,6 +38,8 @@ pub(crate) struct Tally {
     pub(crate) deaths: u64,
     pub(crate) troubled: u64,
     pub(crate) calls: u64,
+    /// Of them, by the other of two ways.
+    pub(crate) other_way: u64,
     pub(crate) writes: u64,
     pub(crate) effects: u64,
     pub(crate) answers: u64,
@@ -50,6 +54,7 @@ impl Tally {
         self.deaths += other.deaths;
         self.troubled += other.troubled;
         self.calls += other.calls;
+        self.other_way += other.other_way;
         self.writes += other.writes;
         self.effects += other.effects;
         self.answers += other.answers;
@@ -79,8 +84,8 @@ fn violation<T>(rule: &'static str, what: impl Into<String>) -> Judged<T> {
 /// Carries out a script. What it says of each life goes to `log`.
 pub(crate) fn tell(script: &Script, broken: Option<Broken>, log: &mut dyn FnMut(String)) -> Judged<Tally> {
     let mut story = Story::new(script, broken, log);
-    for round in &script.rounds {
-        story.round(round)?;
+    for (number, round) in script.rounds.iter().enumerate() {
+        story.round(number, round)?;
     }
     story.tally.stories = 1;
     story.tally.effects = u64::try_from(lock(&story.cloud).audit().len()).unwrap_or(0);
@@ -99,6 +104,7 @@ struct Story<'s> {
     written: Written,
     stragglers: Arc<Mutex<Vec<Call>>>,
     blocks: Blocks,
+    outsiders: Outsiders,
     rng: Rng,
     tally: Tally,
 }
@@ -135,16 +141,24 @@ impl<'s> Story<'s> {
             written: Written::default(),
             stragglers: Arc::default(),
             blocks: Blocks::new(),
+            outsiders: Outsiders::new(script),
             rng: Rng::with_seed(script.seed),
             tally: Tally::default(),
         }
     }
 
-    fn round(&mut self, round: &Round) -> Judged<()> {
+    fn round(&mut self, number: usize, round: &Round) -> Judged<()> {
         let before_blocks = self.blocks.clone();
+        let edits = round.edits.iter().filter_map(|(slot, block)| block.map(|block| (*slot, block))).collect();
+        self.outsiders.make_way(&self.cloud, &self.blocks, &edits);
+        for outside in self.script.outside.iter().filter(|outside| usize::from(outside.round) == number) {
+            self.outsiders.make(&self.cloud, *outside, &self.blocks);
+        }
+        self.outsiders.make_way(&self.cloud, &self.blocks, &edits);
         for meddling in &round.meddling {
             meddle(&self.cloud, *meddling);
         }
+        self.outsiders.meddled(&self.truth(), &self.blocks, true);
         // Long ago, as far as reads are concerned.
         lock(&self.cloud).settle();
         // A row that only a delete can lose.
@@ -161,23 +175,48 @@ impl<'s> Story<'s> {
                 None => drop(self.blocks.remove(slot)),
             }
         }
-        for attempt in &round.attempts {
-            self.attempt(attempt, round.goal, newest.as_deref())?;
+        self.outsiders.declare(&self.blocks);
+        for (number, attempt) in round.attempts.iter().enumerate() {
+            let fresh = (number == 0).then_some(&before_blocks);
+            self.attempt(attempt, round.goal, newest.as_deref(), fresh)?;
         }
+        let theirs = self.outsiders.theirs_go(&self.cloud);
+        if !theirs.is_empty() {
+            // Their owners say so when it can be seen.
+            lock(&self.cloud).settle();
+        }
+        let before: Vec<TruthObject> = before
+            .into_iter()
+            .filter(|object| !theirs.contains(&(object.collection.clone(), object.id.clone())))
+            .collect();
+        let calm = round.attempts.is_empty();
         let since = |image: &MemoryImage| {
             image.runs().keys().find(|run| newest.as_ref().is_none_or(|newest| *run > newest)).cloned()
         };
         match round.goal {
-            Goal::Forward => self.forward(mark),
+            Goal::Forward => {
+                self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)
+            }
             Goal::Back => self.back(since(&self.image), &before, before_blocks, mark),
             Goal::ForwardAndBack => {
                 self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)?;
                 self.back(since(&self.image), &before, before_blocks, mark)
             }
             Goal::Destroy => {
                 self.blocks.clear();
-                self.forward(mark)
+                self.forward(mark)?;
+                self.ended(&before, &before_blocks, calm)
             }
+        }
+    }
+
+    /// What is not declared any more ended as it is written.
+    fn ended(&self, before: &[TruthObject], blocks: &Blocks, calm: bool) -> Judged<()> {
+        match self.outsiders.ended(before, &self.truth(), [blocks, &self.blocks], calm) {
+            Some((rule, what)) => violation(rule, what),
+            None => Ok(()),
         }
     }
 
@@ -185,7 +224,8 @@ impl<'s> Story<'s> {
         lock(&self.cloud).truth()
     }
 
-    fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>) -> Judged<()> {
+    /// `fresh` are the blocks before the round, where nothing was tried yet in it.
+    fn attempt(&mut self, attempt: &Attempt, goal: Goal, newest: Option<&str>, fresh: Option<&Blocks>) -> Judged<()> {
         if let Some((slot, block)) = attempt.edit {
             self.blocks.insert(slot, block);
         }
@@ -195,57 +235,36 @@ impl<'s> Story<'s> {
         // Back to what was before a change by somebody else that came in the middle there is no way.
         let stays = |between: &Meddling| match between {
             Meddling::Change(_) => matches!(goal, Goal::Forward | Goal::Destroy),
+            // What is ours already is ours whatever it carries.
+            Meddling::Claim(slot) => {
+                let ours = fresh.is_none_or(|blocks| blocks.contains_key(slot));
+                !ours && self.outsiders.could_be_adopted(*slot)
+            }
             _ => true,
         };
         let Attempt { ref faults, crash, stop, full, .. } = *attempt;
         let expected = Expected { faults, crash, stop, full, between: attempt.between.filter(stays) };
         let before = self.image.clone();
-        self.life(Deed::Verb(attempt.verb), expected)?;
+        let alone = crash.is_none() && stop.is_none() && full.is_none() && expected.between.is_none();
+        let told = self.life(Deed::Verb(attempt.verb), expected)?;
+        if alone
+            && self.script.outage_of_one_way(faults)
+            && let Some(told) = told
+        {
+            self.carried_on(&told)?;
+        }
         if attempt.verb == Verb::Compensate { self.began_with_the_newest(&before) } else { Ok(()) }
     }
 
-    /// An unwinding that nobody gave a name takes the newest run of which something is there, or may be: by the
-    /// journals, as they are once it has settled what it could.
-    fn began_with_the_newest(&self, before: &MemoryImage) -> Judged<()> {
-        let read = |image: &MemoryImage| State::read(image.state().clone()).ok();
-        let (Some(was), Some(is)) = (read(before), read(&self.image)) else { return Ok(()) };
-        let unwinding = is.runs.values().filter(|record| record.kind == RunKind::Compensate);
-        let Some(unwinding) = unwinding.rev().find(|record| !was.runs.contains_key(&record.run)) else {
-            return Ok(());
-        };
-        let open = |record: &&RunRecord| {
-            let unwound = matches!(record.state, RunState::Compensated | RunState::CompensatedPartly);
-            record.kind.can_be_compensated() && !record.accepted && !unwound
-        };
-        for record in was.runs.values().rev().filter(open) {
-            let bodies = self.image.runs().get(&record.run).into_iter().flatten().map(|line| line.body.clone());
-            let Ok(Some(history)) = history::read(&bodies.collect::<Vec<_>>()) else { continue };
-            // A record that is only brought up to date is nothing that anybody would want to unwind.
-            let upkeep = |step: &StepHistory| step.id.effect == StepEffect::Record && step.moved_from().is_none();
-            let left = |step: &StepHistory| step.status.may_have_happened() && !upkeep(step);
-            if !history.steps.iter().any(left) {
-                continue;
-            }
-            if unwinding.compensates.contains(&record.run) {
-                return Ok(());
-            }
-            let what = format!("{} was passed over: {} unwinds {:?}", record.run, unwinding.run, unwinding.compensates);
-            return violation("an unwinding begins with what was done last", what);
+    /// A run whose first way was out came to its end by the other one. Others' things and doubt are no matter of ways.
+    fn carried_on(&self, told: &Told) -> Judged<()> {
+        use RunState::{Compensated, CompensatedPartly, Succeeded};
+        let ended = matches!(told.state, None | Some(Succeeded | Compensated | CompensatedPartly));
+        let refused = told.failed.as_ref().is_some_and(|why| why.starts_with("RT04") || why.starts_with("RT06"));
+        if told.in_doubt.is_empty() && !refused && (!ended || told.failed.is_some()) {
+            return violation("an outage of one of two ways fails no run", format!("{told:?}"));
         }
         Ok(())
-    }
-
-    /// Whether there is a run of this round to be unwound.
-    fn can_unwind(&self, newest: Option<&str>) -> bool {
-        let Ok(state) = State::read(self.image.state().clone()) else { return false };
-        let unwound = |state| matches!(state, RunState::Compensated | RunState::CompensatedPartly);
-        state.runs.values().any(|record| {
-            newest.is_none_or(|newest| record.run.as_str() > newest)
-                && record.kind.can_be_compensated()
-                && record.may_have_changed()
-                && !record.accepted
-                && !unwound(record.state)
-        })
     }
 
     /// One life, with what is expected to go wrong in it; `None` when it died.
@@ -282,16 +301,22 @@ impl<'s> Story<'s> {
                 calls: 0,
                 faults: expected.faults.iter().map(|fault| (*fault, 0)).collect(),
                 troubled: 0,
+                other_way: 0,
                 violations: Vec::new(),
             }),
             stragglers: Arc::clone(&self.stragglers),
         });
         let near = Near::new(&self.name, Arc::clone(&between) as _);
+        let other = self
+            .script
+            .fallback
+            .then(|| Near::new(&format!("{}-other", self.name), Arc::new(OtherWay(Arc::clone(&between))) as _));
         // A read may come two seconds after the one before, and each uses up one that lags.
         let settles = if self.script.stragglers { STRAGGLES.as_secs() + 1 } else { 0 };
         let settles =
             if self.script.lag_reads > 0 { settles + 2 * u64::from(self.script.lag_reads) + 1 } else { settles };
-        fs_err::write(self.directory.path().join("retrue.toml"), toml(&self.blocks, &near.url(), settles)).unwrap();
+        fs_err::write(self.directory.path().join("retrue.toml"), self.written_down(&near, other.as_ref(), settles))
+            .unwrap();
         let arriving = late.into_iter().map(|call| (self.rng.u64(..STRAGGLES.as_millis() as u64), call)).collect();
         let arriving = Arc::new(Mutex::new(arriving));
         let place = super::life::Place {
@@ -305,7 +330,7 @@ impl<'s> Story<'s> {
             arriving: Arc::clone(&arriving),
         };
         let ended = live(place, deed);
-        drop(near);
+        drop((near, other));
         for (_, call) in std::mem::take(&mut *arriving.lock().unwrap()) {
             arrive(&self.cloud, &call, None);
         }
@@ -318,6 +343,7 @@ impl<'s> Story<'s> {
         self.tally.deaths += u64::from(death.came());
         self.tally.troubled += passing.troubled;
         self.tally.calls += u64::from(passing.calls);
+        self.tally.other_way += passing.other_way;
         self.tally.writes += u64::from(disk.writes());
         (self.log)(format!("{} calls, {} writes: {ended:?}", passing.calls, disk.writes()));
         if let Some(what) = passing.violations.first() {
@@ -328,8 +354,17 @@ impl<'s> Story<'s> {
         if let Some(meddled) = &meddled {
             (self.log)(format!("in the middle of it: {meddled:?}"));
         }
+        if let Some(Meddled::Claimed { collection, id, .. }) = &meddled
+            && self.recorded()?.0.contains(&(collection.clone(), id.clone()))
+        {
+            return violation("what another stack owns is not adopted", format!("{id} is recorded"));
+        }
+        let changed = matches!(meddled, Some(Meddled::Changed { .. }));
         if let Some((rule, what)) = meddled.and_then(|meddled: Meddled| meddled.overwritten(&self.cloud)) {
             return violation(rule, what);
+        }
+        if changed {
+            self.outsiders.meddled(&self.truth(), &self.blocks, false);
         }
         let told = match ended {
             Ended::Violated(what) => return violation("neither panics nor waits without bounds", what),
@@ -347,84 +382,17 @@ impl<'s> Story<'s> {
         Ok(told)
     }
 
+    /// The file of the stack.
+    fn written_down(&self, near: &Near, other: Option<&Near>, settles: u64) -> String {
+        toml(&self.blocks, &self.script.ends, [Some(near.url()), other.map(Near::url)], settles)
+    }
+
     /// One life in which nothing goes wrong.
     fn expect(&mut self, deed: Deed<'_>, expected: Expected<'_>) -> Judged<Told> {
         match self.life(deed, expected)? {
             Some(told) => Ok(told),
             None => violation("a life without a crash ends", "it died"),
         }
-    }
-
-    /// What is recorded.
-    fn recorded(&self) -> Judged<Recorded> {
-        let sealer = Sealer::new(&KEY);
-        let state = match State::read(self.image.state().clone()) {
-            Ok(state) => state,
-            Err(error) => return violation("the state can be read", error.to_string()),
-        };
-        let mut known = BTreeSet::new();
-        for (address, entry) in &state.addresses {
-            let collection = format!("{}s", address.block.type_name.trim_start_matches("testcloud_"));
-            for object in entry.current.iter().chain(entry.deposed.values()) {
-                let Ok(object) = object.wake(&sealer) else {
-                    return violation("the state can be read", format!("{address} cannot be opened"));
-                };
-                let key = match collection.as_str() {
-                    "buckets" | "databases" => object.attributes.get("name"),
-                    _ => object.attributes.get("id"),
-                };
-                let key = key.map(|key| key.clone().unmark_deep().0);
-                if let Some(key) = key.as_ref().and_then(|key| key.as_str()) {
-                    known.insert((collection.clone(), key.to_owned()));
-                }
-            }
-        }
-        let store = MemoryStore::reopen(LINEAGE, &KEY, self.image.clone());
-        let doubts = super::life::doubts(Arc::new(store), Arc::clone(&self.clock), self.directory.path());
-        Ok((known, doubts.into_iter().map(|doubt| doubt.address.to_string()).collect()))
-    }
-
-    /// No orphan: what exists is recorded, or named as in doubt.
-    fn accounted(&self) -> Judged<()> {
-        let (known, doubts) = self.recorded()?;
-        for object in self.truth() {
-            if known.contains(&(object.collection.clone(), object.id.clone())) {
-                continue;
-            }
-            let named = match object.collection.as_str() {
-                "instances" => addressed(&object).is_some_and(|address| doubts.contains(&address)),
-                "networks" => {
-                    let name = object.attributes.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-                    doubts.contains(&address(name.trim_start_matches('n').parse().unwrap_or(u8::MAX)))
-                }
-                "buckets" => {
-                    let slot = object.id.trim_start_matches('b').split('-').next().and_then(|slot| slot.parse().ok());
-                    doubts.contains(&address(slot.unwrap_or(u8::MAX)))
-                }
-                "databases" => doubts.contains(&address(7)),
-                _ => doubts.contains(&address(8)),
-            };
-            if !named {
-                let what = format!("{} {} is neither recorded nor in doubt: {object:?}", object.collection, object.id);
-                return violation("no orphan", what);
-            }
-        }
-        Ok(())
-    }
-
-    /// What is recorded exists, and the other way round, and nothing is in doubt.
-    fn agreed(&self) -> Judged<()> {
-        let (known, doubts) = self.recorded()?;
-        let exists: BTreeSet<(String, String)> =
-            self.truth().into_iter().map(|object| (object.collection, object.id)).collect();
-        let known: BTreeSet<_> = known.into_iter().filter(|(collection, _)| collection != "retrue_datas").collect();
-        if known != exists {
-            return violation("what is recorded is what exists", format!("recorded {known:?}, existing {exists:?}"));
-        }
-        if !doubts.is_empty() {
-            return violation("doubt is settled", format!("{doubts:?}"));
-        }
-        Ok(())
     }
 
     /// A person answers what only a person can: nobody else can tell one token from another.
@@ -472,7 +440,10 @@ impl<'s> Story<'s> {
                 }
                 self.tally.forward += 1;
                 self.agreed()?;
-                return self.compare("a resumed apply ends in the desired state", &declared(&self.blocks), mark, true);
+                let truth = self.truth();
+                let found = Outsiders::without(observed(&truth), &self.outsiders.beside(&truth, &self.blocks));
+                let rule = "a resumed apply ends in the desired state";
+                return self.compare(rule, &declared(&self.blocks), found, mark, true);
             }
             last = told.said;
         }
@@ -510,8 +481,13 @@ impl<'s> Story<'s> {
             return violation("a compensation ends in the state before", format!("it never does: {last}"));
         }
         self.tally.back += 1;
+        let undone = self.outsiders.undone(before, &self.truth());
         let before = self.but_for_untouched(observed(before), mark);
-        self.compare("a compensation ends in the state before", &before, mark, false)?;
+        let found = observed(&self.truth());
+        self.compare("a compensation ends in the state before", &before, found, mark, false)?;
+        if let Some((rule, what)) = undone {
+            return violation(rule, what);
+        }
         // What was there before, and gone for the record, is gone for the record again.
         self.blocks = blocks;
         Ok(())
@@ -538,7 +514,14 @@ impl<'s> Story<'s> {
         before
     }
 
-    fn compare(&self, rule: &'static str, expected: &[Thing], mark: usize, ignore_rows: bool) -> Judged<()> {
+    fn compare(
+        &self,
+        rule: &'static str,
+        expected: &[Thing],
+        found: Vec<Thing>,
+        mark: usize,
+        ignore_rows: bool,
+    ) -> Judged<()> {
         let lost = lock(&self.cloud)
             .audit()
             .iter()
@@ -548,7 +531,7 @@ impl<'s> Story<'s> {
             let rows = |thing: &Thing| if lost || ignore_rows { 0 } else { thing.rows };
             things.iter().map(|thing| Thing { rows: rows(thing), ..thing.clone() }).collect()
         };
-        let (expected, found) = (bare(expected), bare(&observed(&self.truth())));
+        let (expected, found) = (bare(expected), bare(&found));
         if expected == found {
             return Ok(());
         }

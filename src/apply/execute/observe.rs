@@ -5,6 +5,7 @@ use retrue_provider_api::{Category, Effect, FindRequest, Findable, Found, Image,
 use crate::apply::codes;
 use crate::broken;
 use crate::plan::compare::fingerprint;
+use crate::plan::decide::foreign_marker;
 use crate::plan::marks::mark_planned;
 use crate::plan::{ExistingObject, ObjectKey};
 use crate::saga::RecordedObject;
@@ -81,6 +82,14 @@ impl Executor<'_> {
         let drifted = fingerprint(&step.fingerprint_of, &observed.state, self.caller.seal) != step.fingerprint;
         if drifted && !broken!(DriftOverwritten) {
             return Err(moved("was changed"));
+        }
+        // A marker is in no attribute.
+        if step.adopts
+            && let Some(marker) = foreign_marker(&observed, &self.caller.lineage)
+            && !broken!(TakenFromOthers)
+        {
+            let owner = format!("was taken over by another stack, whose marker of `{}` it carries,", marker.address);
+            return Err(moved(&owner));
         }
         Ok(observed)
     }

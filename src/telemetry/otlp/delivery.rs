@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use tokio::runtime::Handle;
 
 /// Counts what is to be delivered, and what was.
 #[derive(Clone, Debug, Default)]
@@ -48,15 +49,33 @@ impl Delivery {
     }
 }
 
+/// How long one delivery may take, and whose clock says so.
+pub(super) struct Limit {
+    pub(super) handle: Handle,
+    pub(super) time: Duration,
+}
+
 /// An exporter that is watched.
 pub(super) struct Watched<E> {
     inner: E,
     delivery: Delivery,
+    limit: Option<Limit>,
 }
 
 impl<E> Watched<E> {
-    pub(super) fn new(inner: E, delivery: Delivery) -> Self {
-        Watched { inner, delivery }
+    pub(super) fn new(inner: E, delivery: Delivery, limit: Option<Limit>) -> Self {
+        Watched { inner, delivery, limit }
+    }
+
+    /// What a delivery came to, or that it took too long.
+    async fn within(&self, sent: impl Future<Output = OTelSdkResult> + Send) -> OTelSdkResult {
+        let Some(limit) = &self.limit else { return sent.await };
+        let timed = {
+            // Whoever waits here is a thread without a clock.
+            let _inside = limit.handle.enter();
+            tokio::time::timeout(limit.time, sent)
+        };
+        timed.await.unwrap_or_else(|_| Err(OTelSdkError::InternalFailure(format!("no answer within {:?}", limit.time))))
     }
 }
 
@@ -69,7 +88,7 @@ impl<E> fmt::Debug for Watched<E> {
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let number = batch.len();
-        let result = self.inner.export(batch).await;
+        let result = self.within(self.inner.export(batch)).await;
         let mut counts = self.delivery.counts();
         match &result {
             Ok(()) => counts.delivered += number,
@@ -96,7 +115,7 @@ impl<E: PushMetricExporter> PushMetricExporter for Watched<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         // Until there is an answer, there was none.
         self.delivery.counts().metrics = Some(String::new());
-        let result = self.inner.export(metrics).await;
+        let result = self.within(self.inner.export(metrics)).await;
         self.delivery.counts().metrics = result.as_ref().err().map(ToString::to_string);
         result
     }

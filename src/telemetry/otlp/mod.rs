@@ -1,6 +1,7 @@
 //! Spans and numbers by OpenTelemetry's protocol, as its variables say. Nothing is sent unless an endpoint is named.
 
 mod delivery;
+mod grpc;
 mod instruments;
 mod settings;
 mod tree;
@@ -9,37 +10,49 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{MetricExporter, SpanExporter};
+use opentelemetry_otlp::{MetricExporter, SpanExporter, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use tokio::runtime::Handle;
 
 use super::export::{Export, OpenCall, Setting};
 use super::facts::{CallFacts, StepEnd, StepFacts};
 use super::metric::Metric;
 
-use self::delivery::{Delivery, Watched};
+use self::delivery::{Delivery, Limit, Watched};
+use self::grpc::Carrier;
 use self::instruments::Instruments;
-use self::settings::{Wanted, wanted};
+use self::settings::{Protocol, Wanted, wanted};
 use self::tree::Tree;
 
 /// How long the end of a process may wait for what is still to be sent.
 const AT_THE_END: Duration = Duration::from_secs(5);
+/// Told where the thread for it was not given.
+const NO_CARRIER: &str = "there is no thread for it";
 const SERVICE: &str = "service.name";
 
 /// Begins to collect what the variables ask for. Also returns what of it cannot be done.
 pub(super) fn start(verb: &str, variable: Setting<'_>) -> (Option<Box<dyn Export>>, Vec<String>) {
     let Wanted { traces, metrics, mut trouble } = wanted(variable);
-    if !traces && !metrics {
+    if traces.is_none() && metrics.is_none() {
         return (None, trouble);
     }
+    let by_grpc = |protocol: &Option<Protocol>| matches!(protocol, Some(Protocol::Grpc(_)));
+    let carrier = if by_grpc(&traces) || by_grpc(&metrics) { Carrier::start().map(Some) } else { Ok(None) };
+    let carrier = carrier.unwrap_or_else(|error| {
+        trouble.push(format!("nothing goes by gRPC: {error}"));
+        None
+    });
     let resource = resource();
     let delivery = Delivery::default();
-    let mut otlp = Otlp { delivery: delivery.clone(), traces: None, metrics: None };
-    if traces {
-        match SpanExporter::builder().with_http().build() {
+    let mut otlp = Otlp { delivery: delivery.clone(), traces: None, metrics: None, _carrier: carrier };
+    let handle = otlp._carrier.as_ref().and_then(Carrier::handle).cloned();
+    if let Some(protocol) = traces {
+        match spans(&protocol, handle.as_ref()) {
             Ok(exporter) => {
-                let processor = BatchSpanProcessor::builder(Watched::new(exporter, delivery.clone())).build();
+                let watched = Watched::new(exporter, delivery.clone(), limit(&protocol, handle.as_ref()));
+                let processor = BatchSpanProcessor::builder(watched).build();
                 let provider =
                     SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource.clone()).build();
                 let tree = Tree::new(provider.tracer("retrue"), verb, variable, delivery.clone());
@@ -48,10 +61,11 @@ pub(super) fn start(verb: &str, variable: Setting<'_>) -> (Option<Box<dyn Export
             Err(error) => trouble.push(format!("no traces: {error}")),
         }
     }
-    if metrics {
-        match MetricExporter::builder().with_http().build() {
+    if let Some(protocol) = metrics {
+        match numbers(&protocol, handle.as_ref()) {
             Ok(exporter) => {
-                let reader = PeriodicReader::builder(Watched::new(exporter, delivery)).build();
+                let watched = Watched::new(exporter, delivery, limit(&protocol, handle.as_ref()));
+                let reader = PeriodicReader::builder(watched).build();
                 let provider = SdkMeterProvider::builder().with_reader(reader).with_resource(resource).build();
                 let instruments = Instruments::new(&provider);
                 otlp.metrics = Some((provider, instruments));
@@ -61,6 +75,37 @@ pub(super) fn start(verb: &str, variable: Setting<'_>) -> (Option<Box<dyn Export
     }
     let on = otlp.traces.is_some() || otlp.metrics.is_some();
     (on.then(|| Box::new(otlp) as Box<dyn Export>), trouble)
+}
+
+/// What sends spans.
+fn spans(protocol: &Protocol, handle: Option<&Handle>) -> Result<SpanExporter, String> {
+    let exporter = match protocol {
+        Protocol::Http => SpanExporter::builder().with_http().build(),
+        Protocol::Grpc(target) => {
+            let channel = grpc::channel(target, handle.ok_or(NO_CARRIER)?)?;
+            SpanExporter::builder().with_tonic().with_channel(channel).build()
+        }
+    };
+    exporter.map_err(|error| error.to_string())
+}
+
+/// What sends numbers.
+fn numbers(protocol: &Protocol, handle: Option<&Handle>) -> Result<MetricExporter, String> {
+    let exporter = match protocol {
+        Protocol::Http => MetricExporter::builder().with_http().build(),
+        Protocol::Grpc(target) => {
+            let channel = grpc::channel(target, handle.ok_or(NO_CARRIER)?)?;
+            MetricExporter::builder().with_tonic().with_channel(channel).build()
+        }
+    };
+    exporter.map_err(|error| error.to_string())
+}
+
+/// How long one delivery may take. The library for HTTP limits it by itself; that for gRPC neither a connection that
+/// does not come nor an answer.
+fn limit(protocol: &Protocol, handle: Option<&Handle>) -> Option<Limit> {
+    let Protocol::Grpc(target) = protocol else { return None };
+    handle.map(|handle| Limit { handle: handle.clone(), time: target.timeout })
 }
 
 /// Who sends, as the variables say, or by our own name.
@@ -76,6 +121,8 @@ struct Otlp {
     delivery: Delivery,
     traces: Option<(SdkTracerProvider, Tree)>,
     metrics: Option<(SdkMeterProvider, Instruments)>,
+    /// Held for as long as something may be sent.
+    _carrier: Option<Carrier>,
 }
 
 impl Otlp {
