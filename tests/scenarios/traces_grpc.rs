@@ -15,6 +15,9 @@ fn tracing(blocks: &str, endpoint: &str) -> Environment {
     place
 }
 
+/// An endpoint, further variables, and what is told of it.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// Both signals came, whole.
 #[track_caller]
 fn came(receiver: &Receiver) {
@@ -101,7 +104,7 @@ fn over_tls_whom_it_trusts_and_who_it_is() {
 
 #[test]
 fn what_cannot_be_done_is_told_and_stops_nothing() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("unix:///run/collector", &[], "only `http://` and `https://` are spoken"),
         ("http://a b", &[], "the endpoint `http://a b`"),
         ("ftp://user:planted@a/b@c", &[], "the endpoint `ftp://a/b@c`: only `http://` and `https://` are spoken"),

@@ -256,12 +256,13 @@ impl<'s> Story<'s> {
         if attempt.verb == Verb::Compensate { self.began_with_the_newest(&before) } else { Ok(()) }
     }
 
-    /// A run whose first way was out came to its end by the other one. Others' things and doubt are no matter of ways.
+    /// A run whose first way was out came to its end by the other one. Others' things and doubt are no matter of ways; and
+    /// what the outage met in the middle of a change that is several calls is told as done in part.
     fn carried_on(&self, told: &Told) -> Judged<()> {
         use RunState::{Compensated, CompensatedPartly, Succeeded};
         let ended = matches!(told.state, None | Some(Succeeded | Compensated | CompensatedPartly));
         let refused = told.failed.as_ref().is_some_and(|why| why.starts_with("RT04") || why.starts_with("RT06"));
-        if told.in_doubt.is_empty() && !refused && (!ended || told.failed.is_some()) {
+        if told.in_doubt.is_empty() && !refused && !told.in_part && (!ended || told.failed.is_some()) {
             return violation("an outage of one of two ways fails no run", format!("{told:?}"));
         }
         Ok(())
