@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use retrue_provider_api::{Blobs, Capability, Category, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
@@ -181,36 +182,26 @@ pub struct Call<'c> {
 /// Writes every process that is started into the journal before it does anything.
 struct JournaledChildren {
     journal: Arc<Journal>,
-    handle: Option<tokio::runtime::Handle>,
     address: Address,
     step: Option<StepId>,
 }
 
 impl JournaledChildren {
     fn new(journal: Arc<Journal>, address: &Address, step: Option<&StepId>) -> Self {
-        let handle = tokio::runtime::Handle::try_current().ok();
-        JournaledChildren { journal, handle, address: address.clone(), step: step.cloned() }
+        JournaledChildren { journal, address: address.clone(), step: step.cloned() }
     }
 }
 
+#[async_trait]
 impl Children for JournaledChildren {
-    fn started(&self, child: &ChildProcess) -> io::Result<()> {
-        let Some(handle) = self.handle.clone() else {
-            return Err(io::Error::other("there is no runtime to write the journal with"));
-        };
-        let journal = Arc::clone(&self.journal);
+    async fn started(&self, child: &ChildProcess) -> io::Result<()> {
         let entry = Entry {
             address: Some(self.address.clone()),
             step: self.step.clone(),
             event: Event::Child(child.clone()),
             writes: Vec::new(),
         };
-        // The provider may call from a task or from a thread of its own: a thread of ours waits.
-        std::thread::scope(|scope| {
-            scope.spawn(move || handle.block_on(async move { journal.write(vec![entry]).await })).join()
-        })
-        .map_err(|_| io::Error::other("the journal could not be written"))?
-        .map_err(io::Error::other)
+        self.journal.write(vec![entry]).await.map_err(io::Error::other)
     }
 }
 

@@ -18,7 +18,7 @@ fn the_pages_of_types_are_current() {
         let prose = prose(built_in.name);
         let _ = writeln!(index, "\n## {}\n", built_in.name);
         for (prefix, types) in [("", &schema.resources), ("data.", &schema.data)] {
-            for (name, type_schema) in types {
+            for (name, type_schema) in types.iter() {
                 let file = format!("{prefix}{name}.md");
                 let _ = writeln!(index, "- [`{prefix}{name}`]({file}): {}", type_schema.block.documentation);
                 wrong.extend(current(&format!("docs/types/{file}"), &page(prefix, name, type_schema, &prose)));

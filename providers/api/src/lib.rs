@@ -9,6 +9,7 @@ mod error;
 mod looking;
 mod number;
 mod object;
+mod offered;
 mod path;
 pub mod process;
 mod proposed;
@@ -30,6 +31,7 @@ pub use number::{Number, NumberError, PRECISION};
 pub use object::{
     BlobId, Capability, Findable, Found, Image, Marker, Observed, Private, Reversibility, TimeLimits, Unfinished,
 };
+pub use offered::Offered;
 pub use path::{Path, PathStep};
 pub use proposed::proposed_state;
 pub use provider::{

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{BlobId, Blobs, ChildProcess, Children, Context};
@@ -41,8 +42,9 @@ impl Blobs for Nothing {
     }
 }
 
+#[async_trait]
 impl Children for Nothing {
-    fn started(&self, _child: &ChildProcess) -> io::Result<()> {
+    async fn started(&self, _child: &ChildProcess) -> io::Result<()> {
         Ok(())
     }
 }

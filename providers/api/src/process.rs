@@ -26,7 +26,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -260,11 +259,7 @@ fn parts(command: &Command) -> impl Iterator<Item = &OsStr> {
 }
 
 async fn record(context: &Context, child: &ChildProcess) -> Result<(), ProcessError> {
-    let (children, child) = (Arc::clone(&context.children), child.clone());
-    match tokio::task::spawn_blocking(move || children.started(&child)).await {
-        Ok(recorded) => recorded.map_err(ProcessError::NotRecorded),
-        Err(error) => Err(ProcessError::NotRecorded(io::Error::other(error))),
-    }
+    context.children.started(child).await.map_err(ProcessError::NotRecorded)
 }
 
 /// A guard that waits for its request, and our ends of what leads to it.

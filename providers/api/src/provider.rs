@@ -242,9 +242,13 @@ pub trait Blobs: Send + Sync {
 }
 
 /// Is told of processes, so that recovery can end what outlived us.
+#[async_trait]
 pub trait Children: Send + Sync {
     /// A process was started. It is durable on return.
-    fn started(&self, child: &ChildProcess) -> io::Result<()>;
+    ///
+    /// # Errors
+    /// It cannot be written down; then the process must not do anything.
+    async fn started(&self, child: &ChildProcess) -> io::Result<()>;
 }
 
 /// A process, named so that it cannot be mistaken for a later one with the same id.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::offered::Offered;
 use crate::types::{ObjectType, Type};
 
 /// Everything that one provider offers.
@@ -13,11 +14,11 @@ pub struct ProviderSchema {
     /// The configuration of the provider itself.
     pub provider: TypeSchema,
     /// Managed types by name.
-    pub resources: BTreeMap<String, Arc<TypeSchema>>,
+    pub resources: Offered,
     /// Data types by name: read, never changed.
-    pub data: BTreeMap<String, Arc<TypeSchema>>,
+    pub data: Offered,
     /// Types whose values never rest.
-    pub ephemeral: BTreeMap<String, Arc<TypeSchema>>,
+    pub ephemeral: Offered,
     /// Functions by name.
     pub functions: BTreeMap<String, FunctionSchema>,
 }

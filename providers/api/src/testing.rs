@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::object::BlobId;
@@ -56,8 +57,9 @@ impl RecordedChildren {
     }
 }
 
+#[async_trait]
 impl Children for RecordedChildren {
-    fn started(&self, child: &ChildProcess) -> io::Result<()> {
+    async fn started(&self, child: &ChildProcess) -> io::Result<()> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner).push(child.clone());
         Ok(())
     }

@@ -119,7 +119,7 @@ impl Value {
     /// Text, brought to normalisation form C.
     pub fn string(text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
-        let text: Arc<str> = if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() };
+        let text: Arc<str> = if is_normal(text) { text.into() } else { text.nfc().collect::<String>().into() };
         Data::String(text).into()
     }
 
@@ -514,8 +514,13 @@ impl Value {
     }
 }
 
+/// Whether a text is in normalisation form C. Nearly every text is plain ASCII, which is told much faster.
+fn is_normal(text: &str) -> bool {
+    text.is_ascii() || is_nfc(text)
+}
+
 fn normalised(key: Arc<str>) -> Arc<str> {
-    if is_nfc(&key) { key } else { key.nfc().collect::<String>().into() }
+    if is_normal(&key) { key } else { key.nfc().collect::<String>().into() }
 }
 
 fn mark_entry(mut entries: Arc<Entries>, name: &str, rest: &[PathStep], marks: Marks) -> Arc<Entries> {

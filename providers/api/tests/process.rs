@@ -7,6 +7,7 @@ use std::process::{Child, Command as StdCommand, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use libtest_mimic::{Arguments, Failed, Trial};
 use retrue_provider_api::process::{self, Command, Ended, Finished, ProcessError, Running, guard_main_if_asked};
 use retrue_provider_api::testing::{MemoryBlobs, RecordedChildren, context, context_with};
@@ -130,8 +131,9 @@ fn the_environment_is_ours_without_the_key() {
 
 fn nothing_begins_before_it_is_recorded() {
     struct Refuses;
+    #[async_trait]
     impl Children for Refuses {
-        fn started(&self, child: &ChildProcess) -> io::Result<()> {
+        async fn started(&self, child: &ChildProcess) -> io::Result<()> {
             assert!(process::still_running(child));
             let children =
                 fs_err::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid)).unwrap_or_default();
@@ -262,8 +264,9 @@ fn a_dropped_future_kills() {
 /// This program as a parent that is going to be killed.
 fn parent(line: &str) -> ExitCode {
     struct Says;
+    #[async_trait]
     impl Children for Says {
-        fn started(&self, child: &ChildProcess) -> io::Result<()> {
+        async fn started(&self, child: &ChildProcess) -> io::Result<()> {
             println!("{} {}", child.pid, child.started);
             Ok(())
         }

@@ -27,7 +27,7 @@ fn config(input: Value, triggers: Value) -> Value {
 
 async fn plan(provider: &dyn Provider, prior: &Value, config: &Value) -> (Value, Vec<Path>) {
     let schema = provider.schema().await.unwrap();
-    let proposed = proposed_state(&schema.resources[TYPE].block, prior, config);
+    let proposed = proposed_state(&schema.resources.get(TYPE).unwrap().block, prior, config);
     let request = PlanRequest {
         type_name: TYPE.into(),
         config: config.clone(),

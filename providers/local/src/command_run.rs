@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
 use retrue_provider_api::process::{self, Ended, Finished};
 use retrue_provider_api::{
     Category, ChildProcess, Children, Context, ProviderError, ProviderResult, Value, from_plain_json, secrets,
@@ -221,8 +222,9 @@ fn with_stderr(error: ProviderError, finished: &Finished) -> ProviderError {
 /// For what only looks.
 struct Unrecorded;
 
+#[async_trait]
 impl Children for Unrecorded {
-    fn started(&self, _child: &ChildProcess) -> io::Result<()> {
+    async fn started(&self, _child: &ChildProcess) -> io::Result<()> {
         Ok(())
     }
 }

@@ -200,7 +200,7 @@ fn a_changed_text_runs_nothing() {
         let other = [("create", Value::from("exit 1")), ("delete", Value::from("echo other >> log; rm thing"))];
         let config = world.config(&thing("one", &other)).await;
         let schema = world.provider.schema().await.unwrap();
-        let attributes = &schema.resources["local_command"].block.attributes;
+        let attributes = &schema.resources.get("local_command").unwrap().block.attributes;
         let response = world.plan(&made.state, &config).await.unwrap();
         assert!(response.requires_replace.is_empty());
         let planned = response.planned.as_entries().unwrap();
@@ -409,7 +409,7 @@ fn mistakes_are_told_at_once() {
 
 async fn data(world: &World, type_name: &str, set: &[(&str, Value)]) -> ProviderResult<Value> {
     let schema = world.provider.schema().await.unwrap();
-    let attributes = &schema.data[type_name].block.attributes;
+    let attributes = &schema.data.get(type_name).unwrap().block.attributes;
     let nulls = attributes.iter().map(|(name, attribute)| (name.as_str(), Value::null(attribute.value_type())));
     let config =
         set.iter().fold(Value::object(nulls), |config, (name, value)| config.with_attribute(name, value.clone()));

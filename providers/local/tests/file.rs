@@ -170,7 +170,7 @@ async fn secret_content_shows_in_no_other_attribute() {
     assert!(drifted.get("content").unwrap().is_null());
     assert_eq!(get(&drifted, "sensitive_content"), Some("new secret"));
     let schema = world.provider.schema().await.unwrap();
-    let attributes = &schema.resources["local_file"].block.attributes;
+    let attributes = &schema.resources.get("local_file").unwrap().block.attributes;
     assert!(attributes["sensitive_content"].sensitive);
     assert_eq!(attributes["sha256"].derived_from, ["content", "sensitive_content"]);
 }

@@ -1,7 +1,5 @@
 //! Changes, and what came of them.
 
-use std::sync::Arc;
-
 use retrue_provider_api::{
     Applied, Category, Change, Context, Effect, Outcome, Private, ProviderError, ProviderResult, Value, proposed_state,
 };
@@ -94,7 +92,7 @@ impl Terraform {
     /// Works out what is sent: for what is brought back, a plan of its own.
     async fn prepare(&self, loaded: &Loaded, kind: &Kind, context: &Context, change: &Change) -> ProviderResult<Ready> {
         let operation = word(change.effect);
-        let prior = shape(kind.block(), &change.prior);
+        let prior = shape(kind.form(), &change.prior);
         let identity = Self::identity_message(loaded, &change.type_name, change.identity.as_ref());
         if change.effect == Effect::Delete {
             let planned_private = match change.planned_private.0.is_empty() || change.restore.is_some() {
@@ -113,7 +111,7 @@ impl Terraform {
                 .await
                 .map_err(|error| ProviderError { operation: operation.into(), ..error })?;
             let config = marked(self.client.tables(), kind, context, change, &config).unwrap_or(config);
-            let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
+            let proposed = shape(kind.form(), &proposed_state(kind.block(), &prior, &config));
             let planned = self
                 .ask_plan(&change.type_name, kind, &config, &prior, &proposed, &change.prior_private)
                 .await
@@ -130,13 +128,13 @@ impl Terraform {
                 identity: planned.identity.or(identity),
             });
         }
-        let config = shape(kind.block(), &change.config);
+        let config = shape(kind.form(), &change.config);
         // There are providers that take what is unknown for null, and say nothing.
         if let Some(path) = config.unknown_paths().into_iter().next() {
             let what = format!("`{path}` is not known yet");
             return Err(self.client.error(Category::Validation, operation, what).at(path));
         }
-        let planned = shape(kind.block(), &change.planned);
+        let planned = shape(kind.form(), &change.planned);
         let planned = retrue_provider_api::without_write_only(kind.block(), &planned);
         if let Some(config) = marked(self.client.tables(), kind, context, change, &config) {
             return self.prepare_marked(kind, change, prior, config, planned, identity).await;
@@ -156,7 +154,7 @@ impl Terraform {
         identity: Option<wire::IdentityData>,
     ) -> ProviderResult<Ready> {
         let operation = word(change.effect);
-        let proposed = shape(kind.block(), &proposed_state(kind.block(), &prior, &config));
+        let proposed = shape(kind.form(), &proposed_state(kind.block(), &prior, &config));
         let planned = self
             .ask_plan(&change.type_name, kind, &config, &prior, &proposed, &change.prior_private)
             .await
@@ -207,7 +205,7 @@ impl Terraform {
         let operation = word(change.effect);
         let error = error_of(self.client.tables(), operation, &answer.diagnostics, &[&ready.config]);
         let state = match decode(answer.state.as_ref(), kind.wire()) {
-            Ok(state) => unmarked(kind.block(), shape(kind.block(), &state), like(change)),
+            Ok(state) => unmarked(kind.block(), shape(kind.form(), &state), like(change)),
             Err(unreadable) => {
                 let error = error.unwrap_or_else(|| self.client.unreadable(operation, unreadable));
                 return Outcome::Unknown { error, best_known: best_known(kind, change, ready) };
@@ -299,17 +297,11 @@ impl Terraform {
 
 /// Tells whoever must know of the process before it has effects for a step.
 async fn record(context: &Context, connection: &Connection) -> ProviderResult<()> {
-    let Some(child) = connection.child().cloned() else { return Ok(()) };
-    let children = Arc::clone(&context.children);
-    let recorded = tokio::task::spawn_blocking(move || children.started(&child)).await;
-    let failed = |error: std::io::Error| {
+    let Some(child) = connection.child() else { return Ok(()) };
+    context.children.started(child).await.map_err(|error| {
         ProviderError::new(Category::Unknown, "apply", "the process of the provider could not be recorded")
             .because(error)
-    };
-    match recorded {
-        Ok(recorded) => recorded.map_err(failed),
-        Err(error) => Err(failed(std::io::Error::other(error))),
-    }
+    })
 }
 
 /// The configuration of a create with the marker in it, where the type takes one.

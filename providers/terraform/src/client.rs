@@ -174,7 +174,7 @@ impl Client {
             Protocol::Five => self.told_again::<wire::Attribute5>(connection).await?,
             Protocol::Six => self.told_again::<wire::Attribute6>(connection).await?,
         };
-        if told.schema == known.schema {
+        if told.says_the_same(known) {
             return Ok(());
         }
         if let Some(kept) = &self.launch.kept {
@@ -212,7 +212,7 @@ impl Client {
     pub(crate) async fn configure(&self, config: &Value, directory: PathBuf) -> ProviderResult<()> {
         let loaded = Arc::clone(self.loaded().await?);
         *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = Some(directory);
-        let config = crate::shape::shape(loaded.provider.block(), config);
+        let config = crate::shape::shape(loaded.provider.form(), config);
         let settings = match config.is_wholly_known() {
             true => Settings::Known(
                 encode(&config, loaded.provider.wire()).map_err(|error| self.unsendable("configure", error))?,

@@ -16,7 +16,7 @@ impl Terraform {
         self.client.configured("read_data").await?;
         let name = request.type_name;
         let kind = self.client.loaded().await?.data.get(&name).ok_or_else(|| self.no_type("read_data", &name))?;
-        let config = shape(kind.block(), &request.config);
+        let config = shape(kind.form(), &request.config);
         let message = wire::ReadDataRequest {
             type_name: name.clone(),
             config: Some(encode(&config, kind.wire()).map_err(|error| self.client.unsendable("read_data", error))?),
@@ -32,7 +32,7 @@ impl Terraform {
             let what = format!("it answers nothing for the data `{name}`, which is a mistake in it");
             return Err(self.client.error(Category::NotFound, "read_data", what));
         }
-        Ok(unmarked_everywhere(shape(kind.block(), &state)))
+        Ok(unmarked_everywhere(shape(kind.form(), &state)))
     }
 
     /// Calls a function. Where an argument is unknown and the function does not want to see such, its result is

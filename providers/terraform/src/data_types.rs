@@ -1,15 +1,16 @@
 //! Types whose objects hold data that no attribute holds.
 
+use std::sync::LazyLock;
+
 /// A line for each type; `*` stands for anything.
 const TABLE: &str = include_str!("data_types.txt");
 
 /// Whether a delete of an object of the type loses data, by what is shipped.
 pub(crate) fn holds_data(type_name: &str) -> bool {
-    TABLE
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .any(|pattern| fits(pattern, type_name))
+    static PATTERNS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        TABLE.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    });
+    PATTERNS.iter().any(|pattern| fits(pattern, type_name))
 }
 
 pub(crate) fn fits(pattern: &str, name: &str) -> bool {

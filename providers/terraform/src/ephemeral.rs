@@ -18,7 +18,7 @@ impl Terraform {
         self.client.configured("open").await?;
         let name = request.type_name;
         let kind = self.client.loaded().await?.ephemeral.get(&name).ok_or_else(|| self.no_type("open", &name))?;
-        let config = shape(kind.block(), &request.config);
+        let config = shape(kind.form(), &request.config);
         let message = wire::OpenRequest {
             type_name: name.clone(),
             config: Some(encode(&config, kind.wire()).map_err(|error| self.client.unsendable("open", error))?),
@@ -36,7 +36,7 @@ impl Terraform {
             ));
         }
         Ok(Opened {
-            value: shape(kind.block(), &value),
+            value: shape(kind.form(), &value),
             private: Private(answer.private.unwrap_or_default()),
             renew_at: answer.renew_at.and_then(instant),
         })

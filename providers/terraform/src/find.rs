@@ -20,7 +20,7 @@ impl Terraform {
             self.client.error(Category::Validation, "find", what)
         };
         let recipe = self.client.tables().recipe(&request.type_name).ok_or_else(cannot)?;
-        let config = shape(kind.block(), &request.config);
+        let config = shape(kind.form(), &request.config);
         let marker = request.marker.as_ref().filter(|_| recipe.marker.is_some());
         if !recipe.fits(&config) {
             return Err(cannot());

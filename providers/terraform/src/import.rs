@@ -41,7 +41,7 @@ impl Terraform {
             if state.is_null() {
                 continue;
             }
-            let state = shape(kind.block(), &state);
+            let state = shape(kind.form(), &state);
             let identity = Self::identity_of(&loaded, &type_name, stub.identity.as_ref());
             let found = self.read_state(&type_name, &kind, &state, Private(stub.private), identity, None).await?;
             imported.extend(found.map(|object| Imported { type_name, object }));
@@ -56,7 +56,7 @@ impl Terraform {
         }
         // What comes from another provider is known only by its state.
         let source = loaded.resources.get(from_type).cloned().unwrap_or_default();
-        let state = plain_json(&shape(source.block(), &state), source.wire());
+        let state = plain_json(&shape(source.form(), &state), source.wire());
         let message = wire::MoveRequest {
             source_provider: self.client.launch().address.clone(),
             source_type: from_type.to_owned(),
@@ -74,7 +74,7 @@ impl Terraform {
         if moved.is_null() {
             return Err(self.missing("move_state", &format!("the provider made nothing of the `{from_type}`")));
         }
-        Ok(shape(target.block(), &moved))
+        Ok(shape(target.form(), &moved))
     }
 
     fn missing(&self, operation: &str, what: &str) -> ProviderError {

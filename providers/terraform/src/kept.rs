@@ -10,9 +10,9 @@ use crate::install;
 use crate::schema::{Loaded, load};
 use crate::wire::{self, AttributeMessage, Protocol};
 
-/// The version of the form. What an older program did not know of a message is not in it, so that each version of
-/// this program has files of its own.
-const FORM: &str = concat!("1 of ", env!("CARGO_PKG_VERSION"));
+/// The version of the form: since 2, types are kept as they came. What an older program did not know of other messages is
+/// not in it, so that each version of this program has files of its own.
+const FORM: &str = concat!("2 of ", env!("CARGO_PKG_VERSION"));
 
 /// The content of a file.
 #[derive(Clone, PartialEq, Message)]

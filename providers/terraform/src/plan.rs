@@ -34,7 +34,7 @@ impl Terraform {
         if request.proposed.is_null() {
             return self.plan_delete(&kind, request).await;
         }
-        let config = shape(kind.block(), &request.config);
+        let config = shape(kind.form(), &request.config);
         let unknown = self.client.unknown_settings().await;
         if let Some(first) = unknown.first() {
             if !request.prior.is_null() {
@@ -46,8 +46,8 @@ impl Terraform {
                 ..PlanResponse::of(open(kind.block(), &config))
             });
         }
-        let prior = shape(kind.block(), &request.prior);
-        let proposed = shape(kind.block(), &request.proposed);
+        let prior = shape(kind.form(), &request.prior);
+        let proposed = shape(kind.form(), &request.proposed);
         let planned =
             self.ask_plan(&request.type_name, &kind, &config, &prior, &proposed, &request.prior_private).await?;
         let mut response = PlanResponse {
@@ -96,7 +96,7 @@ impl Terraform {
         self.note_legacy(type_name, answer.legacy);
         let planned = decode(answer.planned.as_ref(), kind.wire())
             .map_err(|error| self.client.unreadable("plan", error))
-            .map(|planned| shape(kind.block(), &planned))?;
+            .map(|planned| shape(kind.form(), &planned))?;
         let deferred = answer.deferred.map(|deferred| deferral(deferred.reason));
         if deferred.is_none() {
             let mistakes = plan_mistakes(kind.block(), prior, config, &planned);
@@ -134,7 +134,7 @@ impl Terraform {
             ..PlanResponse::of(null())
         };
         if loaded.plans_deletes {
-            let prior = shape(kind.block(), &request.prior);
+            let prior = shape(kind.form(), &request.prior);
             let message = wire::PlanRequest {
                 type_name: request.type_name.clone(),
                 prior: Some(encode(&prior, kind.wire()).map_err(|error| self.client.unsendable("plan", error))?),
@@ -166,7 +166,7 @@ impl Terraform {
         let request = ValidateRequest {
             subject: Subject::Resource,
             type_name: type_name.to_owned(),
-            config: configuration_of(kind.block(), config, prior, prior, Open::Said),
+            config: configuration_of(kind, config, prior, prior, Open::Said),
         };
         match self.validate_config(request).await {
             Ok(said) => match said.into_iter().any(|diagnostic| diagnostic.error) {

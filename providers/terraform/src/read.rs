@@ -17,7 +17,7 @@ impl Terraform {
         self.client.configured("read").await?;
         let (_, kind) = self.resource("read", &request.type_name).await?;
         // Also at the same version: providers mend what an earlier release of theirs has written.
-        let recorded = plain_json(&shape(kind.block(), &request.state), kind.wire());
+        let recorded = plain_json(&shape(kind.form(), &request.state), kind.wire());
         let state = self.upgrade(&request.type_name, &kind, kind.schema.version, &recorded).await?;
         self.read_state(&request.type_name, &kind, &state, request.private, request.identity, Some(&request.state))
             .await
@@ -51,11 +51,11 @@ impl Terraform {
             return Ok(None);
         }
         let like = recorded.unwrap_or(state);
-        let mut found = unmarked(kind.block(), shape(kind.block(), &found), like);
+        let mut found = unmarked(kind.block(), shape(kind.form(), &found), like);
         if let Some(recorded) = recorded
             && self.is_legacy(type_name, kind)
         {
-            found = as_recorded(&shape(kind.block(), recorded), &found);
+            found = as_recorded(&shape(kind.form(), recorded), &found);
         }
         Ok(Some(Observed {
             state: found,
@@ -92,7 +92,7 @@ impl Terraform {
     /// Writes state as a state file holds it.
     pub(crate) async fn hand_over_state(&self, type_name: &str, state: &Value) -> ProviderResult<serde_json::Value> {
         let (_, kind) = self.resource("hand_over", type_name).await?;
-        to_json(&shape(kind.block(), state), kind.wire()).map_err(|error| self.client.unsendable("hand_over", error))
+        to_json(&shape(kind.form(), state), kind.wire()).map_err(|error| self.client.unsendable("hand_over", error))
     }
 
     async fn upgrade(
@@ -111,7 +111,7 @@ impl Terraform {
         refuse_errors(self.client.tables(), "upgrade_state", &answer.diagnostics, &[])?;
         let upgraded = decode(answer.state.as_ref(), kind.wire());
         let upgraded = upgraded.map_err(|error| self.client.unreadable("upgrade_state", error))?;
-        Ok(shape(kind.block(), &upgraded))
+        Ok(shape(kind.form(), &upgraded))
     }
 }
 

@@ -38,14 +38,14 @@ impl Terraform {
         private: &Private,
     ) -> ProviderResult<Value> {
         let block = kind.block();
-        let of = |open| configuration_of(block, config, image, now, open);
+        let of = |open| configuration_of(kind, config, image, now, open);
         let (said, left) = (of(Open::Said), of(Open::Left));
         let open: Vec<&str> = names(block).filter(|name| said.get(name) != left.get(name)).collect();
         if open.is_empty() || now.is_null() {
             return Ok(left);
         }
         let planned = async |config: &Value| {
-            let proposed = shape(block, &proposed_state(block, now, config));
+            let proposed = shape(kind.form(), &proposed_state(block, now, config));
             self.ask_plan(type_name, kind, config, now, &proposed, private).await
         };
         let mut why = None;
@@ -88,8 +88,9 @@ fn names(block: &Block) -> impl Iterator<Item = &str> {
 /// that has changed since, or where `open` says so.
 ///
 /// What only the provider sets is null in it; write-only values are those of `config`.
-pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now: &Value, open: Open) -> Value {
-    let (config, image, now) = (shape(block, config), shape(block, image), shape(block, now));
+pub(crate) fn configuration_of(kind: &Kind, config: &Value, image: &Value, now: &Value, open: Open) -> Value {
+    let (block, form) = (kind.block(), kind.form());
+    let (config, image, now) = (shape(form, config), shape(form, image), shape(form, now));
     let Some(then) = image.as_entries() else { return config };
     let empty = Entries::new();
     let set = config.as_entries().unwrap_or(&empty);
@@ -108,7 +109,7 @@ pub(crate) fn configuration_of(block: &Block, config: &Value, image: &Value, now
         let value = if keep { configured } else { settable_blocks(nested, &was, open) };
         entries.insert(name.into(), value);
     }
-    shape(block, &Data::Object(Arc::new(entries)).into())
+    shape(form, &Data::Object(Arc::new(entries)).into())
 }
 
 fn restored(
@@ -216,7 +217,13 @@ fn settable_blocks(nested: &NestedBlock, value: &Value, open: Open) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use retrue_provider_api::TypeSchema;
+
     use super::*;
+
+    fn thing() -> Arc<Kind> {
+        Kind::of(Arc::new(TypeSchema { block: block(), ..TypeSchema::default() }))
+    }
 
     fn block() -> Block {
         let rule = Block {
@@ -257,9 +264,9 @@ mod tests {
         };
         let config = Value::object([("name", Value::from("n")), ("token", Value::from("t"))]);
         let (then, now) = (state("by hand", 8, 80), state("by hand", 9, 443));
-        let less = configuration_of(&block(), &config, &then, &now, Open::Left);
+        let less = configuration_of(&thing(), &config, &then, &now, Open::Left);
         assert_eq!(less.get("note"), Some(&Value::null(Type::String)), "it is as it was");
-        let back = configuration_of(&block(), &config, &then, &now, Open::Said);
+        let back = configuration_of(&thing(), &config, &then, &now, Open::Said);
         assert_eq!(back.get("note"), Some(&Value::from("by hand")), "it is as it was, and stays");
         assert_eq!(back.get("size"), Some(&Value::from(8i64)));
         assert_eq!(back.get("arn"), Some(&Value::null(Type::String)));
@@ -267,9 +274,9 @@ mod tests {
         let rules = back.get("rule").and_then(Value::as_items).unwrap();
         assert_eq!(rules[0].get("port"), Some(&Value::from(80i64)));
         assert_eq!(rules[0].get("id"), Some(&Value::null(Type::String)));
-        let as_it_was = configuration_of(&block(), &config, &then, &then, Open::Said);
+        let as_it_was = configuration_of(&thing(), &config, &then, &then, Open::Said);
         assert_eq!(as_it_was.get("rule").and_then(Value::as_items).map(<[Value]>::len), Some(1), "blocks stay, too");
-        let made = configuration_of(&block(), &config, &then, &Value::null(Type::Dynamic), Open::Said);
+        let made = configuration_of(&thing(), &config, &then, &Value::null(Type::Dynamic), Open::Said);
         assert_eq!(made.get("note"), Some(&Value::from("by hand")));
         assert_eq!(made.get("size"), Some(&Value::null(Type::Number)));
     }

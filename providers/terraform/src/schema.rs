@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use prost::Message;
 use retrue_provider_api::{
-    Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ObjectType,
+    Attribute, AttributeKind, Block, FunctionParameter, FunctionSchema, NestedBlock, Nesting, ObjectType, Offered,
     ProviderSchema, Type, TypeSchema,
 };
 
 use crate::codec::{CodecError, type_of};
+use crate::shape::Form;
 use crate::wire;
 use crate::wire::AttributeMessage;
 
@@ -26,21 +28,49 @@ pub(crate) struct Loaded {
     pub(crate) moves_state: bool,
     /// Whether it need not be asked for its schema before anything else.
     pub(crate) schema_optional: bool,
+    /// A hash of all that it said of its types and functions.
+    told: Option<blake3::Hash>,
 }
 
-/// Types by name. A provider has a thousand, and a stack uses a few: they are shared, never copied.
-pub(crate) type Kinds = BTreeMap<String, Arc<Kind>>;
+impl Loaded {
+    /// Whether both say the same of types and functions. Where the words are the same, none of them has to be read.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        (self.told.is_some() && self.told == other.told) || self.schema == other.schema
+    }
+}
+
+/// Types by name. A provider has a thousand, and a stack uses a few: they are read when they are asked for, and shared.
+#[derive(Debug, Default)]
+pub(crate) struct Kinds {
+    offered: Offered,
+    kinds: BTreeMap<String, OnceLock<Arc<Kind>>>,
+}
+
+impl Kinds {
+    fn of(offered: &Offered) -> Self {
+        let kinds = offered.keys().map(|name| (name.clone(), OnceLock::new())).collect();
+        Kinds { offered: offered.clone(), kinds }
+    }
+
+    /// One of them; `None` where there is none of that name that can be read.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Kind>> {
+        let kind = self.kinds.get(name)?;
+        let schema = self.offered.get(name)?;
+        Some(kind.get_or_init(|| Kind::of(Arc::clone(schema))))
+    }
+}
 
 /// A type, and what values of it look like on the wire.
 #[derive(Debug, Default)]
 pub(crate) struct Kind {
     pub(crate) schema: Arc<TypeSchema>,
     wire: OnceLock<Type>,
+    form: OnceLock<Form>,
 }
 
 impl Kind {
     pub(crate) fn of(schema: Arc<TypeSchema>) -> Arc<Self> {
-        Arc::new(Kind { schema, wire: OnceLock::new() })
+        Arc::new(Kind { schema, ..Kind::default() })
     }
 
     pub(crate) fn block(&self) -> &Block {
@@ -50,6 +80,11 @@ impl Kind {
     /// What values of it look like on the wire.
     pub(crate) fn wire(&self) -> &Type {
         self.wire.get_or_init(|| self.schema.block.value_type().without_optional())
+    }
+
+    /// What they are brought to before they are sent, and after they came.
+    pub(crate) fn form(&self) -> &Form {
+        self.form.get_or_init(|| Form::of(&self.schema.block))
     }
 
     /// Whether it looks as the first SDK makes types: its `id` may be set, which it never really is. Such
@@ -62,40 +97,63 @@ impl Kind {
 /// Translates what a provider said.
 ///
 /// # Errors
-/// Something in it is no type or no nesting.
+/// What it takes itself, or a function of it, has something in it that is no type or no nesting. What is wrong in one of
+/// its types is told where that is asked for.
 pub(crate) fn load<A: AttributeMessage>(
     response: wire::SchemaResponse<A>,
     identities: HashMap<String, wire::IdentitySchema>,
 ) -> Result<Loaded, CodecError> {
+    let told = Some(hash(&response));
     let functions = response.functions.into_iter().map(|(name, function)| Ok((name, function_schema(function)?)));
     let capabilities = response.capabilities.unwrap_or_default();
     let schema = ProviderSchema {
         provider: response.provider.map(type_schema).transpose()?.unwrap_or_default(),
-        resources: types(response.resources)?,
-        data: types(response.data)?,
-        ephemeral: types(response.ephemeral)?,
+        resources: types::<A>(response.resources),
+        data: types::<A>(response.data),
+        ephemeral: types::<A>(response.ephemeral),
         functions: functions.collect::<Result<_, CodecError>>()?,
-    };
-    let kinds = |schemas: &BTreeMap<String, Arc<TypeSchema>>| {
-        schemas.iter().map(|(name, schema)| (name.clone(), Kind::of(Arc::clone(schema)))).collect()
     };
     Ok(Loaded {
         provider: Kind::of(Arc::new(schema.provider.clone())),
-        resources: kinds(&schema.resources),
-        data: kinds(&schema.data),
-        ephemeral: kinds(&schema.ephemeral),
+        resources: Kinds::of(&schema.resources),
+        data: Kinds::of(&schema.data),
+        ephemeral: Kinds::of(&schema.ephemeral),
         schema: Arc::new(schema),
         identities: identities.into_iter().map(identity).collect::<Result<_, _>>()?,
         plans_deletes: capabilities.plan_destroy,
         moves_state: capabilities.move_state,
         schema_optional: capabilities.schema_optional,
+        told,
     })
 }
 
-fn types<A: AttributeMessage>(
-    schemas: HashMap<String, wire::Schema<A>>,
-) -> Result<BTreeMap<String, Arc<TypeSchema>>, CodecError> {
-    schemas.into_iter().map(|(name, schema)| Ok((name, Arc::new(type_schema(schema)?)))).collect()
+/// A hash of what a provider said, in whatever order.
+fn hash<A: AttributeMessage>(response: &wire::SchemaResponse<A>) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(&response.provider.as_ref().map(Message::encode_to_vec).unwrap_or_default());
+    let functions = response.functions.iter().map(|(name, function)| (name.clone(), function.encode_to_vec()));
+    for types in [&response.resources, &response.data, &response.ephemeral, &functions.collect()] {
+        let sorted: BTreeMap<&String, &Vec<u8>> = types.iter().collect();
+        add(&sorted.len().to_le_bytes());
+        for (name, bytes) in sorted {
+            add(name.as_bytes());
+            add(bytes);
+        }
+    }
+    hasher.finalize()
+}
+
+fn types<A: AttributeMessage>(schemas: HashMap<String, Vec<u8>>) -> Offered {
+    let names: Vec<String> = schemas.keys().cloned().collect();
+    Offered::later(names, move |name| {
+        let bytes = schemas.get(name).map(Vec::as_slice).unwrap_or_default();
+        let schema = wire::Schema::<A>::decode(bytes).map_err(|error| error.to_string())?;
+        type_schema(schema).map_err(|error| error.to_string())
+    })
 }
 
 fn type_schema<A: AttributeMessage>(schema: wire::Schema<A>) -> Result<TypeSchema, CodecError> {

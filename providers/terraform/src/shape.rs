@@ -2,65 +2,98 @@
 
 use std::sync::Arc;
 
-use retrue_provider_api::{Block, Data, Entries, NestedBlock, Nesting, Type, Value, convert};
+use retrue_provider_api::{Block, Data, Entries, Nesting, Type, Value, convert};
+
+/// What the objects of a block look like on the wire, worked out once: values are shaped at each call.
+#[derive(Debug)]
+pub(crate) struct Form {
+    attributes: Vec<(Arc<str>, Type)>,
+    blocks: Vec<(Arc<str>, NestedForm)>,
+}
+
+#[derive(Debug)]
+struct NestedForm {
+    nesting: Nesting,
+    /// The type of one.
+    kind: Type,
+    has_dynamic: bool,
+    form: Form,
+}
+
+impl Form {
+    /// The form of a block.
+    pub(crate) fn of(block: &Block) -> Self {
+        let attribute = |(name, attribute): (&String, &retrue_provider_api::Attribute)| {
+            (Arc::from(name.as_str()), attribute.value_type().without_optional())
+        };
+        let nested = |(name, nested): (&String, &retrue_provider_api::NestedBlock)| {
+            let kind = nested.block.value_type().without_optional();
+            let (has_dynamic, form) = (kind.has_dynamic(), Form::of(&nested.block));
+            (Arc::from(name.as_str()), NestedForm { nesting: nested.nesting, kind, has_dynamic, form })
+        };
+        Form {
+            attributes: block.attributes.iter().map(attribute).collect(),
+            blocks: block.blocks.iter().map(nested).collect(),
+        }
+    }
+}
 
 /// An object with every attribute and block of the schema: what is absent is null, an absent list, set or
 /// map block is empty, an absent group is an object of nulls.
 ///
 /// Null and unknown stay what they are. What is not in the schema stays, and is refused when it is sent.
-pub(crate) fn shape(block: &Block, value: &Value) -> Value {
+pub(crate) fn shape(form: &Form, value: &Value) -> Value {
     let Some(entries) = value.as_entries() else { return value.clone() };
     let mut shaped = entries.clone();
-    for (name, attribute) in &block.attributes {
-        let kind = attribute.value_type().without_optional();
-        let filled = match entries.get(name.as_str()) {
-            Some(value) => fill(value, &kind),
-            None => Value::null(kind),
+    for (name, kind) in &form.attributes {
+        let filled = match entries.get(name) {
+            Some(value) => fill(value, kind),
+            None => Value::null(kind.clone()),
         };
-        shaped.insert(name.as_str().into(), filled);
+        shaped.insert(Arc::clone(name), filled);
     }
-    for (name, nested) in &block.blocks {
-        shaped.insert(name.as_str().into(), shape_nested(nested, entries.get(name.as_str())));
+    for (name, nested) in &form.blocks {
+        shaped.insert(Arc::clone(name), shape_nested(nested, entries.get(name)));
     }
     Data::Object(Arc::new(shaped)).into()
 }
 
-fn shape_nested(nested: &NestedBlock, value: Option<&Value>) -> Value {
-    let block = &nested.block;
-    let kind = block.value_type().without_optional();
+fn shape_nested(nested: &NestedForm, value: Option<&Value>) -> Value {
+    let NestedForm { kind, form, has_dynamic, .. } = nested;
+    let kind = || kind.clone();
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return match nested.nesting {
-            Nesting::Single => Value::null(kind),
-            Nesting::Group => shape(block, &Data::Object(Arc::default()).into()),
-            Nesting::List if kind.has_dynamic() => Value::tuple([]),
-            Nesting::List => Value::list(kind, []),
-            Nesting::Set => Value::set(kind, []),
-            Nesting::Map if kind.has_dynamic() => Data::Object(Arc::default()).into(),
-            Nesting::Map => Data::Map(kind, Arc::default()).into(),
+            Nesting::Single => Value::null(kind()),
+            Nesting::Group => shape(form, &Data::Object(Arc::default()).into()),
+            Nesting::List if *has_dynamic => Value::tuple([]),
+            Nesting::List => Value::list(kind(), []),
+            Nesting::Set => Value::set(kind(), []),
+            Nesting::Map if *has_dynamic => Data::Object(Arc::default()).into(),
+            Nesting::Map => Data::Map(kind(), Arc::default()).into(),
         };
     };
-    let all = |entries: &Entries| entries.iter().map(|(key, item)| (Arc::clone(key), shape(block, item))).collect();
+    let all = |entries: &Entries| entries.iter().map(|(key, item)| (Arc::clone(key), shape(form, item))).collect();
     match (nested.nesting, value.data()) {
-        (Nesting::Single | Nesting::Group, _) => shape(block, value),
+        (Nesting::Single | Nesting::Group, _) => shape(form, value),
         (Nesting::List, Data::List(_, items) | Data::Tuple(items)) => {
-            let items: Vec<Value> = items.iter().map(|item| shape(block, item)).collect();
-            if kind.has_dynamic() { Value::tuple(items) } else { Value::list(kind, items) }
+            let items = items.iter().map(|item| shape(form, item));
+            if *has_dynamic { Value::tuple(items) } else { Value::list(kind(), items) }
         }
         (Nesting::Set, Data::Set(_, items) | Data::List(_, items) | Data::Tuple(items)) => {
-            Value::set(kind, items.iter().map(|item| shape(block, item)))
+            Value::set(kind(), items.iter().map(|item| shape(form, item)))
         }
         (Nesting::Map, Data::Map(_, entries) | Data::Object(entries)) => {
             let entries: Entries = all(entries);
-            if kind.has_dynamic() {
+            if *has_dynamic {
                 Data::Object(Arc::new(entries)).into()
             } else {
-                Data::Map(kind, Arc::new(entries)).into()
+                Data::Map(kind(), Arc::new(entries)).into()
             }
         }
         // One table stands for a list or set of one.
-        (Nesting::List, Data::Object(_)) if kind.has_dynamic() => Value::tuple([shape(block, value)]),
-        (Nesting::List, Data::Object(_)) => Value::list(kind, [shape(block, value)]),
-        (Nesting::Set, Data::Object(_)) => Value::set(kind, [shape(block, value)]),
+        (Nesting::List, Data::Object(_)) if *has_dynamic => Value::tuple([shape(form, value)]),
+        (Nesting::List, Data::Object(_)) => Value::list(kind(), [shape(form, value)]),
+        (Nesting::Set, Data::Object(_)) => Value::set(kind(), [shape(form, value)]),
         _ => value.clone(),
     }
 }
@@ -68,7 +101,10 @@ fn shape_nested(nested: &NestedBlock, value: Option<&Value>) -> Value {
 /// A value of a type, with null for the attributes that are missing in objects.
 pub(crate) fn fill(value: &Value, kind: &Type) -> Value {
     match (kind, value.data()) {
-        (Type::Dynamic, _) => value.clone(),
+        (Type::Dynamic, _)
+        | (Type::String, Data::String(_))
+        | (Type::Bool, Data::Bool(_))
+        | (Type::Number, Data::Number(_)) => value.clone(),
         (_, Data::Null(_)) => Value::null(kind.clone()),
         (_, Data::Unknown(_, known)) => Data::Unknown(kind.clone(), known.clone()).into(),
         (Type::Object(object), Data::Object(entries) | Data::Map(_, entries)) => {

@@ -21,7 +21,7 @@ impl Terraform {
             Subject::Ephemeral => loaded.ephemeral.get(name),
         };
         let Some(kind) = kind else { return Err(self.no_type("validate", name)) };
-        let config = shape(kind.block(), &request.config);
+        let config = shape(kind.form(), &request.config);
         let message = match encode(&config, kind.wire()) {
             Ok(message) => Some(message),
             Err(error) => {

@@ -171,7 +171,7 @@ async fn a_changed_network_makes_the_address_unknown() {
     let world = Direct::new();
     let provider = &world.provider;
     let schema = provider.schema().await.unwrap();
-    let block = &schema.resources["testcloud_instance"].block;
+    let block = &schema.resources.get("testcloud_instance").unwrap().block;
     let one = config(provider, "testcloud_instance", json!({"image": "debian-12", "size": "small"})).await;
     let prior = applied(change(provider, "testcloud_instance", nothing(), one.clone()).await);
     let two = one.with_attribute("network_id", Value::from("net-1"));

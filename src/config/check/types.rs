@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use retrue_provider_api::{ProviderSchema, TypeSchema};
+use retrue_provider_api::{Offered, ProviderSchema, TypeSchema};
 
 use crate::address::Mode;
 use crate::config::codes;
@@ -54,6 +54,13 @@ impl Schemas {
         let diagnostic =
             Diagnostic::error(codes::UNKNOWN_TYPE, format!("there is no {what} of the type `{type_name}`"));
         let diagnostic = diagnostic.at(span);
+        let unreadable = self.provider(provider).and_then(|schema| types(schema, mode).problem(type_name));
+        if let Some(why) = unreadable {
+            let message =
+                format!("the provider `{provider}` says of its type `{type_name}` what cannot be read: {why}");
+            return Diagnostic { message, ..diagnostic }
+                .hint("this is a defect of the provider; its other types can be used");
+        }
         let elsewhere = self.0.iter().find(|(_, schema)| types(schema, mode).contains_key(type_name));
         if let Some((owner, _)) = elsewhere {
             let message = format!("the provider `{provider}` has no {what} of the type `{type_name}`");
@@ -98,7 +105,7 @@ impl Schemas {
 }
 
 /// The types of a mode.
-pub fn types(schema: &ProviderSchema, mode: Mode) -> &BTreeMap<String, Arc<TypeSchema>> {
+pub fn types(schema: &ProviderSchema, mode: Mode) -> &Offered {
     match mode {
         Mode::Managed => &schema.resources,
         Mode::Data => &schema.data,

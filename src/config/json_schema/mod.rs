@@ -6,10 +6,7 @@ mod resilience;
 mod tables;
 mod types;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use retrue_provider_api::{Block, TypeSchema};
+use retrue_provider_api::{Block, Offered};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value as Json, json};
@@ -92,13 +89,13 @@ fn meta<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Json> {
 /// `[resource.TYPE.NAME]`, or the same for data.
 fn blocks(
     schemas: &Schemas,
-    of: impl Fn(&retrue_provider_api::ProviderSchema) -> &BTreeMap<String, Arc<TypeSchema>>,
+    of: impl Fn(&retrue_provider_api::ProviderSchema) -> &Offered,
     meta: &Map<String, Json>,
     shared: &mut types::Shared,
 ) -> Json {
     let mut properties = Map::new();
     for (_, schema) in schemas.iter() {
-        for (name, kind) in of(schema) {
+        for (name, kind) in of(schema).iter() {
             let block = types::table(&kind.block, meta, shared);
             properties.insert(name.clone(), json!({ "type": "object", "additionalProperties": block }));
         }

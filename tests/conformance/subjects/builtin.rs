@@ -20,7 +20,7 @@ pub async fn start() -> Builtin {
     let config = Value::object::<&str>([]);
     provider.configure(ConfigureRequest { config, directory: PathBuf::from("/") }).await.expect("configured");
     let schema = provider.schema().await.expect("a schema");
-    Builtin { provider, block: schema.resources["retrue_data"].block.clone() }
+    Builtin { provider, block: schema.resources.get("retrue_data").unwrap().block.clone() }
 }
 
 #[async_trait]

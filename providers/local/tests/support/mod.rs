@@ -63,7 +63,10 @@ impl World {
     pub async fn config(&self, set: &[(&str, Value)]) -> Value {
         let schema = self.provider.schema().await.unwrap();
         let mut config = Value::object(
-            schema.resources[self.type_name]
+            schema
+                .resources
+                .get(self.type_name)
+                .unwrap()
                 .block
                 .attributes
                 .iter()
@@ -87,7 +90,7 @@ impl World {
         let proposed = if config.is_null() {
             config.clone()
         } else {
-            proposed_state(&schema.resources[self.type_name].block, prior, config)
+            proposed_state(&schema.resources.get(self.type_name).unwrap().block, prior, config)
         };
         let request = PlanRequest {
             type_name: self.type_name.into(),

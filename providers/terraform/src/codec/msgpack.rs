@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use retrue_provider_api::{Data, Number, PathStep, Type, Value};
-use rmpv::Value as Pack;
+use retrue_provider_api::{Data, Entries, Number, PathStep, Type, Value};
+use rmp::encode;
+use rmpv::ValueRef as Pack;
 
 use super::{CodecError, refinement};
 
@@ -20,8 +21,8 @@ const MOST_DEPTH: usize = 512;
 /// # Errors
 /// The value is not of the type.
 pub(crate) fn to_msgpack(value: &Value, kind: &Type) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::new();
-    rmpv::encode::write_value(&mut bytes, &pack(value, kind)?).map_err(|error| CodecError::new(error.to_string()))?;
+    let mut bytes = Vec::with_capacity(1024);
+    pack(&mut bytes, value, kind)?;
     Ok(bytes)
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn to_msgpack(value: &Value, kind: &Type) -> Result<Vec<u8>, CodecErr
 /// The bytes are not such a value, or there are more of them.
 pub(crate) fn from_msgpack(bytes: &[u8], kind: &Type) -> Result<Value, CodecError> {
     let mut rest = bytes;
-    let packed = rmpv::decode::read_value_with_max_depth(&mut rest, MOST_DEPTH)
+    let packed = rmpv::decode::read_value_ref_with_max_depth(&mut rest, MOST_DEPTH)
         .map_err(|error| CodecError::new(error.to_string()))?;
     if !rest.is_empty() {
         return Err(CodecError::new("there is more than one value"));
@@ -39,95 +40,105 @@ pub(crate) fn from_msgpack(bytes: &[u8], kind: &Type) -> Result<Value, CodecErro
     unpack(packed, kind)
 }
 
-fn pack(value: &Value, kind: &Type) -> Result<Pack, CodecError> {
+fn pack(out: &mut Vec<u8>, value: &Value, kind: &Type) -> Result<(), CodecError> {
     match value.data() {
-        Data::Unknown(_, known) => return Ok(unknown(known.as_ref().and_then(|known| known.opaque.as_deref()))),
-        Data::Null(of) if *kind == Type::Dynamic && *of != Type::Dynamic => return dynamic(value),
-        Data::Null(_) => return Ok(Pack::Nil),
+        Data::Unknown(_, known) => return unknown(out, known.as_ref().and_then(|known| known.opaque.as_deref())),
+        Data::Null(of) if *kind == Type::Dynamic && *of != Type::Dynamic => return dynamic(out, value),
+        Data::Null(_) => return put(encode::write_nil(out)),
         _ => {}
     }
     match (kind, value.data()) {
-        (Type::Dynamic, _) => dynamic(value),
-        (Type::Bool, Data::Bool(value)) => Ok(Pack::Boolean(*value)),
-        (Type::String, Data::String(text)) => Ok(Pack::from(text.as_ref())),
-        (Type::Number, Data::Number(number)) => Ok(pack_number(number)),
+        (Type::Dynamic, _) => dynamic(out, value),
+        (Type::Bool, Data::Bool(value)) => put(encode::write_bool(out, *value)),
+        (Type::String, Data::String(text)) => put(encode::write_str(out, text)),
+        (Type::Number, Data::Number(number)) => pack_number(out, number),
         (Type::List(element) | Type::Set(element), Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items)) => {
-            pack_items(items.iter().map(|item| (item, element.as_ref())))
+            pack_items(out, items.iter().map(|item| (item, element.as_ref())))
         }
         (Type::Tuple(kinds), Data::List(_, items) | Data::Tuple(items)) if kinds.len() == items.len() => {
-            pack_items(items.iter().zip(kinds.iter()))
+            pack_items(out, items.iter().zip(kinds.iter()))
         }
-        (Type::Map(element), Data::Map(_, entries) | Data::Object(entries)) => entries
-            .iter()
-            .map(|(key, item)| {
-                let packed = pack(item, element).map_err(|error| error.under(PathStep::Key(Arc::clone(key))))?;
-                Ok((Pack::from(key.as_ref()), packed))
-            })
-            .collect::<Result<_, _>>()
-            .map(Pack::Map),
+        (Type::Map(element), Data::Map(_, entries) | Data::Object(entries)) => {
+            put(encode::write_map_len(out, length(entries.len())?))?;
+            for (key, item) in entries.iter() {
+                put(encode::write_str(out, key))?;
+                pack(out, item, element).map_err(|error| error.under(PathStep::Key(Arc::clone(key))))?;
+            }
+            Ok(())
+        }
         (Type::Object(object), Data::Object(entries) | Data::Map(_, entries)) => {
             if let Some(name) = entries.keys().find(|name| !object.attributes.contains_key(*name)) {
                 return Err(CodecError::new(format!("there is no attribute `{name}`")));
             }
-            object
-                .attributes
-                .iter()
-                .map(|(name, kind)| {
-                    let packed = match entries.get(name) {
-                        None => Pack::Nil,
-                        Some(item) => {
-                            pack(item, kind).map_err(|error| error.under(PathStep::Attribute(Arc::clone(name))))?
-                        }
-                    };
-                    Ok((Pack::from(name.as_ref()), packed))
-                })
-                .collect::<Result<_, _>>()
-                .map(Pack::Map)
+            put(encode::write_map_len(out, length(object.attributes.len())?))?;
+            for (name, kind) in &object.attributes {
+                put(encode::write_str(out, name))?;
+                match entries.get(name) {
+                    None => put(encode::write_nil(out))?,
+                    Some(item) => {
+                        pack(out, item, kind).map_err(|error| error.under(PathStep::Attribute(Arc::clone(name))))?;
+                    }
+                }
+            }
+            Ok(())
         }
         (kind, _) => Err(CodecError::mismatch(kind, &value.kind().friendly_name())),
     }
 }
 
-fn dynamic(value: &Value) -> Result<Pack, CodecError> {
+/// Writing into memory fails only where something is too large for the form.
+fn put<T>(written: Result<T, impl std::fmt::Display>) -> Result<(), CodecError> {
+    written.map(drop).map_err(|error| CodecError::new(error.to_string()))
+}
+
+fn length(count: usize) -> Result<u32, CodecError> {
+    u32::try_from(count).map_err(|_| CodecError::new("there are too many of them"))
+}
+
+fn dynamic(out: &mut Vec<u8>, value: &Value) -> Result<(), CodecError> {
     let kind = value.kind();
     if kind == Type::Dynamic {
-        return Ok(Pack::Nil);
+        return put(encode::write_nil(out));
     }
-    let json = kind.to_json().to_string();
-    Ok(Pack::Array(vec![Pack::Binary(json.into_bytes()), pack(value, &kind)?]))
+    put(encode::write_array_len(out, 2))?;
+    put(encode::write_bin(out, kind.to_json().to_string().as_bytes()))?;
+    pack(out, value, &kind)
 }
 
-fn unknown(opaque: Option<&[u8]>) -> Pack {
-    match opaque {
-        Some(bytes) => Pack::Ext(REFINED, bytes.to_vec()),
-        None => Pack::Ext(UNKNOWN, vec![0]),
-    }
+fn unknown(out: &mut Vec<u8>, opaque: Option<&[u8]>) -> Result<(), CodecError> {
+    let (extension, body) = opaque.map_or((UNKNOWN, &[0][..]), |bytes| (REFINED, bytes));
+    put(encode::write_ext_meta(out, length(body.len())?, extension))?;
+    out.extend_from_slice(body);
+    Ok(())
 }
 
-fn pack_items<'v>(items: impl Iterator<Item = (&'v Value, &'v Type)>) -> Result<Pack, CodecError> {
-    items
-        .enumerate()
-        .map(|(index, (item, kind))| pack(item, kind).map_err(|error| error.under(PathStep::Index(index))))
-        .collect::<Result<_, _>>()
-        .map(Pack::Array)
+fn pack_items<'v>(
+    out: &mut Vec<u8>,
+    items: impl ExactSizeIterator<Item = (&'v Value, &'v Type)>,
+) -> Result<(), CodecError> {
+    put(encode::write_array_len(out, length(items.len())?))?;
+    for (index, (item, kind)) in items.enumerate() {
+        pack(out, item, kind).map_err(|error| error.under(PathStep::Index(index)))?;
+    }
+    Ok(())
 }
 
 /// An integer where it fits, a float where that is exact, and otherwise decimal text.
-fn pack_number(number: &Number) -> Pack {
+fn pack_number(out: &mut Vec<u8>, number: &Number) -> Result<(), CodecError> {
     if let Some(small) = number.as_i64() {
-        return Pack::from(small);
+        return put(encode::write_sint(out, small));
     }
     let float = number.to_f64();
     match Number::from_f64(float) {
-        Ok(same) if same == *number => Pack::F64(float),
-        _ => Pack::from(number.to_string()),
+        Ok(same) if same == *number => put(encode::write_f64(out, float)),
+        _ => put(encode::write_str(out, &number.to_string())),
     }
 }
 
-fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
+fn unpack(packed: Pack<'_>, kind: &Type) -> Result<Value, CodecError> {
     match packed {
         Pack::Nil => return Ok(Value::null(kind.clone())),
-        Pack::Ext(REFINED, body) => return Ok(Value::unknown_refined(kind.clone(), refinement::read(&body))),
+        Pack::Ext(REFINED, body) => return Ok(Value::unknown_refined(kind.clone(), refinement::read(body))),
         Pack::Ext(_, _) => return Ok(Value::unknown(kind.clone())),
         _ => {}
     }
@@ -137,7 +148,7 @@ fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
                 return Err(CodecError::new("a dynamic value has two parts, a type and a value"));
             };
             let json = match &of {
-                Pack::Binary(bytes) => bytes.as_slice(),
+                Pack::Binary(bytes) => bytes,
                 Pack::String(text) => text.as_bytes(),
                 _ => return Err(CodecError::new("the type of a dynamic value is text")),
             };
@@ -161,7 +172,7 @@ fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
             let entries = entries
                 .into_iter()
                 .map(|(key, item)| {
-                    let key = text_key(&key)?;
+                    let key: Arc<str> = key_of(&key)?.into();
                     let item = unpack(item, element).map_err(|error| error.under(PathStep::Key(Arc::clone(&key))))?;
                     Ok((key, item))
                 })
@@ -169,24 +180,22 @@ fn unpack(packed: Pack, kind: &Type) -> Result<Value, CodecError> {
             Ok(Value::map(element.as_ref().clone(), entries))
         }
         (Type::Object(object), Pack::Map(entries)) => {
-            let mut attributes = Vec::with_capacity(object.attributes.len());
+            let mut attributes = Entries::new();
             for (key, item) in entries {
-                let name = text_key(&key)?;
-                let Some(kind) = object.attributes.get(&name) else {
-                    return Err(CodecError::new(format!("the schema has no attribute `{name}`")));
+                // The names are shared with the type.
+                let key = key_of(&key)?;
+                let Some((name, kind)) = object.attributes.get_key_value(key) else {
+                    return Err(CodecError::new(format!("the schema has no attribute `{key}`")));
                 };
-                let item = unpack(item, kind).map_err(|error| error.under(PathStep::Attribute(Arc::clone(&name))))?;
-                attributes.push((name, item));
+                let item = unpack(item, kind).map_err(|error| error.under(PathStep::Attribute(Arc::clone(name))))?;
+                attributes.insert(Arc::clone(name), item);
             }
-            let missing: Vec<_> = object
-                .attributes
-                .iter()
-                .filter(|(name, _)| !attributes.iter().any(|(given, _)| given == *name))
-                .collect();
-            if let Some((name, _)) = missing.first() {
+            if attributes.len() < object.attributes.len()
+                && let Some(name) = object.attributes.keys().find(|name| !attributes.contains_key(*name))
+            {
                 return Err(CodecError::new(format!("the attribute `{name}` is missing")));
             }
-            Ok(Value::object(attributes))
+            Ok(Data::Object(Arc::new(attributes)).into())
         }
         (kind, packed) => Err(CodecError::mismatch(kind, word(&packed))),
     }
@@ -201,7 +210,7 @@ fn unpack_items<'k>(items: Vec<Pack>, kind: impl Fn(usize) -> Option<&'k Type>) 
 }
 
 /// The number in a packed value: an integer, a float, or decimal text.
-pub(super) fn unpack_number(packed: &Pack) -> Result<Number, CodecError> {
+pub(super) fn unpack_number(packed: &Pack<'_>) -> Result<Number, CodecError> {
     match packed {
         Pack::Integer(integer) => match (integer.as_i64(), integer.as_u64()) {
             (Some(small), _) => Ok(Number::from(small)),
@@ -215,11 +224,15 @@ pub(super) fn unpack_number(packed: &Pack) -> Result<Number, CodecError> {
     }
 }
 
-fn text_key(key: &Pack) -> Result<Arc<str>, CodecError> {
-    key.as_str().map(Arc::from).ok_or_else(|| CodecError::new("a key is not text"))
+fn key_of<'k>(key: &'k Pack<'_>) -> Result<&'k str, CodecError> {
+    let text = match key {
+        Pack::String(text) => text.as_str(),
+        _ => None,
+    };
+    text.ok_or_else(|| CodecError::new("a key is not text"))
 }
 
-fn word(packed: &Pack) -> &'static str {
+fn word(packed: &Pack<'_>) -> &'static str {
     match packed {
         Pack::Nil => "null",
         Pack::Boolean(_) => "bool",

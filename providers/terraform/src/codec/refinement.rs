@@ -36,7 +36,7 @@ pub(super) fn read(body: &[u8]) -> Refinement {
 
 fn bound(value: &Pack) -> Option<(Number, bool)> {
     match value.as_array().map(Vec::as_slice) {
-        Some([number, inclusive]) => Some((unpack_number(number).ok()?, inclusive.as_bool()?)),
+        Some([number, inclusive]) => Some((unpack_number(&number.as_ref()).ok()?, inclusive.as_bool()?)),
         _ => None,
     }
 }

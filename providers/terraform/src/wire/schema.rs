@@ -149,18 +149,21 @@ pub(crate) struct NestedBlock<A: AttributeMessage> {
 pub(crate) struct SchemaResponse<A: AttributeMessage> {
     #[prost(message, optional, tag = "1")]
     pub(crate) provider: Option<Schema<A>>,
-    #[prost(map = "string, message", tag = "2")]
-    pub(crate) resources: HashMap<String, Schema<A>>,
-    #[prost(map = "string, message", tag = "3")]
-    pub(crate) data: HashMap<String, Schema<A>>,
+    /// Each a [`Schema`], to be read when it is asked for: on the wire there is no difference.
+    #[prost(map = "string, bytes", tag = "2")]
+    pub(crate) resources: HashMap<String, Vec<u8>>,
+    /// Each a [`Schema`], to be read when it is asked for: on the wire there is no difference.
+    #[prost(map = "string, bytes", tag = "3")]
+    pub(crate) data: HashMap<String, Vec<u8>>,
     #[prost(message, repeated, tag = "4")]
     pub(crate) diagnostics: Vec<Diagnostic>,
     #[prost(message, optional, tag = "6")]
     pub(crate) capabilities: Option<ServerCapabilities>,
     #[prost(map = "string, message", tag = "7")]
     pub(crate) functions: HashMap<String, Function>,
-    #[prost(map = "string, message", tag = "8")]
-    pub(crate) ephemeral: HashMap<String, Schema<A>>,
+    /// Each a [`Schema`], to be read when it is asked for: on the wire there is no difference.
+    #[prost(map = "string, bytes", tag = "8")]
+    pub(crate) ephemeral: HashMap<String, Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -114,7 +114,7 @@ pub fn vpc() {
         world.assert_no_change(&made).await;
         // What the schema does not have any more is dropped, at the same version, too.
         let recorded = retrue_provider_api::to_wire(&made.state.clone().with_attribute("bogus", Value::from("x")));
-        let version = world.schema.resources["aws_vpc"].version;
+        let version = world.schema.resources.get("aws_vpc").unwrap().version;
         let upgraded = world.terraform.upgrade_state("aws_vpc", version, recorded).await.unwrap();
         assert_eq!(crate::support::differing_values(&made.state, &upgraded), Vec::<String>::new());
         assert_eq!(upgraded.get("bogus"), None);
@@ -237,7 +237,7 @@ pub fn a_delete_does_not_change_how_others_are_read() {
 pub fn data_and_validation() {
     block_on(async {
         let Some(world) = world("data").await else { return };
-        let block = &world.schema.data["aws_caller_identity"].block;
+        let block = &world.schema.data.get("aws_caller_identity").unwrap().block;
         let request =
             DataRequest { type_name: "aws_caller_identity".into(), config: crate::support::full(block, &json!({})) };
         let state = world.terraform.read_data(&world.context, request).await.unwrap();

@@ -118,7 +118,7 @@ async fn life(terraform: &Terraform) -> Result<(), (&'static str, ProviderError)
     terraform.validate(request).await.map_err(at("validate provider"))?;
     let request = ConfigureRequest { config, directory: "/tmp".into() };
     terraform.configure(request).await.map_err(at("configure"))?;
-    let config = full(&schema.resources["test_math"].block, &json!({"a": 1, "b": 2}));
+    let config = full(&schema.resources.get("test_math").unwrap().block, &json!({"a": 1, "b": 2}));
     let request = ValidateRequest { subject: Subject::Resource, type_name: "test_math".into(), config: config.clone() };
     terraform.validate(request).await.map_err(at("validate"))?;
     let null = || Value::null(Type::Dynamic);
@@ -156,7 +156,7 @@ async fn life(terraform: &Terraform) -> Result<(), (&'static str, ProviderError)
         identity: None,
     };
     terraform.read(&context(), request).await.map_err(at("read"))?;
-    let config = full(&schema.data["test_data"].block, &json!({"a": "x"}));
+    let config = full(&schema.data.get("test_data").unwrap().block, &json!({"a": "x"}));
     let request = ValidateRequest { subject: Subject::Data, type_name: "test_data".into(), config: config.clone() };
     terraform.validate(request).await.map_err(at("validate data"))?;
     let request = DataRequest { type_name: "test_data".into(), config };

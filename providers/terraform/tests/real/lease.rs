@@ -54,7 +54,8 @@ async fn life(terraform: &Terraform, directory: &Path) -> Result<(), (&'static s
     let request = ConfigureRequest { config, directory: "/tmp".into() };
     terraform.configure(request).await.map_err(at("configure"))?;
     let path = directory.join("held").display().to_string();
-    let config = full(&schema.ephemeral[LEASE].block, &json!({"name": "l", "path": path, "ttl_seconds": 60}));
+    let config =
+        full(&schema.ephemeral.get(LEASE).unwrap().block, &json!({"name": "l", "path": path, "ttl_seconds": 60}));
     let request = ValidateRequest { subject: Subject::Ephemeral, type_name: LEASE.into(), config: config.clone() };
     let said = terraform.validate(request).await.map_err(at("validate"))?;
     assert!(said.iter().all(|said| !said.error), "{said:?}");

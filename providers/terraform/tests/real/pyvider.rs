@@ -108,7 +108,7 @@ pub fn ephemeral() {
         let Some(world) = world("ephemeral").await else { return };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lease");
-        let block = &world.schema.ephemeral["pyvider_lease"].block;
+        let block = &world.schema.ephemeral.get("pyvider_lease").unwrap().block;
         let config = full(block, &json!({"name": "l", "path": path.to_str().unwrap(), "ttl_seconds": 60}));
         let request = DataRequest { type_name: "pyvider_lease".into(), config };
         let opened = world.terraform.open(&world.context, request).await.unwrap();

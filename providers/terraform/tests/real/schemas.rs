@@ -30,7 +30,7 @@ pub fn what_they_say_of_themselves() {
             assert!(schema.resources.contains_key(some), "{file}");
             // Each type is asked about with nothing set: it answers, and is alive at the end.
             let mut refused = 0;
-            for (name, kind) in &schema.resources {
+            for (name, kind) in schema.resources.iter() {
                 let config = full(&kind.block, &json!({}));
                 let request = ValidateRequest { subject: Subject::Resource, type_name: name.clone(), config };
                 let said = terraform.validate(request).await.unwrap_or_else(|error| panic!("{name}: {error:#}"));

@@ -81,7 +81,7 @@ impl World {
     }
 
     pub fn block(&self, type_name: &str) -> &Block {
-        &self.schema.resources[type_name].block
+        &self.schema.resources.get(type_name).unwrap().block
     }
 
     pub fn config(&self, type_name: &str, json: Json) -> Value {

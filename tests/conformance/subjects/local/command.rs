@@ -58,8 +58,8 @@ pub async fn start(case: &'static Case) -> CommandWorld {
     std::fs::create_dir(directory.path().join(tree::BESIDE)).expect("a directory");
     let provider = provider_in(directory.path().to_owned()).await;
     let schema = provider.schema().await.expect("a schema");
-    let block = schema.resources["local_command"].block.clone();
-    let data = schema.data["local_command"].block.clone();
+    let block = schema.resources.get("local_command").unwrap().block.clone();
+    let data = schema.data.get("local_command").unwrap().block.clone();
     CommandWorld { case, directory, provider, block, data }
 }
 

@@ -30,8 +30,8 @@ pub async fn start(case: &'static Case) -> PathWorld {
     let directory = tempfile::tempdir().expect("a directory");
     let provider = provider_in(directory.path().to_owned()).await;
     let schema = provider.schema().await.expect("a schema");
-    let block = schema.resources[case.type_name].block.clone();
-    let data = schema.data["local_file"].block.clone();
+    let block = schema.resources.get(case.type_name).unwrap().block.clone();
+    let data = schema.data.get("local_file").unwrap().block.clone();
     let world = PathWorld { case, directory, provider, block, data };
     // Beside the objects, and no part of the truth.
     let sources = world.directory.path().join(tree::BESIDE);

@@ -66,7 +66,7 @@ pub async fn direct(case: &'static Case) -> TestCloudWorld {
 
 async fn prepare(case: &'static Case, cloud: Holder, provider: Arc<dyn Provider>) -> TestCloudWorld {
     let schema = provider.schema().await.expect("a schema");
-    let block = schema.resources[case.type_name].block.clone();
+    let block = schema.resources.get(case.type_name).unwrap().block.clone();
     let world = TestCloudWorld { case, cloud, provider, block, config: (case.config)() };
     world.cloud().settings().token = Some(TOKEN.into());
     world.surroundings();
