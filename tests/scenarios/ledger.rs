@@ -70,6 +70,50 @@ fn what_is_unwound_or_closed_is_dealt_with() {
     assert_eq!(letters(&place), []);
 }
 
+/// One bucket, which is made anew for another name.
+fn replaced(server: &Server, name: &str, before: bool) -> String {
+    stack(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_bucket.a]\nname = \"{name}\"\n\
+         lifecycle = {{ create_before_destroy = {before} }}\n",
+        server.url()
+    ))
+}
+
+#[test]
+fn a_replacement_that_failed_half_way_is_a_dead_letter() {
+    // The old one is gone, and there is no new one; or the new one is there, and the old one, too.
+    for (before, method) in [(false, Method::Post), (true, Method::Delete)] {
+        let server = Server::start().unwrap();
+        let place = Environment::with_stack(&replaced(&server, "one", before));
+        place.run(&["apply", "--yes"]).ends(0);
+        place.write("retrue.toml", replaced(&server, "two", before));
+        let refused = Action::ErrorBefore { status: 403, retry_after: None };
+        server.cloud().add_fault(Fault::at(method, "buckets", refused));
+        place.run(&["apply", "--yes"]).ends(1);
+        assert_eq!(letters(&place), [(place.runs()[0].clone(), "testcloud_bucket.a".to_owned())], "{before}");
+        place.run(&["apply", "--yes"]).ends(0);
+        assert_eq!(letters(&place), [], "{before}");
+    }
+}
+
+#[test]
+fn what_was_done_in_part_and_cannot_be_undone_stays_a_dead_letter() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_instance.a]\nimage = \"debian-13\"\nsize = \"small\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "instances", Action::FailProvisioning));
+    let refused = Action::ErrorBefore { status: 403, retry_after: None };
+    server.cloud().add_fault(Fault::at(Method::Delete, "instances", refused).always());
+    place.run(&["apply", "--yes", "--on-failure", "compensate"]).ends(4);
+    assert_eq!(letters(&place).len(), 1);
+    // Once it is undone, it is none.
+    server.cloud().clear_faults();
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(letters(&place), []);
+}
+
 #[test]
 fn how_runs_went_is_told() {
     let server = Server::start().unwrap();
