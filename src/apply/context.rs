@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use retrue_provider_api::{Blobs, Capability, Category, ChildProcess, Children, Context, Marker, ProviderError, Value};
 
 use crate::address::Address;
-use crate::apply::waiting::Waiting;
+use crate::apply::waiting::{Turn, Waiting};
 use crate::diagnostic::Diagnostic;
-use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind};
+use crate::engine::{Cancellation, Observer, RunEvent, RunEventKind, StepRef};
 use crate::plan::{ObjectKey, StepId};
-use crate::resilience::Failed;
+use crate::resilience::{Failed, Hold, trying};
 use crate::rest::{Seal, masked_near};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::state::effects_key;
@@ -68,6 +68,44 @@ impl<'a> Caller<'a> {
         event.log();
         event.count();
         self.observer.event(&event);
+    }
+
+    /// Makes the calls of one try of a step, or of an undo, and tells each time that one of them is held back. Where
+    /// it is `counted` among those that are under way, that is written down, too, once all of them wait.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub async fn one_try<T>(
+        &self,
+        step: &StepRef,
+        counted: bool,
+        calls: impl Future<Output = T>,
+    ) -> Result<T, JournalError> {
+        let (calls, mut holds) = trying(step.attempt > 1, calls);
+        let heard = async {
+            let mut held = 0usize;
+            while let Some(hold) = holds.recv().await {
+                let turn = match hold {
+                    Hold::Begins(why) => {
+                        let after = why.until.saturating_duration_since(tokio::time::Instant::now());
+                        self.tell(RunEventKind::StepHeld { step: step.clone(), reason: why.to_string(), after });
+                        held += 1;
+                        (held == 1).then_some(Turn::Held)
+                    }
+                    Hold::Ends => {
+                        held = held.saturating_sub(1);
+                        (held == 0).then_some(Turn::GoesOn)
+                    }
+                };
+                if let Some(turn) = turn.filter(|_| counted) {
+                    self.waiting.note(&self.journal, turn).await?;
+                }
+            }
+            Ok(())
+        };
+        // Side by side: what is written down may wait for what the calls write, and the other way round.
+        let (done, heard): (T, Result<(), JournalError>) = tokio::join!(calls, heard);
+        heard.map(|()| done)
     }
 
     /// Writes down, and tells, which providers went over to another way since this was last called.

@@ -78,5 +78,5 @@ fn not_sent(trouble: &str) -> Diagnostic {
 
 fn tell(session: &Session, warning: Diagnostic) {
     let width = session.console.settings().width_err;
-    session.console.hint(&render::diagnostics(&[warning], &Default::default(), width));
+    session.console.tell(&render::diagnostics(&[warning], &Default::default(), width));
 }

@@ -130,7 +130,7 @@ impl Session {
     /// Tells warnings on standard error.
     pub(crate) fn warn(&self, warnings: &[Diagnostic], sources: &Sources) {
         if !warnings.is_empty() {
-            self.console.hint(&super::render::diagnostics(warnings, sources, self.console.settings().width_err));
+            self.console.tell(&super::render::diagnostics(warnings, sources, self.console.settings().width_err));
         }
     }
 }

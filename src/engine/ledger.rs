@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use retrue_provider_api::Category;
 
 use crate::address::Address;
-use crate::plan::StepId;
+use crate::plan::{ObjectKey, StepId};
 use crate::saga::history::RunHistory;
-use crate::saga::{Counts, Event, RunRecord, RunState, StepFailure, StepStatus};
+use crate::saga::{Counts, Event, RunRecord, RunState, StepFailure, StepStatus, UndoStatus};
 
 /// What a person decided about a run that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,25 +62,31 @@ fn is_closed(record: &RunRecord) -> bool {
 }
 
 /// What failed for good, newest first. `runs` are newest first; those that are closed, unwound or given up are
-/// dealt with, and so is whatever a later run did.
+/// dealt with, and so are a step that was undone, and an object that a later run did something to.
 pub fn dead_letters<'h>(runs: impl Iterator<Item = (&'h RunRecord, &'h RunHistory)>) -> Vec<DeadLetter> {
     let mut letters = Vec::new();
-    let mut seen: BTreeSet<&Address> = BTreeSet::new();
+    // What later runs did: to which objects something, and which steps they undid.
+    let mut seen: BTreeSet<(&Address, &ObjectKey)> = BTreeSet::new();
+    let mut undone: BTreeSet<(&str, &StepId)> = BTreeSet::new();
     for (record, history) in runs {
         let reviewed = history.events.iter().rev().find_map(|event| match &event.event {
             Event::Review { decision, .. } => Some(decision.clone()),
             _ => None,
         });
         let dealt_with = is_closed(record) || reviewed.as_deref() == Some(Decision::GiveUp.word());
+        let undos = history.undos.iter().filter(|undo| undo.status == UndoStatus::Undone);
+        undone.extend(undos.map(|undo| (undo.of.as_str(), &undo.id)));
+        let mut ended = Vec::new();
         for step in &history.steps {
             let failure = step.failure.as_ref().filter(|_| {
                 matches!(step.status, StepStatus::NotApplied | StepStatus::Partial) && record.state.is_final()
             });
-            let ended = step.status.had_effect() || failure.is_some();
-            if !ended || !seen.insert(&step.id.address) {
-                continue;
+            let object = (&step.id.address, &step.id.object);
+            if step.status.had_effect() || failure.is_some() {
+                ended.push(object);
             }
-            if let (Some(failure), false) = (failure, dealt_with) {
+            let made_up_for = seen.contains(&object) || undone.contains(&(record.run.as_str(), &step.id));
+            if let (Some(failure), false) = (failure, dealt_with || made_up_for) {
                 letters.push(DeadLetter {
                     run: record.run.clone(),
                     started: record.started.clone(),
@@ -92,7 +98,8 @@ pub fn dead_letters<'h>(runs: impl Iterator<Item = (&'h RunRecord, &'h RunHistor
                 });
             }
         }
-        seen.extend(history.undos.iter().map(|undo| &undo.id.address));
+        // Only what a later run did makes up for anything: of a replacement, one step fails after another was done.
+        seen.extend(ended);
     }
     letters
 }

@@ -6,7 +6,7 @@ use tracing::field::display;
 use tracing::{debug, info};
 
 use crate::engine::{RunEvent, RunEventKind, StepRef};
-use crate::saga::StepFailure;
+use crate::saga::{RunState, StepFailure};
 use crate::telemetry::{self, StepEnd, StepFacts, Telemetry};
 
 /// A line about a step: `$level!` with what names the step, and further fields.
@@ -108,7 +108,10 @@ impl RunEvent {
         let Some(telemetry) = telemetry::get() else { return };
         let run = self.run.as_str();
         match &self.kind {
-            RunEventKind::RunStarted { kind, .. } => telemetry.run_began(run, kind.word()),
+            RunEventKind::RunStarted { kind, .. } => {
+                let ends = RunState::ALL.into_iter().filter(|state| state.is_final()).map(RunState::word);
+                telemetry.run_began(run, kind.word(), ends);
+            }
             RunEventKind::StepStarted(step) => named(run, step, false, |step| telemetry.step_began(step)),
             RunEventKind::UndoStarted(step) => named(run, step, true, |step| telemetry.step_began(step)),
             RunEventKind::StepRetrying { step, error, after } => {

@@ -43,7 +43,7 @@ pub use replaying::{Replay, replay_moved};
 pub use resolving::Answer;
 pub use restoring::Displaced;
 pub use retracing::{Retraced, not_planned, retrace, stood};
-pub use session::{Applied, Kept, Session, find_run};
+pub use session::{Applied, Kept, Session, find_run, journal_gone};
 pub use workspace::{
     DEFAULT_ENVIRONMENT, METRICS_FILE, Workspace, checked_workspace, install, load, metrics_file, schemas,
     store_directory, validate, workspace,

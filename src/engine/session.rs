@@ -505,7 +505,7 @@ impl Session {
     pub async fn run(&self, name: &str) -> Result<(RunRecord, RunHistory), Failure> {
         let state = self.state().await?;
         let record = find_run(&state, name)?.clone();
-        let history = self.history(&record.run).await?.ok_or_else(|| no_such_run(name))?;
+        let history = self.history(&record.run).await?.ok_or_else(|| journal_gone(&record.run))?;
         Ok((record, history))
     }
 }
@@ -530,6 +530,14 @@ fn no_such_run(name: &str) -> Failure {
     Failure::one(
         Diagnostic::error(codes::NO_SUCH_RUN, format!("there is no run `{name}`"))
             .hint("`retrue runs list` shows them"),
+    )
+}
+
+/// The journal of a run that is known was pruned.
+pub fn journal_gone(run: &str) -> Failure {
+    Failure::one(
+        Diagnostic::error(codes::NO_SUCH_RUN, format!("the journal of `{run}` is gone"))
+            .hint("closed runs are removed after a while; `retrue runs list` still knows how it ended"),
     )
 }
 

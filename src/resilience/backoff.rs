@@ -6,9 +6,6 @@ use retrue_provider_api::Category;
 
 use super::policy::{Jitter, Retry};
 
-/// The longest wait that the other side can ask for.
-pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(300);
-
 /// What a try failed with, as far as it decides about another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed {
@@ -61,7 +58,8 @@ impl Waits {
     /// The wait before the next try, after `attempt` of them failed within `elapsed`; `None` when there is none.
     ///
     /// What may pass is tried again as often as the rules say; what nobody knows once; what is sure to fail again
-    /// not at all. `chance` is from 0 to below 1.
+    /// not at all. `chance` is from 0 to below 1. Nobody comes back before the other side asked to: where that is too
+    /// late, there is no other try.
     pub fn next(
         &mut self,
         rules: &Retry,
@@ -71,12 +69,7 @@ impl Waits {
         chance: f64,
     ) -> Option<Duration> {
         let (attempt, elapsed) = (attempt.saturating_sub(self.before.0), self.here(elapsed));
-        let most = match (failed.retryable, failed.category) {
-            (true, Category::Unknown) => rules.attempts.min(2),
-            (true, _) => rules.attempts,
-            (false, _) => 1,
-        };
-        if attempt >= most {
+        if attempt >= most(rules, failed) {
             return None;
         }
         let doubled = rules.first_wait.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1)));
@@ -90,8 +83,30 @@ impl Waits {
             }
         };
         self.last = Some(ours);
-        let wait = failed.retry_after.map_or(ours, |asked| ours.max(asked.min(LONGEST_ASKED)));
+        let wait = failed.retry_after.map_or(ours, |asked| ours.max(asked));
         (elapsed.saturating_add(wait) <= rules.within).then_some(wait)
+    }
+
+    /// How long the other side asked to wait, where that alone is why there is no other try.
+    pub(super) fn asks_too_much(
+        &self,
+        rules: &Retry,
+        failed: Failed,
+        attempt: u32,
+        elapsed: Duration,
+    ) -> Option<Duration> {
+        let (attempt, elapsed) = (attempt.saturating_sub(self.before.0), self.here(elapsed));
+        let asked = failed.retry_after.filter(|_| attempt < most(rules, failed))?;
+        (elapsed.saturating_add(asked) > rules.within).then_some(asked)
+    }
+}
+
+/// How many tries there are for a failure.
+fn most(rules: &Retry, failed: Failed) -> u32 {
+    match (failed.retryable, failed.category) {
+        (true, Category::Unknown) => rules.attempts.min(2),
+        (true, _) => rules.attempts,
+        (false, _) => 1,
     }
 }
 
@@ -125,16 +140,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_other_side_asks_for_is_waited_for_within_reason() {
+    fn what_the_other_side_asks_for_is_waited_for_or_there_is_no_other_try() {
         let rules = Retry { jitter: Jitter::Full, ..Retry::default() };
         let asked =
             |seconds| Failed { retry_after: Some(Duration::from_secs(seconds)), ..failed(Category::RateLimited) };
         let wait = |seconds| Waits::default().next(&rules, asked(seconds), 1, Duration::ZERO, 0.5);
         assert_eq!(wait(7), Some(Duration::from_secs(7)));
-        assert_eq!(wait(4000), Some(LONGEST_ASKED));
+        // Never for less than that.
+        assert_eq!(wait(420), Some(Duration::from_secs(420)));
+        assert_eq!(wait(4000), None);
         // Not where it would end too late.
         let late = Waits::default().next(&rules, asked(7), 1, Duration::from_secs(594), 0.5);
         assert_eq!(late, None);
+        let too_much = |failed, attempt, elapsed| {
+            Waits::default().asks_too_much(&rules, failed, attempt, Duration::from_secs(elapsed))
+        };
+        assert_eq!(too_much(asked(420), 1, 0), None);
+        assert_eq!(too_much(asked(4000), 1, 0), Some(Duration::from_secs(4000)));
+        assert_eq!(too_much(asked(7), 1, 594), Some(Duration::from_secs(7)));
+        // Then it was not this that ended it.
+        assert_eq!(too_much(asked(4000), 4, 0), None);
+        assert_eq!(too_much(failed(Category::RateLimited), 1, 594), None);
     }
 
     fn category() -> impl Strategy<Value = Category> {
@@ -180,8 +206,8 @@ mod tests {
                 let failed = Failed { category, retryable, retry_after: asked.map(Duration::from_secs) };
                 let Some(wait) = waits.next(&rules, failed, attempt, elapsed, chance) else { break };
                 prop_assert!(retryable);
-                prop_assert!(wait <= rules.longest_wait.max(failed.retry_after.unwrap_or_default().min(LONGEST_ASKED)));
-                prop_assert!(wait >= failed.retry_after.unwrap_or_default().min(LONGEST_ASKED));
+                prop_assert!(wait <= rules.longest_wait.max(failed.retry_after.unwrap_or_default()));
+                prop_assert!(wait >= failed.retry_after.unwrap_or_default());
                 elapsed += wait;
                 prop_assert!(elapsed <= rules.within);
                 attempt += 1;

@@ -21,6 +21,7 @@ use super::breaker::{Answer, Breaker, Standing};
 use super::budget::Purse;
 use super::limit::{Concurrency, Pace, Slot};
 use super::policy::{BreakerRules, Budget, Limits, Policy, Retry, pattern};
+use super::trying;
 use super::ways::{MovedOver, Moves, Ways};
 use crate::telemetry::{self, BreakerState, Queued, Telemetry};
 
@@ -302,7 +303,8 @@ impl Guard {
         }
     }
 
-    /// Waits until a call may be made. `wait` says whether it is held back where nothing is sent for now.
+    /// Waits until a call may be made. `wait` says whether it is held back where nothing is sent for now; whoever
+    /// [tries](super::trying()) is told.
     pub async fn enter(
         &self,
         (type_name, kind): (&str, Kind),
@@ -313,7 +315,8 @@ impl Guard {
         let service = (self.service(type_name), kind);
         loop {
             if wait {
-                self.admit((type_name, &[kind]), patience, cancellation, |_| {}).await?;
+                let mut holding = None;
+                self.admit((type_name, &[kind]), patience, cancellation, |held| holding = trying::hold(held)).await?;
             }
             let slots = self.turn(type_name).await;
             // It may have waited for its turn: what it heard before may be old.
@@ -399,6 +402,20 @@ impl Guard {
         Some(wait)
     }
 
+    /// Why there is no other try, where the other side asked to wait longer than the rules let it.
+    pub fn asks_too_much(
+        &self,
+        retry: &Retry,
+        waits: &Waits,
+        failed: Failed,
+        attempt: u32,
+        elapsed: Duration,
+    ) -> Option<String> {
+        let asked = waits.asks_too_much(retry, failed, attempt, elapsed)?;
+        let (asked, within) = (asked.as_secs(), retry.within.as_secs());
+        Some(format!("it asked to wait for {asked} s, and `retry.within` is {within} s: it is not tried again"))
+    }
+
     /// Takes one retry from both budgets, if they have it.
     fn spend(&self) -> bool {
         let (mut own, mut all) = (locked(&self.budget), locked(&self.run.budget));
@@ -467,10 +484,16 @@ impl Entered<'_> {
     pub fn ended(mut self, failed: Option<Failed>) {
         self.told = true;
         let guard = self.guard;
+        if failed.is_some() {
+            trying::has_failed();
+        }
         match failed {
             None => {
-                locked(&guard.budget).earn();
-                locked(&guard.run.budget).earn();
+                // A look that belongs to a retry is what the retry costs: it pays for none.
+                if self.service.1 == Kind::Write || !trying::is_retry() {
+                    locked(&guard.budget).earn();
+                    locked(&guard.run.budget).earn();
+                }
                 self.slots.iter().for_each(Slot::succeeded);
             }
             Some(failed) if failed.category == retrue_provider_api::Category::RateLimited => {

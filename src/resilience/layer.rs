@@ -17,6 +17,9 @@ use super::guard::{Guard, Held, Kind, Patience};
 /// How long a provider that is told to end at a deadline may take to say so.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// A wait that a person is told of.
+const LONG: Duration = Duration::from_secs(5);
+
 /// A provider behind its guard.
 pub struct Layered {
     guard: Arc<Guard>,
@@ -128,8 +131,22 @@ impl Layered {
                 continue;
             }
             let Some(pause) = self.guard.again(&mut waits, failed, attempt, began.elapsed()) else {
-                return Err(error);
+                let retry = &self.guard.policy().retry;
+                return Err(match self.guard.asks_too_much(retry, &waits, failed, attempt, began.elapsed()) {
+                    Some(why) => ProviderError { message: format!("{}; {why}", error.message), ..error },
+                    None => error,
+                });
             };
+            if pause >= LONG {
+                // Nothing else says that a look takes so long.
+                tracing::warn!(
+                    operation = call.operation,
+                    address = call.context.address,
+                    category = tracing::field::display(error.category),
+                    "the other side refused: it is asked again in {} s",
+                    pause.as_secs()
+                );
+            }
             tracing::info!(
                 operation = call.operation,
                 "type" = call.type_name,

@@ -12,6 +12,7 @@ mod layer;
 mod limit;
 mod policy;
 mod trace;
+mod trying;
 mod ways;
 mod witness;
 
@@ -24,4 +25,5 @@ pub use self::guard::{Gate, Guard, Held, Kind, Patience, Resilience};
 pub use self::layer::Layered;
 pub use self::policy::{BreakerRules, Budget, Jitter, Limits, Policy, Rate, Retry, Settings, TimeOuts, pattern};
 pub use self::trace::Traced;
+pub use self::trying::{Hold, trying};
 pub use self::ways::{Alternative, MovedOver};

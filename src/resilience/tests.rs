@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 mod moving;
+mod trying;
 
 /// What a call comes to: by its type, when it was made, and which of all calls it is.
 type Script = dyn Fn(&str, Duration, usize) -> Option<ProviderError> + Send + Sync;

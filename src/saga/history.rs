@@ -63,6 +63,8 @@ pub struct UndoHistory {
     pub begin: Option<UndoBegin>,
     /// How it ended.
     pub end: Option<UndoEnd>,
+    /// Why it is stuck, or in doubt.
+    pub failure: Option<StepFailure>,
     /// What it was found to be.
     pub status: UndoStatus,
     /// Whether a process was started since it began.
@@ -195,6 +197,7 @@ fn note_undo(
             id: id.clone(),
             begin: None,
             end: None,
+            failure: None,
             status: UndoStatus::Pending,
             has_child: false,
         });
@@ -204,9 +207,14 @@ fn note_undo(
     match event {
         Event::UndoBegin(begin) => {
             undo.begin = Some(begin.as_ref().clone());
+            undo.failure = None;
             undo.has_child = false;
         }
-        Event::Undone(end) => undo.end = Some(end.as_ref().clone()),
+        Event::Undone(end) => {
+            undo.end = Some(end.as_ref().clone());
+            undo.failure = None;
+        }
+        Event::UndoStuck(stuck) => undo.failure = Some(stuck.failure.clone()),
         _ => {}
     }
 }

@@ -112,9 +112,11 @@ impl Telemetry {
         }
     }
 
-    /// A run began.
-    pub fn run_began(&self, run: &str, kind: &'static str) {
+    /// A run began, which may end in these states: each has a series from now on, so that the first that ends so shows
+    /// as a step upwards.
+    pub fn run_began(&self, run: &str, kind: &'static str, ends: impl Iterator<Item = &'static str>) {
         self.about().worth = true;
+        ends.for_each(|state| self.add(&metric::RUNS, &[("kind", kind), ("state", state)], 0));
         self.meters.run_began(run, kind);
         if let Some(export) = &self.export {
             export.run_began(run, kind);

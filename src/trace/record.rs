@@ -1,15 +1,14 @@
 //! Writes a trace while a run goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use retrue_provider_api::{Block, Private, Provider, ProviderSchema, Value, WireValue, to_wire};
 use serde_json::{Value as Json, json};
+use tempfile::TempPath;
 
 use super::form::{Pen, millis};
 use super::format::{Call, End, Fact, Header, Instance, Line, Source, What};
@@ -29,6 +28,8 @@ pub struct Recorder {
 
 struct Open {
     file: fs_err::File,
+    /// Where it is as long as nothing is in it; it goes when nothing ever is.
+    beside: Option<TempPath>,
     /// Whether the first line is written: before, nothing is recorded.
     begun: bool,
     /// Beginnings and ends of calls so far.
@@ -38,21 +39,34 @@ struct Open {
 }
 
 impl Recorder {
-    /// Makes the file, readable by its owner alone; what was there is written over.
+    /// Makes the file beside the place where it is to be, readable by its owner alone. It is put there when it
+    /// begins: what was there before is not touched by a run that never gets so far.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made, or something is there that is no trace.
     pub fn create(path: &Path) -> Result<Arc<Recorder>, Diagnostic> {
         let wrong = |error: std::io::Error| {
             Diagnostic::error(codes::CANNOT_WRITE, format!("the trace cannot be written: {error}"))
                 .hint("`--record FILE` names a file in a directory that is there and may be written to")
         };
-        let mut options = fs_err::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(wrong)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-        let open = Open { file, begun: false, events: 0, told: BTreeSet::new(), trouble: None };
+        // A link stays one: what it leads to is what is written.
+        let place = fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if !may_be_replaced(&place).map_err(wrong)? {
+            let message = format!("the trace cannot be written: {} is there, and is no trace", path.display());
+            return Err(Diagnostic::error(codes::CANNOT_WRITE, message).hint(
+                "only a trace is written over; `--record FILE` names another file, or one that is not there yet",
+            ));
+        }
+        let directory = match place.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let made = tempfile::Builder::new().prefix(".retrue-trace-").tempfile_in(directory).map_err(wrong)?;
+        let (file, beside) = made.into_parts();
+        let file = fs_err::File::from_parts(file, &*beside);
+        let open = Open { file, beside: Some(beside), begun: false, events: 0, told: BTreeSet::new(), trouble: None };
         Ok(Arc::new(Recorder {
-            path: path.to_owned(),
+            path: place,
             secrets: Secrets::new(salt()),
             began: tokio::time::Instant::now(),
             open: Mutex::new(open),
@@ -64,11 +78,25 @@ impl Recorder {
         &self.secrets
     }
 
-    /// Begins, with the first line. Only providers that are made from now on are recorded.
-    pub fn begin(&self, header: Header) {
+    /// Begins, with the first line, and puts the file in its place. Only providers that are made from now on are
+    /// recorded.
+    ///
+    /// # Errors
+    /// It cannot be put there, and nothing is recorded.
+    pub fn begin(&self, header: Header) -> Result<(), Diagnostic> {
         let mut open = self.lock();
         open.write(&Line::Trace(Box::new(header)));
+        // CRASH: before this a file with a name of its own is left behind, and what was there stays; after it the
+        // trace is there, and is readable as far as it got.
+        if let Some(beside) = open.beside.take() {
+            beside.persist(&self.path).map_err(|error| {
+                let why = format!("the trace {} cannot be written: {}", self.path.display(), error.error);
+                Diagnostic::error(codes::CANNOT_WRITE, why)
+                    .hint("`--record FILE` names a file in a directory that is there and may be written to")
+            })?;
+        }
         open.begun = true;
+        Ok(())
     }
 
     /// Ends, with the last line.
@@ -225,6 +253,26 @@ impl Pen for Ink<'_> {
     fn text(&self, text: &str) -> Json {
         json!(self.secrets.hide_text(text))
     }
+}
+
+/// What every trace begins with, whichever version wrote it.
+const BEGINNING: &[u8] = br#"{"trace":{"format":"retrue.trace/"#;
+
+/// Whether a trace may stand in place of what is at a path: nothing, an empty file, or another trace.
+fn may_be_replaced(path: &Path) -> std::io::Result<bool> {
+    let found = match fs_err::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    // Anything else is not even opened: a pipe that nobody reads would be waited for.
+    if !found.is_file() {
+        return Ok(false);
+    }
+    let mut beginning = Vec::with_capacity(BEGINNING.len());
+    let most = u64::try_from(BEGINNING.len()).unwrap_or(u64::MAX);
+    fs_err::File::open(path)?.take(most).read_to_end(&mut beginning)?;
+    Ok(beginning.is_empty() || beginning == BEGINNING)
 }
 
 fn salt() -> [u8; 32] {

@@ -184,6 +184,15 @@ fn promise_5_an_unhealthy_one_behind_a_pivot_halts_and_unwinds_nothing() {
 const QUICK: &str = "interval = \"10ms\"\n";
 
 #[test]
+fn the_line_break_at_the_end_is_none_of_what_a_command_says() {
+    let place = Environment::with(&file(
+        "\n[check.whole]\ncommand = { run = [\"echo\", \"one\"], stdout = \"^one$\" }\n\n\
+         [check.break]\ncommand = { run = [\"echo\", \"one\"], stdout = \"one\\\\n\" }\n",
+    ));
+    place.run(&["apply", "--yes"]).ends(0);
+}
+
+#[test]
 fn all_kinds_are_looked_at_after_an_apply() {
     let site = Site::start();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

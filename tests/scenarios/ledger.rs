@@ -70,6 +70,50 @@ fn what_is_unwound_or_closed_is_dealt_with() {
     assert_eq!(letters(&place), []);
 }
 
+/// One bucket, which is made anew for another name.
+fn replaced(server: &Server, name: &str, before: bool) -> String {
+    stack(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_bucket.a]\nname = \"{name}\"\n\
+         lifecycle = {{ create_before_destroy = {before} }}\n",
+        server.url()
+    ))
+}
+
+#[test]
+fn a_replacement_that_failed_half_way_is_a_dead_letter() {
+    // The old one is gone, and there is no new one; or the new one is there, and the old one, too.
+    for (before, method) in [(false, Method::Post), (true, Method::Delete)] {
+        let server = Server::start().unwrap();
+        let place = Environment::with_stack(&replaced(&server, "one", before));
+        place.run(&["apply", "--yes"]).ends(0);
+        place.write("retrue.toml", replaced(&server, "two", before));
+        let refused = Action::ErrorBefore { status: 403, retry_after: None };
+        server.cloud().add_fault(Fault::at(method, "buckets", refused));
+        place.run(&["apply", "--yes"]).ends(1);
+        assert_eq!(letters(&place), [(place.runs()[0].clone(), "testcloud_bucket.a".to_owned())], "{before}");
+        place.run(&["apply", "--yes"]).ends(0);
+        assert_eq!(letters(&place), [], "{before}");
+    }
+}
+
+#[test]
+fn what_was_done_in_part_and_cannot_be_undone_stays_a_dead_letter() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_instance.a]\nimage = \"debian-13\"\nsize = \"small\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "instances", Action::FailProvisioning));
+    let refused = Action::ErrorBefore { status: 403, retry_after: None };
+    server.cloud().add_fault(Fault::at(Method::Delete, "instances", refused).always());
+    place.run(&["apply", "--yes", "--on-failure", "compensate"]).ends(4);
+    assert_eq!(letters(&place).len(), 1);
+    // Once it is undone, it is none.
+    server.cloud().clear_faults();
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(letters(&place), []);
+}
+
 #[test]
 fn how_runs_went_is_told() {
     let server = Server::start().unwrap();
@@ -127,6 +171,67 @@ fn a_code_and_a_failed_step_are_explained() {
     assert_eq!((&one[0]["attempts"], &one[0]["error"]["category"]), (&json!(4), &json!("transient")));
     assert!(place.run(&["explain", &run, "testcloud_bucket.a"]).ends(0).screen().contains("nothing failed there"));
     place.run(&["explain", "no"]).ends(1).tells("RT0604", &[]);
+}
+
+#[test]
+fn what_failed_is_explained_also_where_no_step_failed() {
+    // A health check.
+    let place = Environment::with(
+        "[resource.local_file.a]\npath = \"a\"\ncontent = \"x\"\n\n[check.site]\n\
+         command = { run = [\"sh\", \"-c\", \"echo not yet >&2; exit 3\"] }\ninterval = \"10ms\"\nretries = 0\n",
+    );
+    place.run(&["apply", "--yes"]).ends(1);
+    let run = place.runs()[0].clone();
+    let told = place.run(&["explain", &run]).ends(0).stdout;
+    assert!(told.contains("check.site") && told.contains("not yet") && told.contains("RT0511"), "{told}");
+    let shown = place.run(&["runs", "show", &run]).ends(0).stdout;
+    assert!(shown.contains("check.site") && shown.contains("not yet"), "{shown}");
+    assert_eq!(place.run(&["runs", "show", &run, "--json"]).ends(0).json()["checks"][0]["name"], "site");
+    // An undo that is stuck.
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("f", "by hand");
+    place.run(&["compensate", "--yes"]).ends(4);
+    let run = place.runs()[0].clone();
+    let told = place.run(&["explain", &run]).ends(0).stdout;
+    assert!(told.contains("local_file.f (undo of create)") && told.contains("RT0612"), "{told}");
+    assert!(place.run(&["runs", "show", &run]).ends(0).stdout.contains("RT0612"));
+    // A step in doubt is not said to be tried again.
+    let server = Server::start().unwrap();
+    let place = Environment::with(&format!(
+        "[provider.testcloud]\nurl = \"{}\"\n\n[resource.testcloud_token.t]\nscope = \"x\"\n",
+        server.url()
+    ));
+    server.cloud().add_fault(Fault::at(Method::Post, "tokens", Action::LoseAnswer));
+    place.run(&["apply", "--yes"]).ends(4);
+    let told = place.run(&["explain", &place.runs()[0].clone()]).ends(0).stdout;
+    assert!(told.contains("is not sent again before somebody has looked"), "{told}");
+    assert!(!told.contains("it is tried again"), "{told}");
+    // Once it is answered, the run is what it would have been: all of it was done.
+    let id = server.cloud().truth()[0].id.clone();
+    place.run(&["resolve", "testcloud_token.t", "--id", &id]).ends(0);
+    assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "succeeded");
+}
+
+#[test]
+fn a_run_whose_journal_is_pruned_is_known_to_be() {
+    let place = Environment::new();
+    for content in ["1", "2", "3"] {
+        place.write("retrue.toml", stack(&format!("[resource.local_file.f]\npath = \"f\"\ncontent = \"{content}\"\n")));
+        place.run(&["apply", "--yes"]).ends(0);
+    }
+    let oldest = place.runs()[2].clone();
+    place.run(&["runs", "prune", "--keep", "1"]).ends(0);
+    let verbs: [&[&str]; 5] = [
+        &["explain", &oldest],
+        &["runs", "show", &oldest],
+        &["runs", "note", &oldest, "x"],
+        &["runs", "accept", &oldest],
+        &["runs", "review", &oldest, "--give-up"],
+    ];
+    for arguments in verbs {
+        place.run(arguments).ends(1).tells("RT0604", &["the journal of", "is gone"]);
+    }
 }
 
 #[test]

@@ -64,6 +64,10 @@ fn counters_go_on_from_run_to_run_and_promtool_takes_the_file() {
         value(text, "retrue_runs_total", &[ours, ("environment", "default"), ("kind", "apply"), ("state", "succeeded")])
     };
     assert_eq!(succeeded(&text), Some(1.0), "{text}");
+    // None has failed yet, and that is said: the first one that does is a step upwards.
+    for state in ["failed_permanent", "failed_transient", "needs_review", "compensated_partly"] {
+        assert_eq!(value(&text, "retrue_runs_total", &[("kind", "apply"), ("state", state)]), Some(0.0), "{text}");
+    }
     assert_eq!(value(&text, "retrue_retries_total", &[ours, ("category", "rate-limited")]), Some(1.0), "{text}");
     assert_eq!(
         value(&text, "retrue_steps_total", &[("action", "create"), ("outcome", "applied")]),
@@ -115,7 +119,11 @@ fn reconcile_tells_what_has_drifted_also_round_after_round() {
     let text = place.read("retrue.prom");
     let drift = |text: &str, status| value(text, "retrue_drift", &[("status", status)]);
     assert_eq!((drift(&text, "drifted"), drift(&text, "missing")), (Some(1.0), Some(0.0)), "{text}");
-    assert_eq!(value(&text, "retrue_runs_total", &[("kind", "apply")]), Some(1.0), "a look is no run: {text}");
+    assert_eq!(
+        value(&text, "retrue_runs_total", &[("kind", "apply"), ("state", "succeeded")]),
+        Some(1.0),
+        "a look is no run: {text}"
+    );
     // What goes on for ever writes after each round.
     let mut command = place.command(&["reconcile", "--every", "1s"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -141,7 +149,11 @@ fn an_unwound_and_a_cancelled_run_are_counted_too() {
     let place = Environment::with(&format!("{file}{fails}"));
     place.run(&["apply", "--yes", "--on-failure", "compensate"]).ends(3);
     let text = place.read("retrue.prom");
-    assert_eq!(value(&text, "retrue_runs_total", &[("kind", "compensate")]), Some(1.0), "{text}");
+    assert_eq!(
+        value(&text, "retrue_runs_total", &[("kind", "compensate"), ("state", "succeeded")]),
+        Some(1.0),
+        "{text}"
+    );
     assert_eq!(value(&text, "retrue_steps_total", &[("outcome", "undone")]), Some(1.0), "{text}");
     // Ctrl-C once while a command runs: it ends, and nothing more begins.
     let waits = "[resource.local_command.c]\ncreate = \"touch began; sleep 2\"\ndelete = \"true\"\n\n";
@@ -153,7 +165,7 @@ fn an_unwound_and_a_cancelled_run_are_counted_too() {
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     place.shown(child.wait_with_output().unwrap()).ends(130);
     let text = place.read("retrue.prom");
-    assert_eq!(value(&text, "retrue_runs_total", &[("state", "cancelled")]), Some(1.0), "{text}");
+    assert_eq!(value(&text, "retrue_runs_total", &[("kind", "apply"), ("state", "cancelled")]), Some(1.0), "{text}");
     promtool("an_unwound_and_a_cancelled_run", &text);
 }
 

@@ -126,7 +126,11 @@ fn quiet_and_verbose() {
     let verbose = place.run(&["apply", "--yes", "-v", "--var", "v=3"]).ends(0);
     assert!(verbose.stderr.lines().count() > usual.stderr.lines().count(), "{}", verbose.screen());
     assert_snapshot!(verbose.screen());
-    // Errors are told all the same.
+    // Errors are told all the same, and so are warnings.
+    let mut place = place;
+    place.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let quiet = place.run(&["apply", "--yes", "-q", "--var", "v=4"]).ends(0);
+    assert!(quiet.stderr.contains("RT0817"), "{}", quiet.screen());
     place.run(&["plan", "--quiet"]).ends(1).tells("RT0160", &[]);
 }
 

@@ -189,6 +189,39 @@ fn traces_that_cannot_be_used_are_told_of() {
 }
 
 #[test]
+fn only_a_trace_is_written_over_and_only_by_a_run_that_begins() {
+    let file = |content: &str| stack(&format!("[resource.local_file.f]\npath = \"f\"\ncontent = \"{content}\"\n"));
+    let place = Environment::with_stack(&file("one"));
+    place.run(&["plan", "-o", "kept"]).ends(0);
+    place.write("notes", "mine");
+    assert!(std::process::Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    let before = place.tree();
+    for name in ["retrue.toml", "kept", "notes", "pipe", "."] {
+        for arguments in [&["apply", "--yes"][..], &["apply", "kept", "--yes"], &["reconcile"]] {
+            place.run(&[arguments, &["--record", name]].concat()).ends(1).tells("RT0951", &[name]);
+        }
+    }
+    assert_eq!(place.tree(), before);
+    place.run(&["apply", "--yes", "--record", "trace"]).ends(0);
+    let trace = place.read("trace");
+    assert!(trace.starts_with("{\"trace\":"), "{trace}");
+    // What does not begin leaves what was there.
+    place.write("retrue.toml", "[resource");
+    place.run(&["apply", "--yes", "--record", "trace"]).ends(1);
+    place.run(&["apply", "--yes", "--record", "another"]).ends(1);
+    assert_eq!(place.read("trace"), trace);
+    assert!(!place.path("another").exists());
+    let names = fs_err::read_dir(place.work()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().starts_with(".retrue-trace")));
+    // What does takes its place, also where that is a link.
+    place.write("retrue.toml", file("two"));
+    std::os::unix::fs::symlink("trace", place.path("link")).unwrap();
+    place.run(&["apply", "--yes", "--record", "link"]).ends(0);
+    assert_ne!(place.read("trace"), trace);
+    assert!(fs_err::symlink_metadata(place.path("link")).unwrap().is_symlink());
+}
+
+#[test]
 fn a_kill_leaves_a_trace_that_can_be_read() {
     let server = Server::start().unwrap();
     let mut place = Environment::with(&blocks(&server.url(), "x"));

@@ -74,6 +74,55 @@ fn an_outage_holds_steps_back_and_fails_none_of_them() {
 }
 
 #[test]
+fn an_outage_that_reads_fail_by_too_is_told_as_well() {
+    let server = Server::start().unwrap();
+    let settings = QUICK.replace("open_for", "hold = \"20s\", open_for");
+    let place = Environment::with(&buckets(&server, &settings, 6));
+    // Planned, and two of them made; then nothing works for a while, not even a look.
+    server.cloud().add_fault(Fault { nth: 11, times: 8, ..Fault::next(trouble(503, None)) });
+    let shown = place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
+    let events = events(&shown.stdout);
+    assert!(!of(&events, "step_held").is_empty(), "{events:#?}");
+    let run = place.runs()[0].clone();
+    let journal = place.run(&["runs", "events", &run, "--json"]).ends(0).stdout;
+    assert!(journal.contains("all that is under way waits for what is outside to work again"), "{journal}");
+    assert!(journal.contains("it goes on"), "{journal}");
+}
+
+#[test]
+fn each_try_has_its_number() {
+    let server = Server::start().unwrap();
+    let settings = QUICK.replace("first_wait", "attempts = 1, first_wait");
+    let place = Environment::with(&buckets(&server, &settings.replace("failures = 3", "failures = 1"), 2));
+    server.cloud().add_fault(Fault { nth: 2, times: 4, ..Fault::at(Method::Post, "buckets", trouble(503, None)) });
+    let shown = place.run(&["apply", "--yes", "--json", "--parallelism", "1"]).ends(0);
+    let events = events(&shown.stdout);
+    let begun = of(&events, "step_started").into_iter().filter(|event| event["address"] == "testcloud_bucket.b1");
+    let numbers: Vec<u64> = begun.map(|event| event["attempt"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    assert_eq!(of(&events, "step_finished").last().unwrap()["attempt"], 5);
+}
+
+#[test]
+fn what_asks_for_more_time_than_there_is_fails_at_once_and_says_why() {
+    let server = Server::start().unwrap();
+    let place = Environment::with(&buckets(&server, "", 1));
+    server.cloud().add_fault(Fault { times: 0, ..Fault::at(Method::Post, "buckets", trouble(429, Some(3600))) });
+    let shown = place.run(&["apply", "--yes"]).ends(1);
+    assert!(shown.screen().contains("it asked to wait for 3600 s"), "{}", shown.screen());
+    // A look says so, too; and what it waits for is told.
+    server.cloud().clear_faults();
+    place.run(&["apply", "--yes"]).ends(0);
+    server.cloud().add_fault(Fault { times: 0, ..Fault::at(Method::Get, "buckets", trouble(429, Some(3600))) });
+    let shown = place.run(&["plan"]).ends(1);
+    assert!(shown.screen().contains("it asked to wait for 3600 s"), "{}", shown.screen());
+    server.cloud().clear_faults();
+    server.cloud().add_fault(Fault { times: 1, ..Fault::at(Method::Get, "buckets", trouble(429, Some(5))) });
+    let shown = place.run(&["plan"]).ends(0);
+    assert!(shown.stderr.contains("it is asked again in 5 s"), "{}", shown.screen());
+}
+
+#[test]
 fn what_is_too_much_is_sent_again_when_the_other_side_asks_for_it() {
     let server = Server::start().unwrap();
     let place = Environment::with(&buckets(&server, QUICK, 4));

@@ -154,7 +154,8 @@ impl Executor<'_> {
             return Ok((result, reference));
         }
         let again = |attempt| retrue_provider_api::Context { attempt, ..self.call(ready, &key, limit) };
-        let outcome = self.finish(ready, &reference, &change, &again, apply.await).await;
+        let (outcome, attempt) = self.finish(ready, &reference, &change, &again, apply.await).await;
+        let reference = StepRef { attempt, ..reference };
         if broken!(BeginAfterEffect) {
             self.caller.journal.write(begun).await?;
         }

@@ -10,7 +10,8 @@ use super::*;
 
 impl Executor<'_> {
     /// Goes on as often as retries allow, and as long as the reason is that there were too many calls: then nothing is
-    /// under way any more, and nothing is wrong with what was asked for. All else stays as it is, for a person.
+    /// under way any more, and nothing is wrong with what was asked for. All else stays as it is, for a person. With it
+    /// comes the number of the last try.
     // CRASH: the step has begun, and is in doubt from there to its end; recovery looks at the world.
     pub(super) async fn finish(
         &self,
@@ -19,14 +20,14 @@ impl Executor<'_> {
         change: &Change,
         context: &(dyn Fn(u32) -> Context + Sync),
         mut outcome: Outcome,
-    ) -> Outcome {
+    ) -> (Outcome, u32) {
         let (guard, cancellation) = (&ready.configured.guard, &self.caller.cancellation.soft);
         let (mut waits, mut attempt, first) = (Waits::default(), reference.attempt, Instant::now());
         let (mut last, mut tries) = (String::new(), reference.attempt);
         loop {
-            let Outcome::Partial { applied, error } = &outcome else { return outcome };
+            let Outcome::Partial { applied, error } = &outcome else { return (outcome, tries) };
             if !can_be_finished(&ready.capability, change, error) || cancellation.is_cancelled() {
-                return outcome;
+                return (outcome, tries);
             }
             let error = failure(codes::PROVIDER, error, &ready.secrets());
             // Refused at another place than before, it got on: the tries count anew. The time and the budget do not.
@@ -34,17 +35,19 @@ impl Executor<'_> {
                 (waits, attempt) = (Waits::default(), reference.attempt);
                 last.clone_from(&error.message);
             }
-            let Some(wait) = guard.again(&mut waits, failed(&error), attempt, first.elapsed()) else { return outcome };
-            let step = StepRef { attempt, ..reference.clone() };
+            let Some(wait) = guard.again(&mut waits, failed(&error), attempt, first.elapsed()) else {
+                return (outcome, tries);
+            };
+            let step = StepRef { attempt: tries, ..reference.clone() };
             self.caller.tell(RunEventKind::StepRetrying { step, error, after: wait });
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = cancellation.cancelled() => return outcome,
+                () = cancellation.cancelled() => return (outcome, tries),
             }
             (attempt, tries) = (attempt + 1, tries + 1);
             match go_on(ready, change, &context(tries), applied).await {
                 Ok(Some(next)) => outcome = next,
-                Ok(None) => return outcome,
+                Ok(None) => return (outcome, tries),
                 // It is as it was, and why it is not looked at may pass as well.
                 Err(error) => outcome = Outcome::Partial { applied: applied.clone(), error },
             }

@@ -167,7 +167,8 @@ impl Executor<'_> {
             false => 0,
         };
         let mut waits = guard.map_or_else(Waits::default, Guard::waits);
-        let (mut patience, mut attempt) = (Patience::default(), 1);
+        // What is held back until the other side works again is tried once more, and that counts as none.
+        let (mut patience, mut attempt, mut counted) = (Patience::default(), 1, 1);
         let first = Instant::now();
         let mut last: Option<StepFailure> = None;
         loop {
@@ -195,32 +196,38 @@ impl Executor<'_> {
                         retryable: false,
                         retry_after: None,
                     });
-                    self.tell_end(self.reference(step, attempt, ""), first.elapsed(), &result);
+                    // The last one that began, if any did.
+                    let begun = self.reference(step, attempt.saturating_sub(1).max(1), "");
+                    self.tell_end(begun, first.elapsed(), &result);
                     return Ok(result);
                 }
             }
             let began = Instant::now();
-            let (result, reference) = match self.attempt(step, recorded, attempt, number).await {
+            let trying = self.reference(step, attempt, "");
+            let done = self.caller.one_try(&trying, true, self.attempt(step, recorded, attempt, number)).await?;
+            let (mut result, reference) = match done {
                 Ok(done) => done,
                 Err(Stop::Journal(error)) => return Err(error),
                 // It never began: nothing is in doubt, and there is nothing to write down but that.
                 Err(Stop::Step(failure, retry)) => {
                     let result = StepResult::NotApplied(StepFailure { retryable: retry, ..failure });
-                    (result, self.reference(step, attempt, ""))
+                    (result, trying)
                 }
             };
             let duration = began.elapsed();
             self.caller.tell_moves(self.providers).await?;
-            if let (StepResult::NotApplied(failure), Some(guard), false) = (&result, guard, cancellation.is_cancelled())
+            if let (StepResult::NotApplied(failure), Some(guard), false) =
+                (&mut result, guard, cancellation.is_cancelled())
             {
                 let failed = failed(failure);
                 // What is held back until the other side works again has not failed.
                 if guard.waits_instead((&step.type_name, kinds), failed) {
                     last = Some(failure.clone());
+                    attempt += 1;
                     continue;
                 }
                 let retry = step.lifecycle.retry.as_ref().unwrap_or(&guard.policy().retry);
-                if let Some(wait) = guard.again_by(retry, &mut waits, failed, attempt, first.elapsed()) {
+                if let Some(wait) = guard.again_by(retry, &mut waits, failed, counted, first.elapsed()) {
                     let error = failure.clone();
                     self.caller.tell_moves(self.providers).await?;
                     self.caller.tell(RunEventKind::StepRetrying { step: reference, error, after: wait });
@@ -228,8 +235,11 @@ impl Executor<'_> {
                         () = tokio::time::sleep(wait) => {}
                         () = cancellation.cancelled() => {}
                     }
-                    attempt += 1;
+                    (attempt, counted) = (attempt + 1, counted + 1);
                     continue;
+                }
+                if let Some(why) = guard.asks_too_much(retry, &waits, failed, counted, first.elapsed()) {
+                    failure.message = format!("{}; {why}", failure.message);
                 }
             }
             self.tell_end(reference, duration, &result);

@@ -26,8 +26,8 @@ use crate::saga::event::{JournaledProvider, JournaledWay};
 use crate::saga::history::{RunHistory, StepHistory, UndoHistory};
 use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{
-    Event, RecordedObject, Resolution, ResolvedOutcome, RestingObject, RunRecord, RunState, State, StepFailure,
-    UndoEnd, UndoFailure, codes,
+    Counts, Event, RecordedObject, Resolution, ResolvedOutcome, RestingObject, RunKind, RunRecord, RunState, State,
+    StepFailure, UndoEnd, UndoFailure, codes,
 };
 use crate::store::Write;
 use crate::survey::{Calls, Providers};
@@ -229,16 +229,18 @@ pub async fn settle_run(
         }
     }
     caller.tell_moves(providers).await?;
-    close(caller, record, history, !left.is_empty()).await?;
+    let unwound = state.runs.values().any(|other| other.compensates.contains(&record.run));
+    close(caller, record, history, (!left.is_empty(), unwound)).await?;
     Ok(left)
 }
 
-/// Closes a run that was interrupted, or whose doubt is settled now.
+/// Closes a run that was interrupted, or whose doubt is settled now: whether something of it still is in doubt, and
+/// whether its unwinding has begun, is known.
 async fn close(
     caller: &Caller<'_>,
     record: &RunRecord,
     history: &RunHistory,
-    in_doubt: bool,
+    (in_doubt, unwound): (bool, bool),
 ) -> Result<(), JournalError> {
     // Of what is written by now, the verdicts included.
     let counts = caller.journal.counts();
@@ -252,7 +254,7 @@ async fn close(
         (RunState::NeedsReview, false) if record.interrupted => {
             (RunState::FailedTransient, "it was interrupted, and what was in doubt is settled")
         }
-        (RunState::NeedsReview, false) => (RunState::FailedPermanent, "what was in doubt is settled"),
+        (RunState::NeedsReview, false) => (settled(history, &counts, unwound), "what was in doubt is settled"),
         (_, false) => (RunState::FailedTransient, "it was interrupted"),
     };
     if caller.journal.state() == Some(next) {
@@ -264,6 +266,23 @@ async fn close(
     }
     crash_point!("settle/close/before");
     caller.journal.finish(next, counts, Some(why.into())).await
+}
+
+/// What a run is whose doubt is settled, where it came to its own end before: what it would have been without the
+/// doubt. An unwinding, and what one has begun with, asked for a person.
+fn settled(history: &RunHistory, counts: &Counts, unwound: bool) -> RunState {
+    if unwound || history.started.kind == RunKind::Compensate {
+        return RunState::FailedPermanent;
+    }
+    if counts.applied == history.started.steps {
+        return RunState::Succeeded;
+    }
+    let mut failures =
+        history.steps.iter().filter(|step| !step.status.is_done()).filter_map(|step| step.failure.as_ref());
+    match failures.all(|failure| failure.retryable || failure.category.retryable()) {
+        true => RunState::FailedTransient,
+        false => RunState::FailedPermanent,
+    }
 }
 
 /// Writes down how the doubt about a step was settled.

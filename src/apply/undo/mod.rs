@@ -123,7 +123,7 @@ impl Worker<'_> {
         self.caller.journal.write(vec![Entry::of(id, begin).with(begin_writes)]).await?;
         crash_point!("undo/begin/after");
         self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
-        let done = self.act(&mut scene, effect, &seen, &reference).await;
+        let done = self.act(&mut scene, effect, &seen, &reference).await?;
         crash_point!("undo/effect/after");
         match done {
             Ok(mut done) => {
@@ -143,34 +143,41 @@ impl Worker<'_> {
         effect: Option<StepEffect>,
         seen: &[Value],
         reference: &StepRef,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<Result<Done, Trouble>, JournalError> {
         let guard = &*scene.configured.guard;
         let cancellation = &self.caller.cancellation.soft;
         let mut waits = guard.waits();
         let first = Instant::now();
         loop {
-            let done = match effect {
-                Some(StepEffect::Delete) => scene.undo_create(seen).await,
-                Some(StepEffect::Create) => scene.undo_delete().await,
-                _ => scene.undo_update(seen).await,
-            };
-            let done = match done {
-                Err(trouble) if trouble.in_doubt && self.is_over(scene, &trouble.failure) => {
-                    look(scene, effect, trouble).await
+            let trying = StepRef { attempt: scene.attempt, ..reference.clone() };
+            let calls = async {
+                let done = match effect {
+                    Some(StepEffect::Delete) => scene.undo_create(seen).await,
+                    Some(StepEffect::Create) => scene.undo_delete().await,
+                    _ => scene.undo_update(seen).await,
+                };
+                match done {
+                    Err(trouble) if trouble.in_doubt && self.is_over(scene, &trouble.failure) => {
+                        look(scene, effect, trouble).await
+                    }
+                    done => done,
                 }
-                done => done,
             };
-            let trouble = match done {
+            let mut trouble = match self.caller.one_try(&trying, false, calls).await? {
                 Err(trouble) if !trouble.in_doubt && trouble.object.is_none() && !cancellation.is_cancelled() => {
                     trouble
                 }
-                done => return done,
+                done => return Ok(done),
             };
-            let Some(after) = guard.again(&mut waits, failed(&trouble.failure), scene.attempt, first.elapsed()) else {
-                return Err(trouble);
+            let said = failed(&trouble.failure);
+            let Some(after) = guard.again(&mut waits, said, scene.attempt, first.elapsed()) else {
+                let retry = &guard.policy().retry;
+                if let Some(why) = guard.asks_too_much(retry, &waits, said, scene.attempt, first.elapsed()) {
+                    trouble.failure.message = format!("{}; {why}", trouble.failure.message);
+                }
+                return Ok(Err(trouble));
             };
-            let step = StepRef { attempt: scene.attempt, ..reference.clone() };
-            self.caller.tell(RunEventKind::StepRetrying { step, error: trouble.failure, after });
+            self.caller.tell(RunEventKind::StepRetrying { step: trying, error: trouble.failure, after });
             tokio::select! {
                 () = tokio::time::sleep(after) => {}
                 () = cancellation.cancelled() => {}

@@ -4,6 +4,7 @@ use super::plan::{Detail, Screen};
 use super::table::table;
 use super::text::{bold, count, dim, green, red, visible, width, yellow};
 use super::timeline;
+use crate::apply::codes::UNHEALTHY;
 use crate::engine::ledger::{DeadLetter, Statistics, percentile};
 use crate::saga::history::{RunHistory, StepHistory};
 use crate::saga::{Counts, Event, Journaled, RunRecord, RunState, StepStatus, UndoStatus};
@@ -88,11 +89,20 @@ pub(crate) fn run(record: &RunRecord, history: &RunHistory, detail: Detail) -> S
         let (sign, word) = undo_status(undo.status);
         let address = visible(&undo.id.address.to_string());
         screen.line(&format!("{sign} {}  undo of {}: {word}", bold(&address), undo.id.effect.word()));
+        if let Some(failure) = &undo.failure {
+            screen.words(&format!("    {} ", dim(&visible(&failure.code))), &visible(&failure.message));
+        }
         for lost in undo.end.iter().flat_map(|end| &end.lost) {
             screen.words(&format!("    {} ", yellow("did not come back:")), &visible(lost));
         }
     }
     for event in &history.events {
+        if let Event::Checked { name, healthy: false, problem, .. } = &event.event {
+            screen.line(&format!("{} {}  check: unhealthy", red("✗"), bold(&visible(&format!("check.{name}")))));
+            if let Some(problem) = problem {
+                screen.words(&format!("    {} ", dim(UNHEALTHY)), &visible(problem));
+            }
+        }
         if let Event::MovedOver(moved) = &event.event {
             screen.words(&format!("{} {} ", yellow("! degraded:"), event.time), &visible(&moved.to_string()));
         }

@@ -5,6 +5,7 @@ use retrue_provider_api::Severity;
 use serde::Serialize;
 
 use crate::address::Address;
+use crate::apply::codes::UNHEALTHY;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::render::plan::Screen;
 use crate::cli::render::text::{bold, dim, visible};
@@ -12,8 +13,8 @@ use crate::cli::session::Session;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
-use crate::saga::history::StepHistory;
-use crate::saga::{StepFailure, StepStatus};
+use crate::saga::history::{StepHistory, UndoHistory};
+use crate::saga::{Event, RunState, StepFailure, StepStatus, UndoStatus};
 
 /// Tell what an error code means, or why a run failed
 #[derive(Args, Clone, Debug)]
@@ -37,14 +38,32 @@ struct Page<'a> {
     page: &'a str,
 }
 
+/// Something of a run that did not go as it should.
 #[derive(Serialize)]
 struct Explained<'a> {
-    address: &'a Address,
-    step: String,
-    attempts: u32,
-    error: &'a StepFailure,
-    severity: Severity,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+    /// The name of a health check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a StepFailure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<Severity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     meaning: Option<&'static str>,
+    #[serde(skip)]
+    name: String,
+    #[serde(skip)]
+    failed: String,
+    #[serde(skip)]
+    code: Option<&'a str>,
+    #[serde(skip)]
+    kind: Option<&'static str>,
     done: String,
     next: &'static str,
 }
@@ -74,28 +93,47 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
             .hint("`retrue apply` makes it; `-C` and `--env` choose another stack or environment")
     })?;
     let record = engine::find_run(&look.state, &arguments.what)?;
-    let history = look.journal(&record.run)?;
-    let failed = history.iter().flat_map(|history| &history.steps).filter_map(|step| {
-        let wanted = arguments.address.as_ref().is_none_or(|address| *address == step.id.address);
-        wanted.then_some((step, step.failure.as_ref()?))
-    });
-    let explained: Vec<Explained<'_>> = failed.map(|(step, failure)| explain(step, failure)).collect();
+    let history = look.journal(&record.run)?.ok_or_else(|| engine::journal_gone(&record.run))?;
+    let wanted = |of: &Address| arguments.address.as_ref().is_none_or(|address| address == of);
+    let steps = history.steps.iter().filter(|step| wanted(&step.id.address)).filter_map(of_step);
+    let undos = history.undos.iter().filter(|undo| wanted(&undo.id.address)).filter_map(of_undo);
+    let checks =
+        history.events.iter().filter(|_| arguments.address.is_none()).filter_map(|event| of_check(&event.event));
+    let explained: Vec<Explained<'_>> = steps.chain(undos).chain(checks).collect();
     let console = &session.console;
     if console.settings().json {
         return session.document(&explained);
     }
     if explained.is_empty() {
-        console.hint("nothing failed there\n");
+        let ended = history.events.iter().rev().find_map(|event| match &event.event {
+            Event::RunFinished(finished) => finished.error.as_deref(),
+            _ => None,
+        });
+        let why = match (ended, record.state) {
+            (_, RunState::Succeeded) => None,
+            (Some(why), _) if arguments.address.is_none() => Some(why),
+            _ => None,
+        };
+        console.hint(&match why {
+            Some(why) => format!("no step failed there; the run is {}: {}\n", record.state.word(), visible(why)),
+            None => "nothing failed there\n".to_owned(),
+        });
         return Ok(Exit::Done);
     }
     let mut screen = Screen::new(session.detail());
     for one in &explained {
-        screen.line(&bold(&visible(&one.address.to_string())));
-        screen.words(&dim("  what failed   "), &visible(&one.error.message));
-        let meaning = one.meaning.unwrap_or("a code of another version");
-        screen.words(&dim("  code          "), &format!("{}: {meaning}", visible(&one.error.code)));
-        screen.words(&dim("  category      "), &format!("{}: {}", one.error.category, kind(one.error)));
-        screen.words(&dim("  severity      "), &one.severity.to_string());
+        screen.line(&bold(&visible(&one.name)));
+        screen.words(&dim("  what failed   "), &visible(&one.failed));
+        if let Some(code) = one.code {
+            let meaning = one.meaning.unwrap_or("a code of another version");
+            screen.words(&dim("  code          "), &format!("{}: {meaning}", visible(code)));
+        }
+        if let (Some(error), Some(kind)) = (one.error, one.kind) {
+            screen.words(&dim("  category      "), &format!("{}: {kind}", error.category));
+        }
+        if let Some(severity) = &one.severity {
+            screen.words(&dim("  severity      "), &severity.to_string());
+        }
         screen.words(&dim("  what was done "), &one.done);
         screen.words(&dim("  what to do    "), one.next);
     }
@@ -103,13 +141,14 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
     Ok(Exit::Done)
 }
 
-/// What a failure is, and what was and will be done about it.
-fn explain<'a>(step: &'a StepHistory, failure: &'a StepFailure) -> Explained<'a> {
+/// What a failure of a step is, and what was and will be done about it; `None` where there is none.
+fn of_step(step: &StepHistory) -> Option<Explained<'_>> {
+    let failure = step.failure.as_ref();
+    if failure.is_none() && !step.status.in_doubt() {
+        return None;
+    }
     let attempts = step.begin.as_ref().map_or(1, |begin| begin.attempt);
-    let tries = match attempts {
-        1 => "it was tried once".to_owned(),
-        more => format!("it was tried {more} times"),
-    };
+    let tries = format!("it was tried {}", times(attempts));
     let (came_of_it, next) = match step.status {
         StepStatus::NotApplied => {
             ("nothing was changed", "`retrue apply` tries it again; `retrue compensate` takes back the rest of the run")
@@ -124,15 +163,82 @@ fn explain<'a>(step: &'a StepHistory, failure: &'a StepFailure) -> Explained<'a>
         ),
         _ => ("it was done at last", "nothing"),
     };
-    Explained {
-        address: &step.id.address,
-        step: step.id.to_string(),
-        attempts,
-        error: failure,
-        severity: failure.category.severity(),
-        meaning: codes::meaning(&failure.code),
+    let kind = failure.map(|failure| match step.status.in_doubt() {
+        true => "it may have been done all the same, so it is not sent again before somebody has looked",
+        false => kind(failure),
+    });
+    Some(Explained {
+        address: Some(&step.id.address),
+        step: Some(step.id.to_string()),
+        attempts: Some(attempts),
+        name: step.id.address.to_string(),
+        kind,
         done: format!("{tries}; {came_of_it}"),
         next,
+        ..of_failure(failure, "it was cut off before anybody saw what came of it")
+    })
+}
+
+/// The same of an undo that is stuck, or in doubt.
+fn of_undo(undo: &UndoHistory) -> Option<Explained<'_>> {
+    let (done, next) = match undo.status {
+        UndoStatus::Stuck => (
+            "it was not undone; what is there is as the record says",
+            "mend what is wrong, and `retrue compensate` goes on; `--skip ADDR` leaves it as it is",
+        ),
+        UndoStatus::Begun => (
+            "what came of its undo is not known",
+            "`retrue compensate` looks; what it cannot tell, `retrue resolve ADDR` takes from you",
+        ),
+        _ => return None,
+    };
+    Some(Explained {
+        address: Some(&undo.id.address),
+        step: Some(undo.id.to_string()),
+        name: format!("{} (undo of {})", undo.id.address, undo.id.effect.word()),
+        kind: None,
+        done: done.to_owned(),
+        next,
+        ..of_failure(undo.failure.as_ref(), "it was cut off before anybody saw what came of it")
+    })
+}
+
+/// The same of a health check that did not become healthy.
+fn of_check(event: &Event) -> Option<Explained<'_>> {
+    let Event::Checked { name, healthy: false, tries, problem } = event else { return None };
+    Some(Explained {
+        check: Some(name),
+        attempts: Some(*tries),
+        name: format!("check.{name}"),
+        failed: problem.as_deref().unwrap_or("it did not become healthy").to_owned(),
+        code: Some(UNHEALTHY),
+        meaning: codes::meaning(UNHEALTHY),
+        done: format!("it was looked at {}; the steps of the run were carried out", times(*tries)),
+        next: "`retrue check` looks again; `retrue compensate` takes back the run",
+        ..of_failure(None, "")
+    })
+}
+
+fn times(tries: u32) -> String {
+    if tries == 1 { "once".to_owned() } else { format!("{tries} times") }
+}
+
+/// What the failure alone says.
+fn of_failure<'a>(failure: Option<&'a StepFailure>, without: &str) -> Explained<'a> {
+    Explained {
+        address: None,
+        step: None,
+        check: None,
+        attempts: None,
+        error: failure,
+        severity: failure.map(|failure| failure.category.severity()),
+        meaning: failure.and_then(|failure| codes::meaning(&failure.code)),
+        name: String::new(),
+        failed: failure.map_or(without, |failure| &failure.message).to_owned(),
+        code: failure.map(|failure| failure.code.as_str()),
+        kind: failure.map(kind),
+        done: String::new(),
+        next: "",
     }
 }
 

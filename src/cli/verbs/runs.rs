@@ -21,7 +21,7 @@ use crate::engine::ledger::{self, Decision, Statistics, percentile};
 use crate::engine::{self, Look, Options};
 use crate::plan::StepEffect;
 use crate::saga::history::RunHistory;
-use crate::saga::{Journaled, RunRecord};
+use crate::saga::{Event, Journaled, RunRecord};
 use crate::trace::{End, Recorder};
 
 /// Look at the history
@@ -384,12 +384,6 @@ fn looked(session: &Session) -> Result<Look, Failure> {
     })
 }
 
-fn gone(run: &str) -> Failure {
-    Diagnostic::error(crate::saga::codes::NO_SUCH_RUN, format!("the journal of `{run}` is gone"))
-        .hint("closed runs are removed after a while; `retrue runs list` still knows how it ended")
-        .into()
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
@@ -403,6 +397,9 @@ struct Document<'a> {
     input: &'a BTreeMap<String, String>,
     steps: Vec<WireStep<'a>>,
     undos: Vec<WireUndo<'a>>,
+    /// The health checks that were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<WireCheck<'a>>,
 }
 
 #[derive(Serialize)]
@@ -431,6 +428,17 @@ struct WireUndo<'a> {
     step: String,
     of: &'a str,
     status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<json::event::WireError<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireCheck<'a> {
+    name: &'a str,
+    healthy: bool,
+    tries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
 }
 
 /// A line of a journal: what is written, and where.
@@ -445,7 +453,7 @@ struct WireEvent<'a> {
 fn show(session: &Session, wanted: &str) -> Ending {
     let look = looked(session)?;
     let record = engine::find_run(&look.state, wanted)?;
-    let history = look.journal(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    let history = look.journal(&record.run)?.ok_or_else(|| engine::journal_gone(&record.run))?;
     if !session.console.settings().json {
         session.console.data(&render::runs::run(record, &history, session.detail()));
         return Ok(Exit::Done);
@@ -471,6 +479,13 @@ fn show(session: &Session, wanted: &str) -> Ending {
         step: undo.id.to_string(),
         of: &undo.of,
         status: render::runs::undo_status(undo.status).1.replace(' ', "_"),
+        error: undo.failure.as_ref().map(json::event::WireError::of),
+    });
+    let checks = history.events.iter().filter_map(|event| match &event.event {
+        Event::Checked { name, healthy, tries, problem } => {
+            Some(WireCheck { name, healthy: *healthy, tries: *tries, problem: problem.as_deref() })
+        }
+        _ => None,
     });
     session.document(&Document {
         run: json::state::run(record),
@@ -482,13 +497,14 @@ fn show(session: &Session, wanted: &str) -> Ending {
         input: &history.started.input,
         steps: steps.collect(),
         undos: undos.collect(),
+        checks: checks.collect(),
     })
 }
 
 fn events(session: &Session, wanted: &str) -> Ending {
     let look = looked(session)?;
     let record = engine::find_run(&look.state, wanted)?;
-    let history = look.journal(&record.run)?.ok_or_else(|| gone(&record.run))?;
+    let history = look.journal(&record.run)?.ok_or_else(|| engine::journal_gone(&record.run))?;
     if !session.console.settings().json {
         session.console.data(&render::runs::events(&history.events, session.detail()));
         return Ok(Exit::Done);

@@ -100,7 +100,7 @@ impl<'a> Beginning<'a> {
             _ => true,
         });
         let variables = variables.into_iter().flatten().chain(&self.given);
-        recorder.begin(Header {
+        let header = Header {
             format: trace::FORMAT.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             time: now.clone(),
@@ -115,8 +115,8 @@ impl<'a> Beginning<'a> {
             plan,
             in_doubt: self.in_doubt,
             recent: recent_runs(&state, &now),
-        });
-        Ok(())
+        };
+        recorder.begin(header).map_err(Failure::one)
     }
 }
 
