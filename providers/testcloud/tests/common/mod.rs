@@ -53,7 +53,7 @@ impl Direct {
 
 /// A configuration from JSON: what is left out is null.
 pub async fn config(provider: &dyn Provider, type_name: &str, json: serde_json::Value) -> Value {
-    let block = provider.schema().await.unwrap().resources[type_name].block.clone();
+    let block = provider.schema().await.unwrap().resources.get(type_name).unwrap().block.clone();
     let mut object = Vec::new();
     for name in block.attributes.keys() {
         object.push((name.clone(), json.get(name).cloned().unwrap_or_default()));
@@ -83,7 +83,7 @@ pub async fn change_in(
     prior: Value,
     config: Value,
 ) -> Outcome {
-    let block = provider.schema().await.unwrap().resources[type_name].block.clone();
+    let block = provider.schema().await.unwrap().resources.get(type_name).unwrap().block.clone();
     let effect = match (prior.is_null(), config.is_null()) {
         (true, _) => Effect::Create,
         (_, true) => Effect::Delete,
