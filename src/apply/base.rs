@@ -8,7 +8,6 @@ use futures::{FutureExt as _, StreamExt as _};
 use retrue_provider_api::{DataRequest, FindRequest, Findable, Found, ReadRequest, Value, canonical_bytes};
 
 use crate::address::Address;
-use crate::config::Stack;
 use crate::expression::functions::{directory_names, file_kind};
 use crate::plan::compare::fingerprint;
 use crate::plan::decide::{World, foreign_marker};
@@ -17,7 +16,7 @@ use crate::rest::{Seal, masked_near};
 use crate::saga::{RecordedObject, State};
 use crate::survey::providers::Providers;
 use crate::survey::refresh::read;
-use crate::survey::{Calls, FileHost, identity, keyed_parts};
+use crate::survey::{Calls, FileHost, identity};
 
 /// What a kept plan is held against.
 pub struct Present<'a> {
@@ -27,8 +26,10 @@ pub struct Present<'a> {
     pub lineage: &'a str,
     /// The directory of the stack.
     pub directory: &'a Path,
-    /// What is declared now.
-    pub stack: &'a Stack,
+    /// What the configuration consists of now, with keyed hashes, as a plan's base has it.
+    pub parts: BTreeMap<String, String>,
+    /// The files that its parts stand in.
+    pub files: BTreeMap<String, String>,
     /// The environment of the process.
     pub environment: &'a BTreeMap<OsString, OsString>,
     /// Makes keyed hashes.
@@ -48,17 +49,16 @@ pub fn check_base(plan: &Plan, present: &Present<'_>) -> Result<(), String> {
             return Err(format!("`{address}` was changed by another run since"));
         }
     }
-    let parts = keyed_parts(&present.stack.parts, present.seal);
-    let file = |name: &str| present.stack.parts.get(name).map(|part| part.file.display());
+    let file = |name: &str| present.files.get(name).map_or("", String::as_str);
     for (name, was) in &base.parts {
-        match (parts.get(name), file(name)) {
-            (Some(now), _) if now == was => {}
-            (_, Some(file)) => return Err(format!("`{name}` was changed since ({file})")),
-            _ => return Err(format!("`{name}` was removed from the configuration since")),
+        match present.parts.get(name) {
+            Some(now) if now == was => {}
+            Some(_) => return Err(format!("`{name}` was changed since ({})", file(name))),
+            None => return Err(format!("`{name}` was removed from the configuration since")),
         }
     }
-    if let Some((new, part)) = present.stack.parts.iter().find(|(name, _)| !base.parts.contains_key(*name)) {
-        return Err(format!("`{new}` was added since ({})", part.file.display()));
+    if let Some(new) = present.parts.keys().find(|name| !base.parts.contains_key(*name)) {
+        return Err(format!("`{new}` was added since ({})", file(new)));
     }
     let keyed = |content: &[u8]| present.seal.keyed_hash(blake3::hash(content).to_hex().as_bytes());
     for (path, hash) in &base.files {

@@ -29,7 +29,7 @@ use crate::saga::journal::{Entry, Journal, JournalError};
 use crate::saga::{Event, PlannedStep, RunKind, RunRecord, RunStarted, RunState, State, codes};
 use crate::store::{self, Sealer, Store};
 use crate::survey::conditions::locate;
-use crate::survey::{Calls, Providers};
+use crate::survey::{Calls, Providers, keyed_parts};
 
 /// The store with the lock held. What goes wrong in the store is a [`Failure`].
 pub struct Session {
@@ -362,7 +362,8 @@ impl Session {
                 state: &state,
                 lineage: self.lineage(),
                 directory: &self.options.directory,
-                stack,
+                parts: keyed_parts(&stack.parts, self.seal()),
+                files: stack.parts.iter().map(|(name, part)| (name.clone(), part.file.display().to_string())).collect(),
                 environment: &self.options.process_environment,
                 seal: self.seal(),
             };
