@@ -247,7 +247,9 @@ impl<'s> Story<'s> {
         let before = self.image.clone();
         let alone = crash.is_none() && stop.is_none() && full.is_none() && expected.between.is_none();
         let told = self.life(Deed::Verb(attempt.verb), expected)?;
+        // A read that lags may stop a run by itself.
         if alone
+            && self.script.lag_reads == 0
             && self.script.outage_of_one_way(faults)
             && let Some(told) = told
         {

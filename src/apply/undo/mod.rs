@@ -111,7 +111,11 @@ impl Worker<'_> {
         }
         if effect.is_none() {
             self.caller.tell(RunEventKind::UndoStarted(reference.clone()));
-            let done = scene.undo_record();
+            let mut done = scene.undo_record();
+            // What was made again stays that, wherever it is recorded.
+            if let Some(now) = scene.now.as_ref().filter(|now| unwindings.contains(&now.run)) {
+                done.object = done.object.map(|object| changed_by(object, &now.run));
+            }
             return self.undone(undo, reference, began, vec![Entry::of(id, begin)], done).await;
         }
         crash_point!("undo/begin/before");
