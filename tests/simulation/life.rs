@@ -66,8 +66,6 @@ pub(crate) struct Told {
     pub(crate) failed: Option<String>,
     /// Whether all was unwound, and only what no step had touched was named as still referring to what is no more.
     pub(crate) left_behind: bool,
-    /// Whether a change was done in part, and the rest was not.
-    pub(crate) in_part: bool,
     /// What was told about it, for whoever looks for the cause.
     pub(crate) said: String,
 }
@@ -217,7 +215,6 @@ async fn act(
                 let planned = session.plan_fix(&workspace, &mend, in_doubt, cancellation).await?;
                 let applied = session.fix(&planned, observer, cancellation).await?;
                 told.state = Some(applied.report.state);
-                told.in_part = applied.report.counts.partial > 0;
                 told.said = format!("{:?}", applied.report);
             }
         }
@@ -236,7 +233,6 @@ async fn act(
             };
             let applied = session.apply(&planned, None, on_failure, observer, cancellation).await?;
             told.state = (!planned.plan.is_empty()).then_some(applied.report.state);
-            told.in_part = applied.report.counts.partial > 0;
             told.said = format!("{:?}", applied.report);
             if let Some(done) = applied.compensated {
                 unwound(&mut told, done);

@@ -296,14 +296,6 @@ impl Script {
         self
     }
 
-    /// Whether what goes wrong is only that the first of two ways says all the time that it is out.
-    pub(crate) fn outage_of_one_way(&self, faults: &[Fault]) -> bool {
-        let outage = |fault: &Fault| {
-            fault.times == 0 && !fault.changes && matches!(fault.what, Trouble::Unavailable | Trouble::NotSent)
-        };
-        self.fallback && !self.stragglers && matches!(faults, [fault] if outage(fault))
-    }
-
     /// What others have made, in half of the stories, drawn from a source of its own.
     fn beside_others(mut self, mut rng: Rng) -> Script {
         if rng.bool() {

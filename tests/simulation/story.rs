@@ -245,29 +245,8 @@ impl<'s> Story<'s> {
         let Attempt { ref faults, crash, stop, full, .. } = *attempt;
         let expected = Expected { faults, crash, stop, full, between: attempt.between.filter(stays) };
         let before = self.image.clone();
-        let alone = crash.is_none() && stop.is_none() && full.is_none() && expected.between.is_none();
-        let told = self.life(Deed::Verb(attempt.verb), expected)?;
-        // A read that lags may stop a run by itself.
-        if alone
-            && self.script.lag_reads == 0
-            && self.script.outage_of_one_way(faults)
-            && let Some(told) = told
-        {
-            self.carried_on(&told)?;
-        }
+        self.life(Deed::Verb(attempt.verb), expected)?;
         if attempt.verb == Verb::Compensate { self.began_with_the_newest(&before) } else { Ok(()) }
-    }
-
-    /// A run whose first way was out came to its end by the other one. Others' things and doubt are no matter of ways; and
-    /// what the outage met in the middle of a change that is several calls is told as done in part.
-    fn carried_on(&self, told: &Told) -> Judged<()> {
-        use RunState::{Compensated, CompensatedPartly, Succeeded};
-        let ended = matches!(told.state, None | Some(Succeeded | Compensated | CompensatedPartly));
-        let refused = told.failed.as_ref().is_some_and(|why| why.starts_with("RT04") || why.starts_with("RT06"));
-        if told.in_doubt.is_empty() && !refused && !told.in_part && (!ended || told.failed.is_some()) {
-            return violation("an outage of one of two ways fails no run", format!("{told:?}"));
-        }
-        Ok(())
     }
 
     /// One life, with what is expected to go wrong in it; `None` when it died.
