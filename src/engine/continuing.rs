@@ -3,8 +3,9 @@
 use crate::apply::settle::reopened;
 use crate::engine::session::journal_stop;
 use crate::engine::{Failure, Session};
-use crate::plan::{Plan, PlanKind};
+use crate::plan::{ObjectKey, Plan, PlanKind};
 use crate::saga::journal::{Entry, put_run};
+use crate::saga::state::object_key;
 use crate::saga::{Event, RunKind, RunRecord, RunState, State};
 use crate::store::Write;
 
@@ -81,4 +82,21 @@ pub(super) fn superseded(state: &State, runs: &[String]) -> Vec<RunRecord> {
             && record.compensates.iter().any(|run| runs.contains(run))
     });
     attempts.map(|record| RunRecord { state: RunState::FailedPermanent, ..record.clone() }).collect()
+}
+
+/// Writes down what is replaced because something else changes, before it does; and where that is no longer so.
+/// `None` where there is nothing to write.
+pub(super) fn owing(plan: &Plan, state: &mut State) -> Result<Option<Entry>, Failure> {
+    let mut writes = Vec::new();
+    let current = plan.changes.iter().filter(|change| change.object.is_current());
+    for change in current.filter(|_| plan.kind == PlanKind::Apply) {
+        let at = change.moved_from.as_ref().unwrap_or(&change.address);
+        let recorded = state.addresses.get_mut(at).and_then(|entry| entry.current.as_mut());
+        let Some(object) = recorded.filter(|object| object.owed() != change.triggers) else { continue };
+        *object = object.owing(&change.triggers);
+        let value = serde_json::to_value(&*object).map_err(|error| journal_stop(&error.into()))?;
+        writes.push(Write::Put { key: object_key(at, &ObjectKey::Current), value });
+    }
+    let what = "what is to be replaced for what changes".to_owned();
+    Ok((!writes.is_empty()).then(|| Entry::run(Event::Recorded { what, object: None }).with(writes)))
 }

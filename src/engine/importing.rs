@@ -131,6 +131,7 @@ impl Session {
             origin: Origin::Adopted(Some(Image { state: marked(image.state), ..image })),
             lifecycle: step.lifecycle.clone(),
             sent_write_only: false,
+            owed: Vec::new(),
             config,
         })
     }

@@ -1,6 +1,6 @@
 //! Planning, and plan files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct Planned {
     pub sources: Sources,
     /// How many recorded resources agree with the world.
     pub in_true: usize,
+    /// What has drifted or is gone, and is not declared any more, or not with this key.
+    pub undeclared: BTreeSet<Address>,
     /// For how long runs are kept open for unwinding.
     pub keep: Duration,
 }
@@ -66,7 +68,7 @@ pub(super) struct Basis<'a> {
     /// For calls to the outside.
     pub calls: Calls,
     /// Only these instances, and nothing that they depend on.
-    pub only: Option<&'a std::collections::BTreeSet<crate::address::Address>>,
+    pub only: Option<&'a BTreeSet<Address>>,
     /// Whether health checks are part of it.
     pub checks: bool,
 }
@@ -100,11 +102,12 @@ pub(super) async fn make(
     };
     let cancellation = request.calls.cancellation.clone();
     match until_cancelled(&cancellation, survey(request)).await? {
-        Ok(Surveyed { plan, providers, warnings, in_true }) => {
+        Ok(Surveyed { plan, providers, warnings, in_true, undeclared }) => {
             let mut all = workspace.variables.warnings.clone();
             all.extend(warnings);
             let keep = workspace.stack.settings.keep;
-            Ok(Planned { plan, providers, warnings: all, sources: workspace.sources.clone(), in_true, keep })
+            let sources = workspace.sources.clone();
+            Ok(Planned { plan, providers, warnings: all, sources, in_true, undeclared, keep })
         }
         Err(found) => {
             // A survey stops where it can get no further; a person wants all mistakes at once.

@@ -95,8 +95,7 @@ async fn compare(
     let basis = Basis { only: Some(&recorded), ..basis };
     let planned = make(options, &PlanOptions::default(), PlanKind::Fix, basis).await?;
     planned.providers.close().await;
-    let declared = |address: &Address| workspace.stack.blocks.contains_key(&address.block);
-    Ok((Report::new(&planned.plan, planned.in_true, declared), planned))
+    Ok((Report::new(&planned.plan, planned.in_true, &planned.undeclared), planned))
 }
 
 impl Session {

@@ -17,7 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::compensation::Compensated;
-use crate::engine::continuing::{continued, records};
+use crate::engine::continuing::{continued, owing, records};
 use crate::engine::look::read_history;
 use crate::engine::planning::{Basis, Planned, kind_of, make, recent_runs, until_cancelled};
 use crate::engine::workspace::{Workspace, describe_unread, holder, key_source, store_directory, store_failure};
@@ -249,7 +249,7 @@ impl Session {
         cancellation: &Cancellation,
     ) -> Result<Applied, Failure> {
         let plan = &planned.plan;
-        let state = self.state().await?;
+        let mut state = self.state().await?;
         let kind = match plan.kind {
             PlanKind::Apply => RunKind::Apply,
             PlanKind::Destroy => RunKind::Destroy,
@@ -290,6 +290,10 @@ impl Session {
             let what = "it goes on from what unwindings left".to_owned();
             let entry = Entry::run(Event::Recorded { what, object: None }).with(records(&given_up)?);
             journal.write(vec![entry]).await.map_err(|error| journal_stop(&error))?;
+        }
+        if let Some(owing) = owing(plan, &mut state)? {
+            // CRASH: nothing was changed yet that something is to be replaced for.
+            journal.write(vec![owing]).await.map_err(|error| journal_stop(&error))?;
         }
         let caller = self.caller(Arc::new(journal), cancellation, observer);
         caller.tell(crate::engine::RunEventKind::RunStarted { kind, steps: plan.steps.len() });
@@ -411,6 +415,7 @@ impl Session {
             warnings: Vec::new(),
             sources: Default::default(),
             in_true: 0,
+            undeclared: BTreeSet::new(),
             // How long runs are kept is said in the configuration, which is not read here: none is closed.
             keep: std::time::Duration::MAX,
         })))

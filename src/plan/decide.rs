@@ -246,6 +246,7 @@ pub(super) fn blank_change(instance: &Instance<'_>) -> Change {
         old: None,
         warnings: Vec::new(),
         import: None,
+        triggers: Vec::new(),
     }
 }
 

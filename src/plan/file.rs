@@ -14,7 +14,7 @@ use crate::plan::codes;
 use crate::plan::model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
     Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
-    PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId,
+    PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId, Trigger,
 };
 use crate::resilience::{MovedOver, Policy};
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
@@ -111,6 +111,8 @@ struct ChangeV1 {
     warnings: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     import: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    triggers: Vec<Trigger>,
 }
 
 /// An expression that waits, at rest.
@@ -463,6 +465,7 @@ fn rest_plan(plan: &Plan, seal: &dyn Seal) -> PlanV1 {
                 old: change.old,
                 warnings: change.warnings.clone(),
                 import: change.import.clone(),
+                triggers: change.triggers.clone(),
             })
             .collect(),
         steps: plan.steps.iter().map(|step| rest_step(step, seal)).collect(),
@@ -613,6 +616,7 @@ fn wake_plan(plan: PlanV1, digest: String, seal: &dyn Seal) -> Result<Plan, Plan
                     old: change.old,
                     warnings: change.warnings,
                     import: change.import,
+                    triggers: change.triggers,
                 })
             })
             .collect::<Result<_, UnsealError>>()?,

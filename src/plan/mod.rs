@@ -21,7 +21,7 @@ pub use model::{
     Action, Change, Degraded, Dependency, Drift, DriftStatus, ExistingObject, FallbackOfData, InDoubt, Instead,
     Lifecycle, ObjectKey, OnDestroy, OutputChange, Pending, PendingCondition, Pivot, Plan, PlanKind, PlannedCheck,
     PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepEffect,
-    StepId, Summary,
+    StepId, Summary, Trigger,
 };
 
 #[cfg(test)]

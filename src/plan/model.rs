@@ -149,6 +149,21 @@ pub struct Change {
     pub warnings: Vec<String>,
     /// The id that it is imported by.
     pub import: Option<Arc<str>>,
+    /// What `replace_triggered_by` replaces it for.
+    pub triggers: Vec<Trigger>,
+}
+
+/// What of another instance changes, for `replace_triggered_by` to follow: an apply that is cut off after the one
+/// still owes the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// The instance.
+    pub by: Address,
+    /// What of it; the root where it is any change.
+    pub path: Path,
+    /// The keyed hash of what is recorded of that before the change; empty where nothing is.
+    pub was: String,
 }
 
 impl Change {

@@ -44,8 +44,8 @@ pub struct AtWork {
 }
 
 impl Report {
-    /// What a survey found; `declared` says whether the stack still declares an instance.
-    pub fn new(plan: &Plan, in_true: usize, declared: impl Fn(&Address) -> bool) -> Self {
+    /// What a survey found; `undeclared` is what the stack does not declare any more.
+    pub fn new(plan: &Plan, in_true: usize, undeclared: &BTreeSet<Address>) -> Self {
         let mends = |address: &Address| {
             let mut steps = plan.steps.iter().filter(|step| step.id.object.is_current() && step.id.address == *address);
             steps.any(|step| step.id.effect.is_external())
@@ -53,7 +53,7 @@ impl Report {
         let beyond = plan.drift.iter().filter(|drift| is_off(drift.status)).filter_map(|drift| {
             let reason = match drift.status {
                 _ if !drift.object.is_current() => Beyond::SetAside,
-                _ if !declared(&drift.address) => Beyond::NotDeclared,
+                _ if undeclared.contains(&drift.address) => Beyond::NotDeclared,
                 _ if mends(&drift.address) => return None,
                 DriftStatus::Missing => Beyond::InTheWay,
                 _ if drift.declared.is_empty() => Beyond::NothingToChange,

@@ -7,7 +7,7 @@ use retrue_provider_api::{BlobId, Image, Path, Private, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, BlockAddress};
-use crate::plan::{Lifecycle, Provenance};
+use crate::plan::{Lifecycle, Provenance, Trigger};
 use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
 
 /// The version of the recorded form.
@@ -77,6 +77,8 @@ pub struct RecordedObject {
     pub lifecycle: Lifecycle,
     /// Whether something was sent with it that is write-only, and so is not kept.
     pub sent_write_only: bool,
+    /// What it is still to be replaced for: an apply planned it and may have been cut off before.
+    pub owed: Vec<Trigger>,
 }
 
 /// The recorded form of [`RecordedObject`], version 1.
@@ -104,6 +106,8 @@ pub struct RestingObject {
     lifecycle: Lifecycle,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     sent_write_only: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    owed: Vec<Trigger>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,6 +184,7 @@ impl RestingObject {
             },
             lifecycle: object.lifecycle.clone(),
             sent_write_only: object.sent_write_only,
+            owed: object.owed.clone(),
         }
     }
 
@@ -205,7 +210,19 @@ impl RestingObject {
             },
             lifecycle: self.lifecycle.clone(),
             sent_write_only: self.sent_write_only,
+            owed: self.owed.clone(),
         })
+    }
+
+    /// What it is still to be replaced for.
+    pub fn owed(&self) -> &[Trigger] {
+        &self.owed
+    }
+
+    /// The same, to be replaced for this.
+    #[must_use]
+    pub fn owing(&self, owed: &[Trigger]) -> RestingObject {
+        RestingObject { owed: owed.to_vec(), ..self.clone() }
     }
 
     /// The payloads that it names.

@@ -46,13 +46,18 @@ pub async fn refresh(
             let world = match providers.get(&object.provider.instance) {
                 Some(configured) if look => read(&address, object, configured, calls).await,
                 Some(_) => World::Present(Box::new(as_observed(object))),
-                None => World::Unreadable(format!("there is no provider `{}`", object.provider.instance)),
+                None => World::Unreadable(unready(&object.provider.instance)),
             };
             ((address, key), world)
         })
         .buffer_unordered(parallelism.max(1))
         .collect()
         .await
+}
+
+/// Why nothing of a provider is read. What is wrong with it is told beside that.
+fn unready(instance: &str) -> String {
+    format!("the provider `{instance}` is not declared any more, or could not be configured")
 }
 
 /// The record, as if it had been read.

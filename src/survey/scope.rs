@@ -293,6 +293,13 @@ impl<'a> Known<'a> {
         Known { blocks, locals: Mutex::default(), shared: Mutex::default(), ..self }
     }
 
+    /// The same stack and variables, with other things that its blocks stand for.
+    pub fn beside(&self, blocks: BTreeMap<BlockAddress, Instances>) -> Self {
+        let host = FileHost::new(self.host.directory.clone(), self.host.planning);
+        let known = Known::new(self.stack, self.variables, self.environment).with_blocks(blocks);
+        Known { host: host.with_functions(self.host.functions.clone()), ..known }
+    }
+
     /// By name, the hash of what was read of the environment.
     pub fn environment_reads(&self) -> BTreeMap<String, String> {
         self.environment_read.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -205,12 +205,15 @@ fn promise_8_no_secret_shows_within_what_is_said_while_planning() {
             assert_eq!(shown.code, 1, "{blocks}: {}", shown.screen());
             clean(shown.all().as_bytes(), &format!("what {verb:?} shows of {blocks}"));
         }
-        let file = place.read("retrue.toml");
+        let (file, long) = (place.read("retrue.toml"), long_parts());
         place.write("retrue.toml", file.replace("nted-Plain-7Kq9", ""));
-        let long = long_parts();
         for entry in walkdir::WalkDir::new(place.root()).into_iter().map(Result::unwrap) {
             if entry.file_type().is_file() {
-                clean(&fs_err::read(entry.path()).unwrap(), &format!("{} of {blocks}", entry.path().display()));
+                clean_of(
+                    &long,
+                    &fs_err::read(entry.path()).unwrap(),
+                    &format!("{} of {blocks}", entry.path().display()),
+                );
             }
         }
     }

@@ -101,6 +101,42 @@ fn a_fix_mends_and_does_not_apply_what_was_edited_since() {
 }
 
 #[test]
+fn outputs_follow_what_a_fix_makes_again() {
+    let file = stack(
+        "[local]\nsaid = \"it is ${trimspace(local_command.u.stdout)}\"\n\n[resource.local_command.u]\n\
+         create = \"cat /proc/sys/kernel/random/uuid > u\"\nread = \"cat u || exit 44\"\ndelete = \"rm u\"\n\n\
+         [output.told]\nvalue = \"${local.said}\"\n\n[output.edited]\nvalue = \"${local.said}!\"\n",
+    );
+    let place = Environment::with_stack(&file);
+    place.run(&["apply", "--yes"]).ends(0);
+    let output = |name: &str| place.run(&["output", name, "--json"]).ends(0).json();
+    let (told, edited) = (output("told"), output("edited"));
+    assert_eq!(told, format!("it is {}", place.read("u").trim()));
+    fs_err::remove_file(place.path("u")).unwrap();
+    place.write("retrue.toml", file.replace("said}!", "said}?"));
+    place.run(&["reconcile", "--fix", "--yes"]).ends(0);
+    assert_ne!(output("told"), told);
+    assert_eq!(output("told"), format!("it is {}", place.read("u").trim()));
+    // What was edited since is for an apply.
+    assert_eq!(output("edited"), edited);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(output("told"), told);
+}
+
+#[test]
+fn what_has_no_key_any_more_is_not_said_to_be_in_the_way() {
+    let place = disturbed();
+    let file = place.read("retrue.toml");
+    place.write("retrue.toml", file.replace("\"drifted\", ", ""));
+    let shown = place.run(&["reconcile"]).ends(2);
+    assert!(shown.stdout.contains("it is not declared any more"), "{}", shown.screen());
+    assert!(!shown.stdout.contains("in the way"), "{}", shown.screen());
+    place.write("retrue.toml", file + "\n[provider.local]\nzz = 1\n");
+    let shown = place.run(&["reconcile"]).ends(1);
+    assert!(shown.stdout.contains("`local` is not declared any more, or could not be"), "{}", shown.screen());
+}
+
+#[test]
 fn accept_takes_what_was_found() {
     let place = disturbed();
     let before = place.tree();

@@ -340,3 +340,88 @@ fn what_is_moved_takes_with_it_what_was_set_aside() {
     place.run(&["compensate", "--yes"]).ends(0);
     assert_eq!((place.read("a1"), place.read("a3"), place.path("a4").exists()), ("a1".into(), "a3".into(), false));
 }
+
+/// What changes, what may fail after that, and what is replaced for it.
+fn followed() -> Environment {
+    let place = Environment::with_stack(&stack(
+        "[variable.v]\ntype = \"string\"\n\n[resource.retrue_data.leads]\ninput = \"${var.v}\"\n\n\
+         [resource.local_command.between]\ncreate = \"true\"\nread = \"true\"\nupdate = \"test -e open\"\ndelete = \"true\"\n\
+         inputs = { v = \"${retrue_data.leads.output}\" }\n\n\
+         [resource.retrue_data.follows]\ninput = \"x\"\ndepends_on = [\"local_command.between\"]\n\
+         lifecycle.replace_triggered_by = [\"retrue_data.leads.output\"]\n",
+    ));
+    place.run(&["apply", "--yes", "--var", "v=1"]).ends(0);
+    place
+}
+
+fn id_of_follower(place: &Environment) -> Value {
+    place.run(&["show", "--json"]).ends(0).json()["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|resource| resource["address"] == "retrue_data.follows")
+        .unwrap()["attributes"]["id"]
+        .clone()
+}
+
+fn follower(place: &Environment, v: &str) -> (Value, String) {
+    let plan = place.run(&["plan", "--json", "--var", v]).ends(0).json();
+    let changes = plan["changes"].as_array().unwrap();
+    let of = changes.iter().find(|change| change["address"] == "retrue_data.follows");
+    of.map_or((Value::Null, String::new()), |change| (change["action"].clone(), change["reasons"].to_string()))
+}
+
+#[test]
+fn what_follows_a_change_is_replaced_though_the_apply_was_cut_off_between() {
+    let place = followed();
+    let first = id_of_follower(&place);
+    assert!(follower(&place, "v=2").1.contains("retrue_data.leads.output changes"));
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(1);
+    let (action, why) = follower(&place, "v=2");
+    assert_eq!(action, "replace");
+    assert!(why.contains("leads.output has changed, and the apply that changed it did not come to this"), "{why}");
+    // However often it is cut off, and whatever else is applied in between.
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(1);
+    place.run(&["apply", "--yes", "--var", "v=2", "--target", "retrue_data.leads"]).ends(0);
+    assert_eq!(follower(&place, "v=2").0, "replace");
+    // A plan file knows it, too.
+    place.run(&["plan", "-o", "kept", "--var", "v=2"]).ends(0);
+    place.write("open", "");
+    place.run(&["apply", "kept"]).ends(0);
+    assert_ne!(id_of_follower(&place), first);
+    place.run(&["plan", "--detailed-exitcode", "--var", "v=2"]).ends(0);
+}
+
+#[test]
+fn what_would_follow_a_change_stays_where_the_change_is_taken_back() {
+    let place = followed();
+    let (before, first) = (place.tree(), id_of_follower(&place));
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(1);
+    place.run(&["compensate", "--yes"]).ends(0);
+    place.tree().is(&before, "taken back");
+    place.run(&["plan", "--detailed-exitcode", "--var", "v=1"]).ends(0);
+    // Nor does it, once it follows nothing any more.
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(1);
+    let whole = place.read("retrue.toml");
+    let lifecycle = "lifecycle.replace_triggered_by = [\"retrue_data.leads.output\"]\n";
+    place.write("retrue.toml", whole.replace(lifecycle, ""));
+    place.write("open", "");
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(0);
+    place.write("retrue.toml", whole);
+    place.run(&["plan", "--detailed-exitcode", "--var", "v=2"]).ends(0);
+    assert_eq!(id_of_follower(&place), first);
+}
+
+#[test]
+fn what_follows_a_change_is_replaced_after_a_kill() {
+    let place = followed();
+    let first = id_of_follower(&place);
+    let whole = place.read("retrue.toml");
+    place.write("retrue.toml", whole.replace("test -e open", "kill -9 $PPID; sleep 100"));
+    assert_ne!(place.run(&["apply", "--yes", "--var", "v=2"]).code, 1);
+    place.write("retrue.toml", whole);
+    place.write("open", "");
+    place.run(&["apply", "--yes", "--var", "v=2"]).ends(0);
+    place.run(&["plan", "--detailed-exitcode", "--var", "v=2"]).ends(0);
+    assert_ne!(id_of_follower(&place), first);
+}

@@ -162,6 +162,7 @@ impl Executor<'_> {
                 true => recorded.is_some_and(|recorded| recorded.sent_write_only),
                 false => sets_write_only(&ready.schema.block, &ready.config),
             },
+            owed: recorded.map(|recorded| recorded.owed.clone()).unwrap_or_default(),
         }
     }
 

@@ -124,6 +124,7 @@ async fn one(object: &Object, provider: &Arc<dyn Provider>, stack: &Stack, gener
         origin: Origin::Created,
         lifecycle,
         sent_write_only: false,
+        owed: Vec::new(),
     };
     Ok(Taken { address: object.address.clone(), key: object.deposed.clone(), object: taken })
 }

@@ -99,6 +99,7 @@ fn recorded(attributes: Value, config: Value) -> RecordedObject {
         origin: Origin::Created,
         lifecycle: Lifecycle::default(),
         sent_write_only: false,
+        owed: Vec::new(),
     }
 }
 

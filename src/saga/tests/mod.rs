@@ -132,6 +132,7 @@ fn object(id: &str) -> RecordedObject {
         origin: Origin::Created,
         lifecycle: Default::default(),
         sent_write_only: false,
+        owed: Vec::new(),
     }
 }
 

@@ -228,6 +228,7 @@ impl<'a> Walk<'a> {
             old: None,
             warnings: Vec::new(),
             import: None,
+            triggers: Vec::new(),
         };
         let decision = Decision { change, steps: vec![step], drift: None, set_aside: Vec::new(), errors: Vec::new() };
         self.decisions.insert(candidate.address.clone(), (decision, Vec::new()));

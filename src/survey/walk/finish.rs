@@ -31,12 +31,32 @@ impl<'a> Walk<'a> {
         self.doubt.is_empty() && behind.into_iter().all(|block| self.targets.covers_all_of(block) || is_known(block))
     }
 
-    pub(super) fn outputs(&mut self) -> Vec<OutputChange> {
-        if self.looking {
-            // Mending brings back what was, and that is recorded.
-            return Vec::new();
+    /// While mending: the outputs that are, by the record, as they are declared.
+    fn unchanged_outputs(&self) -> BTreeSet<Arc<str>> {
+        if !self.looking {
+            return BTreeSet::new();
         }
         let stack = self.request.stack;
+        let known = self.known.beside(recorded_instances(stack, self.records));
+        let scope = BlockScope::plain(&known);
+        let same = |(name, output): &(&Arc<str>, &crate::config::Output)| {
+            let recorded = self.request.state.outputs.get(name.as_ref());
+            let recorded = recorded.and_then(|recorded| recorded.wake(self.request.seal).ok());
+            let declared = evaluate(&output.value, &scope).ok();
+            recorded
+                .zip(declared)
+                .is_some_and(|(recorded, declared)| recorded.unmark_deep().0.same(&declared.unmark_deep().0))
+        };
+        stack.outputs.iter().filter(same).map(|(name, _)| Arc::clone(name)).collect()
+    }
+
+    pub(super) fn outputs(&mut self) -> Vec<OutputChange> {
+        let stack = self.request.stack;
+        // Mending brings back what was, and that is recorded; but with new ids, if it is made again.
+        if self.looking && (self.pending_blocks.is_empty() || self.request.state.outputs.is_empty()) {
+            return Vec::new();
+        }
+        let unchanged = self.unchanged_outputs();
         let mut outputs = Vec::new();
         let mut before: BTreeMap<Arc<str>, Value> = BTreeMap::new();
         for (name, resting) in &self.request.state.outputs {
@@ -50,8 +70,8 @@ impl<'a> Walk<'a> {
         let declared: Vec<&Arc<str>> =
             if self.request.kind == PlanKind::Destroy { Vec::new() } else { stack.outputs.keys().collect() };
         // With targets, only what is known of them can be said; the other outputs stay.
-        let partial = self.targets.is_partial() || !self.doubt.is_empty();
-        for name in declared {
+        let partial = self.looking || self.targets.is_partial() || !self.doubt.is_empty();
+        for name in declared.into_iter().filter(|name| !self.looking || unchanged.contains(*name)) {
             let Some(output) = stack.outputs.get(name) else { continue };
             let scope = BlockScope::plain(&self.known);
             match evaluate(&output.value, &scope) {
@@ -92,7 +112,7 @@ impl<'a> Walk<'a> {
                 Err(errors) => self.problems.extend(errors.into_iter().map(Diagnostic::from)),
             }
         }
-        if self.request.kind != PlanKind::Destroy || !self.targets.is_partial() {
+        if !self.looking && (self.request.kind != PlanKind::Destroy || !self.targets.is_partial()) {
             outputs.extend(before.into_iter().map(|(name, value)| OutputChange {
                 name,
                 before: Some(value),
@@ -105,7 +125,7 @@ impl<'a> Walk<'a> {
         outputs
     }
 
-    pub(super) async fn finish(mut self) -> Result<(Plan, Vec<Diagnostic>, usize), Vec<Diagnostic>> {
+    pub(super) async fn finish(mut self) -> Result<Surveyed, Vec<Diagnostic>> {
         let outputs = self.outputs();
         let (shared, checks) = self.checks(&outputs);
         if self.looking {
@@ -135,6 +155,7 @@ impl<'a> Walk<'a> {
         let mut chains: Vec<Chain> = Vec::new();
         let mut drift: Vec<Drift> = Vec::new();
         let mut in_true = 0usize;
+        let mut undeclared: BTreeSet<Address> = BTreeSet::new();
         let mut touched: BTreeSet<Address> = BTreeSet::new();
         let mut read_blocks = self.blocks_of_outputs(&outputs);
         read_blocks.extend(self.blocks_of_checks());
@@ -145,7 +166,12 @@ impl<'a> Walk<'a> {
             }
             let recorded = self.records.0.get(&address).is_some_and(|entry| entry.current.is_some());
             match decision.drift {
-                Some(found) => drift.push(found),
+                Some(found) => {
+                    if !self.is_declared(&address) {
+                        undeclared.insert(address.clone());
+                    }
+                    drift.push(found);
+                }
                 None if recorded => in_true += 1,
                 None => {}
             }
@@ -209,7 +235,8 @@ impl<'a> Walk<'a> {
         words::mask(&mut plan);
         seal_digest(&mut plan, self.request.seal);
         crate::diagnostic::sort(&mut self.warnings);
-        Ok((plan, std::mem::take(&mut self.warnings), in_true))
+        let warnings = std::mem::take(&mut self.warnings);
+        Ok(Surveyed { plan, providers: self.providers.clone(), warnings, in_true, undeclared })
     }
 
     /// What the plan was asked for with.

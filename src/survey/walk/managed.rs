@@ -5,9 +5,8 @@ use std::sync::Arc;
 use retrue_provider_api::{Block, Path, PlanResponse, Subject, Type, ValidateRequest, Value};
 
 use crate::address::{Address, BlockAddress, Mode};
-use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock, Trigger};
+use crate::config::{OnDestroy as Declared, OnExisting, ResourceBlock};
 use crate::diagnostic::Diagnostic;
-use crate::expression::evaluate;
 use crate::plan::compare::{fingerprint, fingerprint_attributes};
 use crate::plan::decide::{Desired, Instance, PlannedImport, Responses, World, check_step, decide};
 use crate::plan::ending::deletes;
@@ -18,7 +17,7 @@ use crate::survey::conditions::check_conditions;
 use crate::survey::consult::{Answer, Question, consult};
 use crate::survey::expand::instance_scope;
 use crate::survey::identity::{Claim, identity, if_renamed};
-use crate::survey::importing::{Wanted, key_of, owned_elsewhere, owner};
+use crate::survey::importing::{Wanted, owned_elsewhere, owner};
 use crate::survey::pending::planned_value;
 use crate::survey::providers::{instance_name, told};
 use crate::survey::record::Entry;
@@ -180,40 +179,6 @@ impl<'a> Walk<'a> {
         dependencies.any(|dependency| self.pending_blocks.contains(dependency))
     }
 
-    /// Why `replace_triggered_by` replaces an instance, if it does.
-    fn triggered(&self, candidate: &Candidate<'a>) -> Option<String> {
-        let scope = || instance_scope(candidate.block, &candidate.expanded, &self.known);
-        for Trigger { reference, key } in &candidate.block.lifecycle.replace_triggered_by {
-            let Some(target) = reference.root.block() else { continue };
-            // One that cannot be told may be any of them.
-            let chosen = key.as_ref().and_then(|key| key_of(&evaluate(key, &scope()).ok()?));
-            let wanted = reference.key.as_ref().or(chosen.as_ref());
-            let instances = self.decisions.range(target.instance(None)..).take_while(|(of, _)| of.block == target);
-            let changed = instances.into_iter().any(|(address, (decision, _))| {
-                if wanted.is_some_and(|key| address.key.as_ref() != Some(key)) {
-                    return false;
-                }
-                let change = &decision.change;
-                if !matches!(change.action, Action::Update | Action::Replace) {
-                    return false;
-                }
-                reference.path.0.is_empty()
-                    || match (reference.path.get(&change.before), reference.path.get(&change.after)) {
-                        (Some(before), Some(after)) => !before.same(after),
-                        (None, None) => false,
-                        _ => true,
-                    }
-            });
-            if changed {
-                return Some(format!(
-                    "`replace_triggered_by`: {} changes",
-                    shown(&target, &wanted.cloned(), &reference.path)
-                ));
-            }
-        }
-        None
-    }
-
     pub(super) fn lifecycle(&self, block: &ResourceBlock) -> Lifecycle {
         Lifecycle {
             prevent_destroy: block.lifecycle.prevent_destroy,
@@ -286,10 +251,10 @@ impl<'a> Walk<'a> {
             identity,
             span: Some(block.span),
         });
-        let replace_reason = if self.replace.contains(&address) {
-            Some("it was asked for".to_owned())
-        } else {
-            self.triggered(&candidate)
+        let (replace_reason, triggers) = match self.triggered(&candidate) {
+            _ if self.replace.contains(&address) => (Some("it was asked for".to_owned()), Vec::new()),
+            Some(triggered) => (Some(triggered.why), triggered.by),
+            None => (None, Vec::new()),
         };
         let desired = Desired {
             config: planned_value(candidate.config.clone(), &block.body, &schema.block, &scope),
@@ -330,6 +295,9 @@ impl<'a> Walk<'a> {
             import,
         };
         let mut decision = decide(&instance);
+        if decision.change.action == Action::Replace {
+            decision.change.triggers = triggers;
+        }
         if late {
             for step in &mut decision.steps {
                 step.late = true;

@@ -10,6 +10,7 @@ mod finish;
 mod levels;
 mod managed;
 mod set_aside;
+mod triggers;
 mod words;
 
 pub use base::keyed_parts;
@@ -96,6 +97,8 @@ pub struct Surveyed {
     pub warnings: Vec<Diagnostic>,
     /// How many recorded resources agree with the world.
     pub in_true: usize,
+    /// What has drifted or is gone, and is not declared any more, or not with this key.
+    pub undeclared: BTreeSet<Address>,
 }
 
 /// Surveys. Every mistake that can be found is reported, not only the first.
@@ -176,10 +179,9 @@ pub async fn survey(request: Request<'_>) -> Result<Surveyed, Vec<Diagnostic>> {
         walk.declared().await;
     }
     walk.ended().await;
-    walk.finish().await.map(|(plan, mut warnings, in_true)| {
-        warnings.extend(outdated(stack, &plan));
-        Surveyed { plan, providers: providers.clone(), warnings, in_true }
-    })
+    let mut surveyed = walk.finish().await?;
+    surveyed.warnings.extend(outdated(stack, &surveyed.plan));
+    Ok(surveyed)
 }
 
 /// An object outside: its type, its provider instance, its id.

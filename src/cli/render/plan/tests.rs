@@ -55,6 +55,7 @@ fn change(name: &str, action: Action, before: Value, after: Value) -> Change {
         old: None,
         warnings: Vec::new(),
         import: None,
+        triggers: Vec::new(),
     }
 }
 
