@@ -401,11 +401,17 @@ impl<'a> Live<'a> {
             let paths = differing_attributes(&config, &follow(config.clone(), object.provenance(), &referred));
             (!paths.is_empty()).then_some(paths)
         };
-        let current = self.state.current().filter_map(|(address, _)| {
+        if remade.is_empty() {
+            return Vec::new();
+        }
+        // What was let go is recorded again by an undo.
+        let changed = self.changed.keys().filter(|(_, object)| object.is_current()).map(|(address, _)| address);
+        let addresses: BTreeSet<&Address> = self.state.current().map(|(address, _)| address).chain(changed).collect();
+        let current = addresses.into_iter().filter_map(|address| {
             let object = self.object(&(address.clone(), ObjectKey::Current))?;
             Some((address.clone(), stale(&object)?))
         });
-        if remade.is_empty() { Vec::new() } else { current.collect() }
+        current.collect()
     }
 
     /// A generation that was never used.

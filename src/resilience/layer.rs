@@ -39,6 +39,11 @@ impl Layered {
         Arc::new(Layered { guard, inner })
     }
 
+    /// What an answer says, by what the user knows of errors.
+    fn told<T>(&self, answer: ProviderResult<T>) -> ProviderResult<T> {
+        self.guard.policy().errors.answer(answer)
+    }
+
     /// The way that is gone, and the provider on it.
     async fn current(&self) -> ProviderResult<(usize, Arc<dyn Provider>)> {
         loop {
@@ -62,7 +67,7 @@ impl Layered {
         loop {
             let (way, provider) = self.current().await?;
             let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
-            match in_time(operation, &context, make(provider, context.clone())).await {
+            match self.told(in_time(operation, &context, make(provider, context.clone())).await) {
                 Err(error)
                     if failed(&error).is_outage()
                         && !context.cancellation.is_cancelled()
@@ -108,7 +113,7 @@ impl Layered {
                         entered.ended(None);
                         return Ok(answer);
                     }
-                    Ok(Err(error)) => (error, false),
+                    Ok(Err(error)) => (self.guard.policy().errors.told(error), false),
                     Err(_) => (no_answer(call.operation, limit), true),
                 },
                 Err(error) => (error, false),
@@ -294,7 +299,7 @@ impl Provider for Layered {
         self.guard.ways().seen.changes(&context.address);
         let context = Context { deadline: crate::clock::deadline(limit), ..context.clone() };
         let outcome = match tokio::time::timeout(limit + GRACE, provider.apply(&context, change)).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => self.guard.policy().errors.outcome(outcome),
             // What was asked for may still be under way: another try must not come in between.
             Err(_) => {
                 let error = ProviderError { retry: false, ..no_answer(operation, limit) };
@@ -319,7 +324,7 @@ impl Provider for Layered {
 
     async fn recover(&self, context: &Context, request: ReadRequest) -> ProviderResult<()> {
         let (_, provider) = self.current().await?;
-        in_time("recover", context, provider.recover(context, request)).await
+        self.told(in_time("recover", context, provider.recover(context, request)).await)
     }
 
     async fn presume(&self, context: &Context, type_name: &str, planned: Value) -> ProviderResult<Option<Value>> {
@@ -365,7 +370,7 @@ impl Provider for Layered {
     async fn open(&self, context: &Context, request: DataRequest) -> ProviderResult<Opened> {
         loop {
             let (way, provider) = self.current().await?;
-            match provider.open(context, request.clone()).await {
+            match self.told(provider.open(context, request.clone()).await) {
                 Err(error)
                     if failed(&error).is_outage()
                         && error.category != Category::TimeOut

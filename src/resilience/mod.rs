@@ -7,6 +7,7 @@
 mod backoff;
 mod breaker;
 mod budget;
+mod errors;
 mod guard;
 mod layer;
 mod limit;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use self::backoff::{Failed, Waits};
 pub use self::breaker::Standing;
+pub use self::errors::Errors;
 pub use self::guard::{Gate, Guard, Held, Kind, Patience, Resilience};
 pub use self::layer::Layered;
 pub use self::policy::{BreakerRules, Budget, Jitter, Limits, Policy, Rate, Retry, Settings, TimeOuts, pattern};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
+use super::errors::Errors;
 use crate::span::Span;
 
 /// What holds for one provider instance.
@@ -29,6 +30,9 @@ pub struct Policy {
     pub types: BTreeMap<String, Limits>,
     /// How long a call may take, in place of what the types say.
     pub time_outs: TimeOuts,
+    /// What errors mean that their provider does not know.
+    #[serde(skip_serializing_if = "Errors::is_empty")]
+    pub errors: Errors,
 }
 
 impl Policy {
@@ -265,6 +269,8 @@ pub struct Settings {
     pub types: BTreeMap<String, Limits>,
     /// See [`Policy::time_outs`].
     pub time_outs: TimeOuts,
+    /// See [`Policy::errors`].
+    pub errors: Errors,
 }
 
 fn set<T: Clone>(value: &mut T, written: &Option<T>) {
@@ -313,6 +319,7 @@ impl Policy {
         self.time_outs.create = settings.time_outs.create.or(self.time_outs.create);
         self.time_outs.update = settings.time_outs.update.or(self.time_outs.update);
         self.time_outs.delete = settings.time_outs.delete.or(self.time_outs.delete);
+        self.errors.0.extend(settings.errors.0.clone());
         self
     }
 

@@ -263,3 +263,24 @@ fn what_is_throttled_half_way_is_carried_to_its_end() {
     place.run(&["compensate", "--yes"]).ends(0);
     assert_eq!(server.cloud().truth().len(), 0);
 }
+
+#[test]
+fn errors_of_what_is_built_in_are_what_the_user_says() {
+    let block = "[resource.local_command.c]\ncreate = \"test -e tried || { touch tried; echo 'it is Not Yet there' >&2; exit 1; }\"\n\
+                 delete = \"rm tried\"\n\n[stack.resilience.retry]\nfirst_wait = \"10ms\"\n";
+    let place = Environment::with(block);
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0501", &["Not Yet"]);
+    fs_err::remove_file(place.path("tried")).unwrap();
+    let known = "\n[provider.local.errors]\ntransient = [\"not yet\"]\nconflict = [\"never\", \"no more\"]\n";
+    place.write("retrue.toml", stack(&(block.to_owned() + known)));
+    let events = place.run(&["apply", "--yes", "--json"]).ends(0).json_lines();
+    let retried = events.iter().find(|event| event["event"] == "step_retrying").unwrap();
+    assert_eq!(retried["error"]["category"], "transient", "{retried}");
+    let shown = place.run(&["config"]).ends(0).stdout;
+    assert!(shown.contains("errors: conflict never | no more, transient not yet"), "{shown}");
+    for (wrong, code) in [("slow = [\"x\"]", "RT0110"), ("network = \"x\"", "RT0112"), ("network = [\" \"]", "RT0112")]
+    {
+        place.write("retrue.toml", stack(&(block.to_owned() + "\n[provider.local.errors]\n" + wrong + "\n")));
+        place.run(&["validate"]).ends(1).tells(code, &["errors"]);
+    }
+}

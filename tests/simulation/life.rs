@@ -66,6 +66,8 @@ pub(crate) struct Told {
     pub(crate) failed: Option<String>,
     /// Whether all was unwound, and only what no step had touched was named as still referring to what is no more.
     pub(crate) left_behind: bool,
+    /// What was named so, by the names of blocks.
+    pub(crate) left: BTreeSet<String>,
     /// What was told about it, for whoever looks for the cause.
     pub(crate) said: String,
 }
@@ -279,6 +281,7 @@ fn unwound(told: &mut Told, done: Compensated) {
         }
         Compensated::Unwound(report) => {
             told.state = Some(report.state);
+            told.left = report.left_behind.iter().map(|(address, _)| address.block.name.to_string()).collect();
             told.left_behind = !report.left_behind.is_empty()
                 && report.differing.is_empty()
                 && report.skipped.is_empty()

@@ -202,7 +202,6 @@ fn what_another_stack_took_since_the_plan_is_not_adopted() {
 /// What was left outside, and was adopted again with a reference to something new, names after an unwinding of both what
 /// was made again, or is told as left behind.
 #[test]
-#[ignore = "it still names what is gone, and nothing tells of that"]
 fn what_was_left_and_adopted_again_follows_what_is_made_again() {
     replay(
         r#"{"parallelism":1,"lag_reads":0,"polls":0,"slow":false,"stragglers":false,"ends":{"6":"Forget"},"seed":2423237329066299343,"rounds":[{"edits":[[3,{"size":0,"zone":1,"refers":false,"first":false}],[6,{"size":2,"zone":1,"refers":true,"first":false}]],"attempts":[],"goal":"Forward"},{"edits":[],"attempts":[{"verb":"Destroy"},{"verb":"Apply"}],"goal":"Back"}]}"#,

@@ -315,12 +315,6 @@ impl Script {
                 _ => {}
             }
         }
-        // See `what_was_left_and_adopted_again_follows_what_is_made_again`, which does not hold yet.
-        let ends = &self.ends;
-        let stays = |slot: &u8| matches!(ends.get(slot), Some(Ending::Forget | Ending::Restore));
-        for (_, block) in self.rounds.iter_mut().flat_map(|round| &mut round.edits).filter(|(slot, _)| stays(slot)) {
-            block.iter_mut().for_each(|block| block.refers = false);
-        }
         for attempt in self.rounds.iter_mut().flat_map(|round| round.attempts.first_mut()) {
             if rng.u8(..4) == 0 {
                 attempt.between = Some(Meddling::Claim(ADOPTABLE[rng.usize(..ADOPTABLE.len())]));

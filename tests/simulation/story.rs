@@ -435,9 +435,11 @@ impl<'s> Story<'s> {
     /// Unwinds all runs of the round.
     fn back(&mut self, first: Option<String>, before: &[TruthObject], blocks: Blocks, mark: usize) -> Judged<()> {
         let mut last = String::new();
+        let mut left = BTreeSet::new();
         for _ in 0..4 {
             let Some(first) = &first else { break };
             let told = self.expect(Deed::Through(first), Expected::default())?;
+            left.extend(told.left.iter().cloned());
             if !told.in_doubt.is_empty() {
                 self.answer(&told.in_doubt)?;
                 continue;
@@ -464,7 +466,7 @@ impl<'s> Story<'s> {
         }
         self.tally.back += 1;
         let undone = self.outsiders.undone(before, &self.truth());
-        let before = self.but_for_untouched(observed(before), mark);
+        let before = self.but_for_untouched(observed(before), mark, &left);
         let found = observed(&self.truth());
         self.compare("a compensation ends in the state before", &before, found, mark, false)?;
         if let Some((rule, what)) = undone {
@@ -476,9 +478,10 @@ impl<'s> Story<'s> {
     }
 
     /// What no step of the round touched still names the id that something had before it was made again: a
-    /// compensation undoes steps, and the next apply does the rest. And what named something long gone names what
+    /// compensation undoes steps, and the next apply does the rest. So does what was let go and taken back since, and
+    /// was told as left behind. And what named something long gone names what
     /// stands for it now, where a step was undone that had mended that.
-    fn but_for_untouched(&self, mut before: Vec<Thing>, mark: usize) -> Vec<Thing> {
+    fn but_for_untouched(&self, mut before: Vec<Thing>, mark: usize, left: &BTreeSet<String>) -> Vec<Thing> {
         let cloud = lock(&self.cloud);
         let touched: BTreeSet<&str> = cloud.audit().iter().skip(mark).map(|entry| entry.id.as_str()).collect();
         let now = observed(&cloud.truth());
@@ -486,7 +489,8 @@ impl<'s> Story<'s> {
         for thing in before.iter_mut().filter(|thing| thing.kind == "buckets") {
             let same = now.iter().find(|now| now.kind == thing.kind && now.name == thing.name);
             let Some(now) = same.filter(|now| but_for_it(now) == but_for_it(thing)) else { continue };
-            let is_left = !touched.contains(thing.name.as_str()) && now.is.contains(", of i-");
+            let is_told = left.iter().any(|block| thing.name.starts_with(&format!("b{}-", &block[1..])));
+            let is_left = (is_told || !touched.contains(thing.name.as_str())) && now.is.contains(", of i-");
             let is_mended = thing.is.contains(", of i-") && !now.is.contains(", of i-");
             if is_left || is_mended {
                 thing.is.clone_from(&now.is);

@@ -36,6 +36,25 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: [Category; 10] = [
+        Category::Transient,
+        Category::RateLimited,
+        Category::Authentication,
+        Category::Validation,
+        Category::NotFound,
+        Category::Conflict,
+        Category::ServerError,
+        Category::TimeOut,
+        Category::Network,
+        Category::Unknown,
+    ];
+
+    /// The category that a word means, as it is written.
+    pub fn named(word: &str) -> Option<Category> {
+        Self::ALL.into_iter().find(|category| category.to_string() == word)
+    }
+
     /// Whether an error of the category is worth another try, unless the error says otherwise.
     pub fn retryable(self) -> bool {
         matches!(

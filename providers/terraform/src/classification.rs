@@ -8,7 +8,7 @@ const TABLE: &str = include_str!("errors.txt");
 /// The category that a text means by what is shipped; `None` when no line of the table fits.
 pub(crate) fn classify(text: &str) -> Option<Category> {
     let text = text.to_lowercase();
-    rules().find(|(_, part)| text.contains(part)).and_then(|(category, _)| category_of(category))
+    rules().find(|(_, part)| text.contains(part)).and_then(|(category, _)| Category::named(category))
 }
 
 /// Parts of texts, one a line.
@@ -30,10 +30,6 @@ fn rules() -> impl Iterator<Item = (&'static str, &'static str)> {
         .map(|(category, part)| (category.trim(), part.trim()))
 }
 
-pub(crate) fn category_of(word: &str) -> Option<Category> {
-    serde_json::from_value(serde_json::Value::from(word)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,7 +37,7 @@ mod tests {
     #[test]
     fn the_table_is_sound() {
         for (category, part) in rules() {
-            assert!(category_of(category).is_some(), "{category}");
+            assert!(Category::named(category).is_some(), "{category}");
             assert_eq!(part, part.to_lowercase());
         }
     }

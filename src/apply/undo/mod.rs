@@ -263,7 +263,7 @@ impl Scene<'_> {
         // What was set aside or brought up to date, and has no record any more, was dropped by hand since.
         let keeps = matches!(self.step.id.effect, StepEffect::Depose | StepEffect::Record);
         let dropped = keeps && self.left.is_some() && self.now.is_none();
-        let object: Option<RecordedObject> = if dropped { None } else { self.restored() };
+        let object: Option<RecordedObject> = if dropped { None } else { self.restored_as_it_was() };
         let lost = if dropped { vec!["nothing is recorded for it any more".to_owned()] } else { Vec::new() };
         Done { object, lost, expected: None }
     }

@@ -150,6 +150,12 @@ impl<'s> Scene<'s> {
         self.prior.as_ref().map(|prior| before(prior, self.left.as_ref(), self.now.as_ref(), &self.remade))
     }
 
+    /// The same where nothing outside was touched by the undo: what refers to something that was made again refers to
+    /// what it was still.
+    pub(super) fn restored_as_it_was(&self) -> Option<RecordedObject> {
+        self.prior.as_ref().map(|prior| before(prior, self.left.as_ref(), self.now.as_ref(), &Remade::new()))
+    }
+
     pub(super) fn type_name(&self) -> &str {
         self.step.id.address.type_name()
     }

@@ -65,7 +65,7 @@ fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
         }
         shown
     };
-    let Policy { retry, budget, breaker, limits: all, types, time_outs } = policy;
+    let Policy { retry, budget, breaker, limits: all, types, time_outs, errors } = policy;
     let times = [
         ("read", time_outs.read),
         ("create", time_outs.create),
@@ -89,6 +89,12 @@ fn resilience(policy: &Policy) -> BTreeMap<&'static str, Json> {
         ("time_outs", Json::Object(times.collect())),
         ("types", types.iter().map(|(pattern, of)| (pattern.clone(), Json::Object(limits(of)))).collect()),
     ]);
+    if !errors.is_empty() {
+        shown.insert(
+            "errors",
+            errors.0.iter().map(|(category, parts)| (category.to_string(), Json::from(parts.join(" | ")))).collect(),
+        );
+    }
     for (name, value) in limits(all) {
         shown.insert(if name == "rate" { "rate" } else { "concurrency" }, value);
     }

@@ -88,7 +88,7 @@ fn mistakes_are_seen() {
 fn tables_of_a_provider_are_known() {
     let recipes = include_str!("../../../providers/terraform/src/recipes.toml");
     let recipes = recipes.replace("\n[", "\n[provider.acme.recipes.");
-    let categories = retrue_provider_terraform::tables::CATEGORIES;
+    let categories = retrue_provider_api::Category::ALL;
     let errors: String = categories.iter().map(|category| format!("{category} = [\"x\"]\n")).collect();
     let text = format!(
         "[stack]\nschema = 1\n[provider.acme]\nsource = \"a/acme\"\ndata_types = [\"acme_*\"]\n[provider.acme.errors]\n{errors}{recipes}"

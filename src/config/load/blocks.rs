@@ -9,11 +9,12 @@ use crate::config::codes;
 use crate::config::stack::{DependsOn, Lifecycle, Moved, ProviderBlock, ProviderProgram, Repetition, ResourceBlock};
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
-use crate::resilience::Settings;
+use crate::resilience::{Errors, Settings};
 use crate::span::Span;
 
 const PROVIDER_LATER: &[&str] = &["for_each"];
-/// Tables about a program of a provider; for what is built in they are attributes like any others.
+/// Tables about a program of a provider, which it reads itself; for what is built in all but `errors` are attributes
+/// like any others.
 const PROVIDER_TABLES: &[&str] = &["errors", "recipes", "data_types"];
 const MOVED_KEYS: &[&str] = &["from", "to"];
 
@@ -85,6 +86,7 @@ impl Loader {
         let mut body = Vec::with_capacity(table.len());
         let mut resilience = Settings::default();
         let mut fallback = Vec::new();
+        let mut errors = Errors::default();
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "type" => {
@@ -103,6 +105,7 @@ impl Loader {
                 word if is_program && PROVIDER_TABLES.contains(&word) => {
                     reader.provider_table(key, item, &mut program.tables);
                 }
+                "errors" => errors = reader.errors(key, item),
                 "resilience" => (resilience, fallback) = reader.resilience_of_provider(key, item),
                 later if PROVIDER_LATER.contains(&later) => {
                     reader.unknown_key(key, "of a provider", &[], PROVIDER_LATER);
@@ -124,6 +127,7 @@ impl Loader {
                     .hint("leave one of them out"),
             );
         }
+        resilience.errors = errors;
         let program = (program.source.is_some() || program.path.is_some()).then_some(program);
         let body = Expression::table(body, span);
         let provider = ProviderBlock { name: Arc::clone(&name), span, type_name, program, resilience, body, fallback };

@@ -2,11 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use retrue_provider_api::Category;
+
 use super::reader::{Item, Key, Reader};
 use crate::config::codes;
 use crate::diagnostic::Diagnostic;
 use crate::expression::Expression;
-use crate::resilience::{Jitter, Limits, Rate, Settings, pattern};
+use crate::resilience::{Errors, Jitter, Limits, Rate, Settings, pattern};
 
 const KEYS: &[&str] = &["retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
 const PROVIDER_KEYS: &[&str] = &["fallback", "retry", "budget", "breaker", "concurrency", "rate", "time_outs", "types"];
@@ -54,6 +56,32 @@ impl Reader<'_> {
             }
         }
         settings
+    }
+
+    /// `[provider.NAME.errors]`: parts of texts by what kind of error they mean.
+    pub(super) fn errors(&mut self, key: &Key<'_>, item: &Item<'_>) -> Errors {
+        let mut errors = Errors::default();
+        for (key, item) in self.table(key, item).into_iter().flatten() {
+            let Some(category) = Category::named(key.get_ref()) else {
+                let known = Category::ALL.map(|category| category.to_string());
+                self.unknown_key(key, "of `errors`", &known.each_ref().map(String::as_str), &[]);
+                continue;
+            };
+            let Some(parts) = item.get_ref().as_array() else {
+                self.wrong_kind(key, item, "a list of texts");
+                continue;
+            };
+            let mut texts = Vec::with_capacity(parts.len());
+            for part in parts.iter() {
+                match self.constant(key, part) {
+                    Some(text) if text.trim().is_empty() => self.wrong_kind(key, part, "text that is not empty"),
+                    Some(text) => texts.push(text.trim().to_owned()),
+                    None => {}
+                }
+            }
+            errors.0.insert(category, texts);
+        }
+        errors
     }
 
     /// Tables of arguments, each for another way.
