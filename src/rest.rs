@@ -106,6 +106,19 @@ impl RestingValue {
     }
 }
 
+/// A value in which every text that holds a secret that is known in this process is marked, whoever gave it: it may stand
+/// elsewhere as something that nobody called secret.
+pub fn wary(value: &Value) -> Value {
+    let mut found: Vec<Path> = Vec::new();
+    value.visit(&mut |path, part| {
+        if part.as_str().is_some_and(|text| part.marks().is_empty() && !standing_in(text).is_empty()) {
+            found.push(path.clone());
+        }
+        part.marks().is_empty()
+    });
+    value.clone().with_marked_paths(found.iter().map(|path| (path, Marks::SENSITIVE)))
+}
+
 /// Tells the values that are sealed in a record, as a store holds it. What this key does not open is left out.
 pub fn each_sealed(record: &Json, seal: &dyn Seal, told: &mut dyn FnMut(&Value)) {
     match record {

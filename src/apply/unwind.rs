@@ -155,6 +155,7 @@ async fn carry_out(
     let unwindings: BTreeSet<String> =
         unwinds.map(|record| record.run.clone()).chain([caller.journal.run().to_owned()]).collect();
     let mut running = FuturesUnordered::new();
+    let mut broken_off = false;
     loop {
         while running.len() < request.parallelism.max(1) && !caller.cancellation.soft.is_cancelled() {
             let Some(index) = order.next() else { break };
@@ -218,6 +219,10 @@ async fn carry_out(
                 if in_doubt {
                     report.counts.unknown += 1;
                     report.in_doubt.push((address, failure.message));
+                } else if caller.cancellation.hard.is_cancelled() {
+                    // It was told to end: the next unwinding does it.
+                    broken_off = true;
+                    report.waiting.push(address);
                 } else {
                     report.counts.stuck += 1;
                     report.stuck.push((address, failure));
@@ -237,7 +242,7 @@ async fn carry_out(
             Some(Hold::Never(_)) | None => report.waiting.push(address),
         }
     }
-    report.cancelled = caller.cancellation.soft.is_cancelled() && left.count() > 0;
+    report.cancelled = caller.cancellation.soft.is_cancelled() && (broken_off || left.count() > 0);
     report.counts.skipped = [&report.skipped, &report.irreversible, &report.given_up, &report.behind_pivot]
         .map(Vec::len)
         .iter()

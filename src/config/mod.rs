@@ -33,7 +33,7 @@ mod stack;
 mod variables;
 
 pub use body::evaluate_body;
-pub use check::{CheckedBody, Schemas, check, check_bodies, types};
+pub use check::{CheckedBody, Schemas, check, check_bodies, check_unseen, types};
 pub use checks::blocks_of;
 pub use conditions::{check_conditions, decided, truth};
 pub use ephemeral::{kept, refuse_ephemeral};

@@ -27,6 +27,8 @@ pub struct CompensateOptions {
     pub run: Option<String>,
     /// Every run back to this one.
     pub through: Option<String>,
+    /// Only [`run`](CompensateOptions::run), and not the interrupted ones that it goes on with.
+    pub alone: bool,
     /// Addresses of pivots that are to be gone past.
     pub past: Vec<String>,
     /// Addresses that are to be left as they are.
@@ -354,6 +356,9 @@ fn choose(state: &State, options: &CompensateOptions) -> Result<Vec<String>, Fai
         None => state.runs.values().rev().find(|record| open(record)),
     };
     let Some(first) = first else { return Ok(Vec::new()) };
+    if options.alone {
+        return Ok(vec![first.run.clone()]);
+    }
     // With the chain of interrupted runs that it continues.
     let mut chosen = Vec::new();
     let mut next = Some(first);

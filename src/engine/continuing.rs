@@ -68,8 +68,10 @@ pub(super) fn records(runs: &[RunRecord]) -> Result<Vec<Write>, Failure> {
 pub(super) fn continued(state: &State, given_up: &[RunRecord]) -> Option<String> {
     let worth =
         |record: &&RunRecord| record.kind.can_be_compensated() && (record.may_have_changed() || record.interrupted);
-    let newest = state.runs.values().rev().find(worth)?;
-    let unwound = matches!(newest.state, RunState::Compensated | RunState::CompensatedPartly);
+    // What was unwound whole left things as they were before it.
+    let mut left = state.runs.values().rev().filter(|record| record.state != RunState::Compensated);
+    let newest = left.find(worth)?;
+    let unwound = newest.state == RunState::CompensatedPartly;
     let open = newest.interrupted || given_up.iter().any(|record| record.run == newest.run);
     (open && !newest.accepted && !unwound).then(|| newest.run.clone())
 }

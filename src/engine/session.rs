@@ -310,7 +310,9 @@ impl Session {
         self.help_readers().await;
         let mut applied = Applied { report, compensated: None, held: None };
         let failed = !matches!(applied.report.state, RunState::Succeeded);
-        if failed && on_failure == OnFailure::Compensate {
+        // What a person stops is not taken back unasked: that would be new work.
+        let stopped = cancellation.soft.is_cancelled();
+        if failed && !stopped && on_failure == OnFailure::Compensate {
             match &applied.report.passed_pivot {
                 Some(address) => {
                     applied.held = Some(format!(
@@ -435,10 +437,10 @@ impl Session {
         observer: &dyn Observer,
         cancellation: &Cancellation,
     ) -> Result<Compensated, Failure> {
-        // The signal that stopped the run is used up: it shall not stop the unwinding, too.
-        let fresh = Cancellation { soft: Default::default(), hard: cancellation.hard.clone() };
-        let request = super::CompensateOptions { run: Some(applied.report.run.clone()), ..Default::default() };
-        self.compensate(&request, observer, &fresh).await
+        // What earlier runs did was no part of the plan: it stays as the run found it.
+        let run = Some(applied.report.run.clone());
+        let request = super::CompensateOptions { run, alone: true, ..Default::default() };
+        self.compensate(&request, observer, cancellation).await
     }
 
     /// Closes runs that are older than is kept, and removes payloads that nothing needs any more.

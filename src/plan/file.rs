@@ -17,7 +17,7 @@ use crate::plan::model::{
     PlannedEphemeral, PlannedValue, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepId, Trigger,
 };
 use crate::resilience::{MovedOver, Policy};
-use crate::rest::{RestingValue, Seal, UnsealError, seal_private, wake_private};
+use crate::rest::{RestingValue, Seal, UnsealError, seal_private, standing_in, wake_private, wary};
 
 /// The name of the format, with its version.
 pub const FORMAT: &str = "retrue.plan/1";
@@ -123,6 +123,9 @@ pub struct PendingV1 {
     bindings: BTreeMap<String, RestingValue>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     locals: BTreeMap<String, serde_json::Value>,
+    /// The expression and the locals, where a secret is written into them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     for_each: Option<String>,
 }
@@ -336,12 +339,23 @@ fn digest_of(plan: &PlanV1) -> String {
 
 /// Lays an expression that waits to rest.
 pub fn rest_pending(pending: &Pending, seal: &dyn Seal) -> PendingV1 {
-    PendingV1 {
-        expression: pending.expression.clone(),
-        bindings: pending.bindings.iter().map(|(name, value)| (name.clone(), RestingValue::new(value, seal))).collect(),
-        locals: pending.locals.clone(),
-        for_each: pending.for_each.clone(),
+    let Pending { expression, bindings, locals, for_each } = pending;
+    let bindings = bindings.iter().map(|(name, value)| (name.clone(), RestingValue::new(&wary(value), seal))).collect();
+    let mut rested = PendingV1 {
+        expression: expression.clone(),
+        bindings,
+        locals: locals.clone(),
+        sealed: None,
+        for_each: for_each.clone(),
+    };
+    // What is written into an expression may be as secret as what it refers to.
+    let words = serde_json::json!([expression, locals]).to_string();
+    if !standing_in(&words).is_empty() {
+        rested.expression = serde_json::Value::Null;
+        rested.locals.clear();
+        rested.sealed = Some(seal.seal(words.as_bytes()));
     }
+    rested
 }
 
 fn rest_way(way: &ProviderWay, seal: &dyn Seal) -> WayV1 {
@@ -362,14 +376,21 @@ fn wake_way(way: WayV1, seal: &dyn Seal) -> Result<ProviderWay, UnsealError> {
 
 /// The expression again.
 pub fn wake_pending(pending: PendingV1, seal: &dyn Seal) -> Result<Pending, UnsealError> {
+    let (expression, locals) = match &pending.sealed {
+        Some(sealed) => {
+            let words = seal.unseal(sealed).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            words.ok_or_else(|| UnsealError(Path::root()))?
+        }
+        None => (pending.expression, pending.locals),
+    };
     Ok(Pending {
-        expression: pending.expression,
+        expression,
         bindings: pending
             .bindings
             .into_iter()
             .map(|(name, value)| Ok((name, value.wake(seal)?)))
             .collect::<Result<_, UnsealError>>()?,
-        locals: pending.locals,
+        locals,
         for_each: pending.for_each,
     })
 }

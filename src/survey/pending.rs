@@ -9,6 +9,7 @@ use crate::address::BlockAddress;
 use crate::config::{Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Each, Expression, Root, Scope};
+use crate::plan::marks::mark_planned;
 use crate::plan::{Pending, PlannedValue};
 use crate::survey::scope::BlockScope;
 
@@ -110,7 +111,7 @@ fn has_no_instances(value: &Value) -> bool {
 }
 
 /// The evaluated configuration of a block, with what gives the parts that are not known yet, or that rest
-/// nowhere. What is write-only is secret: it goes into a plan, and not into the clear.
+/// nowhere. What is write-only is secret, as is what the type calls so: it goes into a plan, and not into the clear.
 pub fn planned_value(value: Value, body: &Expression, block: &Block, scope: &BlockScope<'_>) -> PlannedValue {
     let value = match sets_write_only(block, &value) {
         true => value.map_parts(&mut |path, part| match attribute_at(block, &path.0) {
@@ -119,6 +120,7 @@ pub fn planned_value(value: Value, body: &Expression, block: &Block, scope: &Blo
         }),
         false => value,
     };
+    let value = mark_planned(block, value, None);
     let mut planned = PlannedValue { value, pending: BTreeMap::new() };
     let open = |value: &Value| !value.is_wholly_known() || value.marks_deep().ephemeral;
     if !open(&planned.value) {
@@ -127,7 +129,12 @@ pub fn planned_value(value: Value, body: &Expression, block: &Block, scope: &Blo
     for (key, expression) in body.as_table().unwrap_or_default() {
         let Some(name) = key.as_literal().and_then(Value::as_str) else { continue };
         if planned.value.get(name).is_some_and(open) {
-            planned.pending.insert(name.to_owned(), pending(expression, scope));
+            let mut waits = pending(expression, scope);
+            // What goes into a secret is one, and waits as such.
+            if block.attributes.get(name).is_some_and(|attribute| attribute.sensitive || attribute.write_only) {
+                waits.bindings.values_mut().for_each(|value| *value = value.clone().sensitive());
+            }
+            planned.pending.insert(name.to_owned(), waits);
         }
     }
     planned

@@ -101,6 +101,16 @@ impl Instances {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        match &self.content {
+            Content::Unknown => false,
+            Content::One(value) => value.is_null(),
+            Content::Counted(values) => values.is_empty(),
+            Content::Named(values) => values.is_empty(),
+        }
+    }
+
     /// All instances as one value, made once.
     pub fn whole(&self) -> &Value {
         self.whole.get_or_init(|| match &self.content {

@@ -184,8 +184,10 @@ impl Environment {
                 if path.is_dir() {
                     open.push(path);
                 } else if let Ok(bytes) = fs_err::read(&path) {
-                    let held = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-                    assert!(!held, "{} holds it", path.display());
+                    let held = bytes.windows(text.len()).position(|window| window == text.as_bytes());
+                    let around = |at: usize| bytes[at.saturating_sub(300)..(at + 60).min(bytes.len())].to_vec();
+                    let around = held.map(|at| String::from_utf8_lossy(&around(at)).into_owned());
+                    assert!(held.is_none(), "{} holds it: {}", path.display(), around.unwrap_or_default());
                 }
             }
         }

@@ -144,6 +144,12 @@ skip_region_validation = true
         )
     }
 
+    /// Puts an object into a bucket.
+    pub(crate) fn put(&self, path: &str) {
+        let answer = self.request_of("s3", "PUT", path);
+        assert!(answer.contains(" 200 "), "{answer}");
+    }
+
     /// What the server holds: kinds and ids, sorted.
     pub(crate) fn truth(&self) -> Vec<String> {
         let python = cache().join("tools/bin/python");
@@ -175,8 +181,12 @@ skip_region_validation = true
     }
 
     fn request(&self, method: &str, path: &str) -> String {
+        self.request_of("ec2", method, path)
+    }
+
+    fn request_of(&self, service: &str, method: &str, path: &str) -> String {
         use std::io::{Read as _, Write as _};
-        let credential = "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/ec2/aws4_request";
+        let credential = format!("AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/{service}/aws4_request");
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!("Host: 127.0.0.1\r\nAuthorization: {credential}, SignedHeaders=host, Signature=0");
         write!(stream, "{method} {path} HTTP/1.0\r\n{head}\r\n\r\n").unwrap();

@@ -415,3 +415,23 @@ fn why_something_ends_is_said_as_it_is() {
     let shown = place.run(&["plan"]).ends(1).tells("RT0406", &["local_file.off"]);
     assert!(shown.stderr.contains("--> retrue.toml:"), "{}", shown.screen());
 }
+
+/// `validate` refuses them; whoever never calls it shall not find out by what is overwritten.
+#[test]
+fn a_plan_refuses_what_leads_nowhere_though_nothing_shows_it() {
+    let file = "[resource.local_file.f]\npath = \"a\"\ncontent = \"x\"\n";
+    for (more, words) in [
+        ("lifecycle.ignore_changes = [\"contnt\"]", &["contnt", "did you mean `content`"][..]),
+        ("lifecycle.ignore_changes = [\"content.x\"]", &["content.x"]),
+        ("\n[resource.retrue_data.t]\nlifecycle.replace_triggered_by = [\"local_file.f.contnt\"]", &["contnt"]),
+        ("\n[resource.local_file.none]\ncount = 0\npath = \"b\"\ncontnt = \"x\"", &["contnt"]),
+        ("\n[resource.local_file.none]\npath = \"${nosuch(1)}\"\nlifecycle.enabled = false", &["nosuch"]),
+    ] {
+        let place = Environment::with(&format!("{file}{more}\n"));
+        for verb in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            let shown = place.run(verb).ends(1);
+            assert!(words.iter().all(|word| shown.stderr.contains(word)), "{verb:?}: {}", shown.screen());
+        }
+        assert!(!place.path("a").exists(), "{more}");
+    }
+}

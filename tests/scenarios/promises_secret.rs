@@ -1,6 +1,8 @@
 //! The promise that no secret shows: not on a screen, not in a log, not in a line of a file that an
 //! error is about.
 
+use retrue_provider_testcloud::Server;
+
 use crate::environment::{Environment, stack};
 
 #[test]
@@ -47,4 +49,41 @@ fn promise_8_mistakes_in_files_of_values_and_in_broken_files_show_no_secret() {
     place.write("retrue.toml", stack("[variable.s]\nsensitive = true\ndefault = \"planted-secret\"\ntype = string\n"));
     let shown = place.run(&["plan"]).ends(1);
     assert!(shown.stderr.contains("type = string") && !shown.all().contains("planted-secret"), "{}", shown.screen());
+}
+
+/// What a type calls secret is so, whether or not the variable says it, and wherever it waits or rests: plan files,
+/// journals, the record, and what an undo needs.
+#[test]
+fn promise_8_what_a_type_calls_secret_rests_nowhere_in_the_clear() {
+    let server = Server::start().unwrap();
+    let secrets = ["planted-by-type-1", "planted-later-22", "planted-waiting-3"];
+    let file = |size: u8| {
+        stack(&format!(
+            "[variable.s]\ntype = \"string\"\nfrom = \"env:PLANTED\"\n\n[variable.w]\ntype = \"string\"\nfrom = \"env:WAITING\"\n\n\
+             [provider.testcloud]\nurl = \"{}\"\n\n\
+             [resource.testcloud_database.a]\nname = \"a\"\nengine = \"postgres\"\nsize = {size}\npassword = \"${{var.s}}\"\n\
+             lifecycle.on_destroy = \"delete\"\n\n\
+             [resource.testcloud_database.b]\nname = \"b\"\nengine = \"postgres\"\n\
+             password = \"${{var.w}} ${{testcloud_database.a.endpoint}}\"\n",
+            server.url()
+        ))
+    };
+    let mut place = Environment::with_stack(&file(5));
+    let look = |place: &Environment| secrets.iter().for_each(|secret| place.holds_nowhere(secret));
+    place.set("PLANTED", secrets[0]);
+    place.set("WAITING", secrets[2]);
+    place.run(&["plan", "-o", "first"]).ends(0);
+    look(&place);
+    place.run(&["apply", "first"]).ends(0);
+    look(&place);
+    place.set("PLANTED", secrets[1]);
+    place.write("retrue.toml", file(6));
+    place.run(&["plan", "-o", "second"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    look(&place);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    place.run(&["destroy", "--yes"]).ends(0);
+    place.run(&["state", "export", "-o", "exported"]);
+    look(&place);
 }

@@ -274,3 +274,62 @@ fn promise_9_of_two_at_the_same_instant_one_runs_a_hundred_times() {
         assert_eq!(place.read("ledger").lines().count(), round, "round {round}: once, and not twice");
     }
 }
+
+#[test]
+fn a_signal_takes_nothing_back_unasked() {
+    let (place, mut child) = running(&["apply", "--yes", "--on-failure", "compensate"]);
+    signal(&child, Signal::INT);
+    says(&mut child, "what runs is finished and recorded");
+    place.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(place.recorded(), ["local_command.slow"]);
+    assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "cancelled");
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert!(place.recorded().is_empty());
+}
+
+/// A command whose state cannot be read while something stands in its way, which comes with what it depends on.
+fn looked_at(place: &Environment, version: u8) {
+    let second = format!(
+        "[resource.local_command.second]\ncreate = \"echo 0 > thing\"\nupdate = \"echo {version} > thing\"\n\
+         read = \"if test -e block; then touch reading; sleep 1000; fi; cat thing || exit 44\"\ndelete = \"rm thing\"\n\
+         inputs = {{ v = {version} }}\n"
+    );
+    let first = "depends_on = [\"local_command.first\"]\n\n[resource.local_command.first]\ncreate = \"test ! -e armed || touch block\"\n\
+                 delete = \"rm -f block\"\n";
+    place.write("retrue.toml", crate::environment::stack(&(second + if version > 1 { first } else { "" })));
+}
+
+/// What was merely being looked at is not in doubt, and has not failed.
+#[test]
+fn a_second_signal_while_a_step_looks_leaves_no_failure() {
+    let twice = |place: &Environment, arguments: &[&str]| {
+        let mut child = place.command(arguments).spawn().unwrap();
+        wait_for("the look", || place.path("reading").exists().then_some(()));
+        signal(&child, Signal::INT);
+        says(&mut child, "once more cancels it");
+        signal(&child, Signal::INT);
+        let code = child.wait().unwrap().code();
+        fs_err::remove_file(place.path("reading")).unwrap();
+        fs_err::remove_file(place.path("block")).unwrap();
+        assert_eq!(code, Some(130), "{arguments:?}");
+    };
+    let place = Environment::new();
+    looked_at(&place, 1);
+    place.run(&["apply", "--yes"]).ends(0);
+    looked_at(&place, 2);
+    place.write("armed", "");
+    for more in [&[][..], &["--on-failure", "compensate"]] {
+        twice(&place, &[&["apply", "--yes"], more].concat());
+        assert_eq!(place.run(&["runs", "list", "--json"]).ends(0).json()[0]["state"], "cancelled");
+        assert_eq!(place.read("thing"), "0\n");
+        place.run(&["compensate", "--yes"]).ends(0);
+    }
+    fs_err::remove_file(place.path("armed")).unwrap();
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("block", "");
+    twice(&place, &["compensate", "--yes"]);
+    assert_eq!(place.read("thing"), "2\n");
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.read("thing"), "1\n", "what takes a change back is the command that was declared before");
+}

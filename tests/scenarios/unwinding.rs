@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::environment::peers::{Aws, mirror};
 use crate::environment::{Environment, stack};
 
 /// How an unwinding is to end.
@@ -143,4 +144,46 @@ fn promise_5_past_what_was_made_for_good() {
         &place,
         &Ending { options: &["--past", C], code: 0, says: "Compensated in part", states: in_part, file: None },
     );
+}
+
+/// What an earlier run made was no part of the plan that failed, whatever was tried with that run in between.
+#[test]
+fn promise_6_a_failing_apply_takes_back_nothing_of_earlier_runs() {
+    let block = "[resource.local_command.kept]\ncreate = \"touch kept\"\nread = \"test -e kept || exit 44\"\ndelete = \"test -e open && rm kept\"\n";
+    let place = Environment::with(block);
+    place.run(&["apply", "--yes"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(4);
+    place.write("open", "");
+    let failing = "\n[resource.local_file.new]\npath = \"new\"\ncontent = \"x\"\n\n\
+                   [resource.local_command.fails]\ncreate = \"false\"\ndelete = \"true\"\ndepends_on = [\"local_file.new\"]\n";
+    place.write("retrue.toml", stack(&(block.to_owned() + failing)));
+    place.run(&["apply", "--yes", "--on-failure", "compensate"]).ends(3);
+    assert!(place.path("kept").exists() && !place.path("new").exists());
+    assert_eq!(place.recorded(), ["local_command.kept"]);
+    // The next one goes on from the same, and what both did is taken back by name.
+    place.write("retrue.toml", stack(block));
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert!(!place.path("kept").exists());
+}
+
+/// A provider that fails to delete leaves what there is: there is nothing to make again.
+#[test]
+fn promise_4_a_delete_that_failed_is_taken_back() {
+    let test = "promise_4_a_delete_that_failed_is_taken_back";
+    let Some(aws) = Aws::start(test) else { return };
+    let blocks =
+        "[resource.aws_s3_bucket.full]\nbucket = \"full\"\n\n[resource.aws_sqs_queue.beside]\nname = \"beside\"\n";
+    let mut place = Environment::with(&(aws.provider() + blocks));
+    if mirror(test, &mut place).is_none() {
+        return;
+    }
+    place.run(&["providers", "install"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    aws.put("/full/object");
+    place.run(&["destroy", "--yes"]).ends(1).tells("RT0501", &["aws_s3_bucket.full", "BucketNotEmpty"]);
+    assert_eq!(place.recorded(), ["aws_s3_bucket.full"]);
+    let shown = place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.recorded(), ["aws_s3_bucket.full", "aws_sqs_queue.beside"], "{}", shown.screen());
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }

@@ -41,6 +41,19 @@ pub(super) enum StepResult {
     Unknown(StepFailure),
 }
 
+impl StepResult {
+    /// The same where it was told to end: what it says then is no failure of its own.
+    fn cancelled(self) -> Self {
+        let cancelled = |failure| StepFailure { code: codes::CANCELLED.into(), retryable: false, ..failure };
+        match self {
+            StepResult::Applied(warnings) => StepResult::Applied(warnings),
+            StepResult::Partial(failure) => StepResult::Partial(cancelled(failure)),
+            StepResult::NotApplied(failure) => StepResult::NotApplied(cancelled(failure)),
+            StepResult::Unknown(failure) => StepResult::Unknown(cancelled(failure)),
+        }
+    }
+}
+
 /// Carries out steps of a plan.
 pub(super) struct Executor<'a> {
     /// What is carried out.
@@ -126,7 +139,7 @@ impl Executor<'_> {
             Err(failure) => StepResult::NotApplied(failure),
         };
         waiting.note(journal, Turn::Ended).await?;
-        Ok(result)
+        Ok(if self.caller.cancellation.hard.is_cancelled() { result.cancelled() } else { result })
     }
 
     /// The recorded object as one of the type that a rename gives it, where that is another one.

@@ -29,7 +29,8 @@ impl Executor<'_> {
         })?;
         let config = conform(schema, raw)
             .map_err(|message| stop(codes::EVALUATION, Category::Validation, format!("`{address}`: {message}")))?;
-        self.providers.taps().learn(&mark_planned(&schema.block, config.clone(), None));
+        let config = mark_planned(&schema.block, config, None);
+        self.providers.taps().learn(&config);
         let (plain, _) = config.clone().unmark_deep();
         if let Some(path) = plain.unknown_paths().first() {
             return Err(stop(

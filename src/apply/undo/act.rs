@@ -250,9 +250,18 @@ impl Scene<'_> {
         if prior.status == ObjectStatus::Tainted {
             return Ok(Done { object: None, lost: Vec::new(), expected: None });
         }
+        // It failed, and left what it was to delete: that is brought back to what it was, and no second one is made.
+        if let (Some(left), Some(now)) = (&self.left, &self.now)
+            && left.generation == now.generation
+            && now.status == ObjectStatus::Ok
+            && self.read(now).await?.is_some()
+        {
+            return self.undo_update(&[]).await;
+        }
         // An earlier try made a part of it: that is finished, and no second one is made.
         if let Some(now) = &self.now {
-            if now.status == ObjectStatus::Ok {
+            let is_left = self.left.as_ref().is_some_and(|left| left.generation == now.generation);
+            if now.status == ObjectStatus::Ok && !is_left {
                 return Err(self.taken().into());
             }
             if let Some(observed) = self.read(now).await? {

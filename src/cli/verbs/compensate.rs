@@ -78,6 +78,7 @@ async fn with_store(
         through: arguments.through,
         past: texts(arguments.past),
         skip: texts(arguments.skip),
+        alone: false,
     };
     if let Some(recorder) = recorder {
         store.record_compensation(recorder, &chosen).await?;

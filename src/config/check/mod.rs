@@ -7,7 +7,7 @@
 mod scope;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use retrue_provider_api::{Block, Path, PathStep, Type, Value, convert};
@@ -22,7 +22,7 @@ use super::stack::{
     Check, Condition, Fallback, IgnoreChanges, ProviderBlock, Repetition, ResourceBlock, Stack, Trigger,
 };
 use super::variables::default_value;
-use crate::address::Mode;
+use crate::address::{BlockAddress, Mode};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::expression::{Expression, evaluate, nearest, with_deep_stack};
 use crate::graph::{Graph, Node};
@@ -249,18 +249,7 @@ impl<'s> Checker<'s, '_> {
             let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };
             self.conditions(&block.lifecycle.postconditions, &after);
         }
-        if let (Some(schema), IgnoreChanges::Paths(paths)) = (schema, &block.lifecycle.ignore_changes) {
-            for (path, span) in paths {
-                self.path(path, &schema.block, *span);
-            }
-        }
-        for Trigger { reference, .. } in &block.lifecycle.replace_triggered_by {
-            if let Some(target) = reference.root.block().and_then(|address| self.stack.blocks.get(&address))
-                && let Ok(schema) = self.schemas.of_block(self.stack, target)
-            {
-                self.path(&reference.path, &schema.block, reference.span);
-            }
-        }
+        lifecycle_paths(self.stack, self.schemas, block, &mut self.found);
     }
 
     /// The instances that stand for all in the checks; one that is unknown where they are not known.
@@ -289,34 +278,77 @@ impl<'s> Checker<'s, '_> {
             self.expression(&condition.message, inside);
         }
     }
+}
 
-    /// Whether a path leads to something in a type.
-    fn path(&mut self, path: &Path, block: &Block, span: Span) {
-        let mut kind = block.value_type();
-        for step in &path.0 {
-            let next = match (&kind, step) {
-                (Type::Object(object), PathStep::Attribute(name) | PathStep::Key(name)) => {
-                    match object.attributes.get(name) {
-                        Some(kind) => kind.clone(),
-                        None => {
-                            let message = format!("there is no attribute `{name}` there");
-                            let diagnostic = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, message).at(span);
-                            let near = nearest(name, object.attributes.keys().map(AsRef::as_ref));
-                            self.found.push(match near {
-                                Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-                                None => diagnostic,
-                            });
-                            return;
-                        }
-                    }
-                }
-                (Type::Map(element) | Type::List(element), _) => element.as_ref().clone(),
-                // A set has no steps, tuples and dynamic values are not known here.
-                _ => return,
-            };
-            kind = next;
+/// What a plan does not come to by itself: the paths in a `lifecycle`, and blocks of which there are no instances.
+pub fn check_unseen(stack: &Stack, schemas: &Schemas, unseen: &[&ResourceBlock]) -> Vec<Diagnostic> {
+    let found = with_deep_stack(|| {
+        let mut found = Vec::new();
+        if !unseen.is_empty() {
+            let files = StackFiles::new(&stack.directory);
+            let scope = CheckScope::new(stack, schemas, &files);
+            let mut checker = Checker { stack, schemas, scope, found: Vec::new(), bodies: Vec::new() };
+            unseen.iter().for_each(|block| checker.block(block));
+            found = checker.found;
+            found.retain(Diagnostic::is_error);
+        }
+        let seen: BTreeSet<&BlockAddress> = unseen.iter().map(|block| &block.address).collect();
+        for block in stack.blocks.values().filter(|block| !seen.contains(&block.address)) {
+            lifecycle_paths(stack, schemas, block, &mut found);
+        }
+        found
+    });
+    found.unwrap_or_else(|error| vec![error.into()])
+}
+
+/// Whether the paths in a `lifecycle` lead to something.
+fn lifecycle_paths(stack: &Stack, schemas: &Schemas, block: &ResourceBlock, found: &mut Vec<Diagnostic>) {
+    if let IgnoreChanges::Paths(paths) = &block.lifecycle.ignore_changes
+        && let Ok(schema) = schemas.of_block(stack, block)
+    {
+        for (path, span) in paths {
+            found.extend(leads_nowhere(path, &schema.block, *span));
         }
     }
+    for Trigger { reference, .. } in &block.lifecycle.replace_triggered_by {
+        if let Some(target) = reference.root.block().and_then(|address| stack.blocks.get(&address))
+            && let Ok(schema) = schemas.of_block(stack, target)
+        {
+            found.extend(leads_nowhere(&reference.path, &schema.block, reference.span));
+        }
+    }
+}
+
+/// What is wrong with a path that is to lead to something in a type.
+fn leads_nowhere(path: &Path, block: &Block, span: Span) -> Option<Diagnostic> {
+    let mut kind = block.value_type();
+    for step in &path.0 {
+        let next = match (&kind, step) {
+            (Type::Object(object), PathStep::Attribute(name) | PathStep::Key(name)) => {
+                match object.attributes.get(name) {
+                    Some(kind) => kind.clone(),
+                    None => {
+                        let message = format!("there is no attribute `{name}` there");
+                        let diagnostic = Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, message).at(span);
+                        let near = nearest(name, object.attributes.keys().map(AsRef::as_ref));
+                        return Some(match near {
+                            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+                            None => diagnostic,
+                        });
+                    }
+                }
+            }
+            (Type::Map(element) | Type::List(element), _) => element.as_ref().clone(),
+            (Type::Bool | Type::Number | Type::String, _) => {
+                let message = format!("`{path}` leads into what has no parts: it is a {kind}");
+                return Some(Diagnostic::error(codes::UNKNOWN_ATTRIBUTE, message).at(span));
+            }
+            // A set has no steps, tuples and dynamic values are not known here.
+            _ => return None,
+        };
+        kind = next;
+    }
+    None
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ impl Session {
             through: unwinding.through,
             past: unwinding.past,
             skip: unwinding.skip,
+            alone: false,
         };
         let Some(compensation) = self.compensation(&options).await?.filter(|_| wanted) else {
             return Ok(End::default());

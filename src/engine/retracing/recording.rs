@@ -219,7 +219,7 @@ impl Session {
             let records = self.store.run(&run).await.map_err(store_failure)?;
             journals.insert(run, records.into_iter().map(|record| record.body).collect());
         }
-        let CompensateOptions { run, through, past, skip } = options.clone();
+        let CompensateOptions { run, through, past, skip, alone: _ } = options.clone();
         let unwinding = Some(Unwinding { run, through, past, skip });
         let beginning = Beginning {
             doing: Doing::Compensate,

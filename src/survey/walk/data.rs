@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         let observed_of = data_fingerprint_attributes(&candidate.schema.block, state, used);
         let read = DataRead {
             provider: self.request.stack.provider_name(candidate.block),
-            config: RestingValue::new(&candidate.config, seal),
+            config: RestingValue::new(&mark_planned(&candidate.schema.block, candidate.config.clone(), None), seal),
             observed: fingerprint(&observed_of, state, seal),
             degraded,
             observed_of,
@@ -177,6 +177,7 @@ impl<'a> Walk<'a> {
         let stack = self.request.stack;
         let scope = instance_scope(candidate.block, &candidate.expanded, &self.known);
         let config = planned_value(candidate.config.clone(), &block.body, &candidate.schema.block, &scope);
+        let after = config.value.clone();
         let step = Step {
             id: StepId {
                 address: candidate.address.clone(),
@@ -220,7 +221,7 @@ impl<'a> Walk<'a> {
             reversible: retrue_provider_api::Reversibility::Full,
             reasons: vec![why.to_owned()],
             before: Value::null(Type::Dynamic),
-            after: candidate.config.clone(),
+            after,
             recorded: None,
             replace_because: Vec::new(),
             moved_from: None,

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::config::{DeleteOrder, Origin, kept};
+use crate::config::{DeleteOrder, Origin, Schemas, check_unseen, kept};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::graph::Node;
 use crate::plan::assemble::{Chain, Deletes, assemble};
 use crate::plan::file::seal_digest;
 use crate::plan::{Action, Asked, Change, Drift, OutputChange, Pending, Plan, PlanKind, Step, codes};
-use crate::rest::RestingValue;
+use crate::rest::{RestingValue, wary};
 use crate::survey::identity::clashes;
 use crate::survey::pending::{ephemeral_blocks, planned_expression};
-use crate::survey::scope::BlockScope;
+use crate::survey::scope::{BlockScope, Instances};
 
 use super::words;
 use super::*;
@@ -125,7 +125,31 @@ impl<'a> Walk<'a> {
         outputs
     }
 
+    /// What is wrong where no instance showed it.
+    fn unseen(&mut self) {
+        let stack = self.request.stack;
+        let is_empty = |block: &&ResourceBlock| self.known.blocks.get(&block.address).is_some_and(Instances::is_empty);
+        let empty: Vec<&ResourceBlock> = stack.blocks.values().filter(is_empty).collect();
+        let matters = |block: &ResourceBlock| {
+            let lifecycle = &block.lifecycle;
+            !lifecycle.replace_triggered_by.is_empty() || !lifecycle.ignore_changes.paths().is_empty()
+        };
+        if empty.is_empty() && !stack.blocks.values().any(matters) {
+            return;
+        }
+        let all = self.providers.iter().chain(self.providers.unready());
+        let of_type = |(name, configured): (&Arc<str>, &Configured)| {
+            let declared = stack.providers.get(name).map_or(name, |provider| &provider.type_name);
+            (Arc::clone(declared), Arc::clone(&configured.schema))
+        };
+        let schemas: Schemas = all.map(of_type).collect();
+        self.problems.extend(check_unseen(stack, &schemas, &empty));
+    }
+
     pub(super) async fn finish(mut self) -> Result<Surveyed, Vec<Diagnostic>> {
+        if self.request.kind == PlanKind::Apply {
+            self.unseen();
+        }
         let outputs = self.outputs();
         let (shared, checks) = self.checks(&outputs);
         if self.looking {
@@ -246,7 +270,7 @@ impl<'a> Walk<'a> {
             let variable = request.stack.variables.get(name).filter(|variable| !variable.ephemeral)?;
             let again = variable.sensitive && matches!(request.origins.get(name), Some(Origin::Source(_)));
             (!again && !value.marks_deep().ephemeral)
-                .then(|| (name.to_string(), RestingValue::new(value, request.seal)))
+                .then(|| (name.to_string(), RestingValue::new(&wary(value), request.seal)))
         };
         Asked {
             origins: request.origins.iter().map(|(name, origin)| (name.to_string(), origin.to_string())).collect(),
