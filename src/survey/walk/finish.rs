@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrue_provider_api::Value;
 
 use crate::address::Address;
-use crate::config::{DeleteOrder, Origin, Schemas, check_unseen, kept};
+use crate::config::{DeleteOrder, Origin, Schemas, check_unseen, kept, types};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::evaluate;
 use crate::graph::Node;
@@ -15,7 +15,7 @@ use crate::plan::file::seal_digest;
 use crate::plan::{Action, Asked, Change, Drift, OutputChange, Pending, Plan, PlanKind, Step, codes};
 use crate::rest::{RestingValue, wary};
 use crate::survey::identity::clashes;
-use crate::survey::pending::{ephemeral_blocks, planned_expression};
+use crate::survey::pending::{ephemeral_blocks, planned_expression, variables_of};
 use crate::survey::scope::{BlockScope, Instances};
 
 use super::words;
@@ -266,11 +266,13 @@ impl<'a> Walk<'a> {
     /// What the plan was asked for with.
     fn asked(&self) -> Asked {
         let request = self.request;
+        let secret = self.variables_of_secrets();
         let kept = |(name, value): (&Arc<str>, &Value)| {
             let variable = request.stack.variables.get(name).filter(|variable| !variable.ephemeral)?;
             let again = variable.sensitive && matches!(request.origins.get(name), Some(Origin::Source(_)));
+            let value = if secret.contains(name) { value.clone().sensitive() } else { wary(value) };
             (!again && !value.marks_deep().ephemeral)
-                .then(|| (name.to_string(), RestingValue::new(&wary(value), request.seal)))
+                .then(|| (name.to_string(), RestingValue::new(&value, request.seal)))
         };
         Asked {
             origins: request.origins.iter().map(|(name, origin)| (name.to_string(), origin.to_string())).collect(),
@@ -278,6 +280,25 @@ impl<'a> Walk<'a> {
             targets: request.targets.to_vec(),
             replace: request.replace.to_vec(),
         }
+    }
+
+    /// The variables that go into what a type calls secret, though nobody calls them so.
+    fn variables_of_secrets(&self) -> BTreeSet<Arc<str>> {
+        let stack = self.request.stack;
+        let mut found = BTreeSet::new();
+        for block in stack.blocks.values() {
+            let Some(configured) = self.providers.get(&stack.provider_name(block)) else { continue };
+            let types = types(&configured.schema, block.address.mode);
+            let Some(schema) = types.get(block.address.type_name.as_ref()) else { continue };
+            for (key, expression) in block.body.as_table().unwrap_or_default() {
+                let name = key.as_literal().and_then(Value::as_str);
+                let attribute = name.and_then(|name| schema.block.attributes.get(name));
+                if attribute.is_some_and(|attribute| attribute.sensitive || attribute.write_only) {
+                    found.extend(variables_of(expression, stack));
+                }
+            }
+        }
+        found
     }
 
     /// By ephemeral variable, where its value is read.
