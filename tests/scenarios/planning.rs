@@ -435,3 +435,18 @@ fn a_plan_refuses_what_leads_nowhere_though_nothing_shows_it() {
         assert!(!place.path("a").exists(), "{more}");
     }
 }
+
+/// What is missing may be why there are no instances.
+#[test]
+fn what_a_block_without_instances_rests_on_may_be_missing() {
+    let place = Environment::with(
+        "[variable.db]\ntype = \"object({name=string})\"\ndefault = \"${null}\"\n\n\
+         [local]\nname = \"${var.db == null ? null : var.db.name}\"\n\n\
+         [resource.local_file.f]\ncount = \"${var.db == null ? 0 : 1}\"\npath = \"${var.db.name}\"\ncontent = \"x\"\n\n\
+         [resource.local_file.g]\npath = \"${upper(local.name)}\"\ncontent = \"y\"\nlifecycle.enabled = \"${var.db != null}\"\n",
+    );
+    for verb in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+        place.run(verb).ends(0);
+    }
+    place.run(&["plan", "--var", "db={name = \"there\"}"]).ends(0);
+}

@@ -8,6 +8,7 @@ mod scope;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::sync::Arc;
 
 use retrue_provider_api::{Block, Path, PathStep, Type, Value, convert};
@@ -219,11 +220,15 @@ impl<'s> Checker<'s, '_> {
                 None
             }
         };
-        if let Some(enabled) = &block.lifecycle.enabled
-            && let Err(wrong) = decided(enabled, &self.scope.within(&Inside::default()))
-        {
-            self.found.extend(wrong);
+        let mut is_empty = self.has_no_instances(&block.repetition);
+        if let Some(enabled) = &block.lifecycle.enabled {
+            match decided(enabled, &self.scope.within(&Inside::default())) {
+                Ok(decided) => is_empty = is_empty || decided == Some(false),
+                Err(wrong) => self.found.extend(wrong),
+            }
         }
+        // What it rests on may be just what is missing where there are no instances.
+        let known = is_empty.then(|| (take(&mut self.scope.variables), take(&mut self.scope.locals)));
         let itself = schema.map(|schema| schema.block.value_type());
         for instance in self.instances(&block.repetition) {
             let inside = Inside { instance, itself: None };
@@ -249,7 +254,15 @@ impl<'s> Checker<'s, '_> {
             let after = Inside { itself: Some(itself.clone().unwrap_or(Type::Dynamic)), ..inside };
             self.conditions(&block.lifecycle.postconditions, &after);
         }
+        if let Some((variables, locals)) = known {
+            (self.scope.variables, self.scope.locals) = (variables, locals);
+        }
         lifecycle_paths(self.stack, self.schemas, block, &mut self.found);
+    }
+
+    fn has_no_instances(&self, repetition: &Repetition) -> bool {
+        let outside = Inside::default();
+        matches!(instances(repetition, &self.scope.within(&outside)), Ok(Instances::Known(found)) if found.is_empty())
     }
 
     /// The instances that stand for all in the checks; one that is unknown where they are not known.
