@@ -23,7 +23,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Applied, Compensated, Kept, OnFailure, Options, PlanOptions, Planned, Workspace};
 use crate::health::Report;
 use crate::plan::{InDoubt, Plan, PlanKind};
-use crate::saga::{RunRecord, RunState};
+use crate::saga::{RunKind, RunRecord, RunState};
 use crate::trace::{End, Recorder, Taps};
 
 /// What is to be done.
@@ -308,7 +308,8 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
     let report::Report { errors, summary, mut advice } = report::report(&seen);
     let console = &session.console;
     console.tell(&errors);
-    console.tell(&untold(applied, &told));
+    let again = report::goes_on(seen.runs.first().map_or(RunKind::Apply, |run| run.kind));
+    console.tell(&untold(applied, &told, again));
     if !console.settings().json {
         console.data(&summary);
         if applied.report.state == RunState::Succeeded {
@@ -339,15 +340,15 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
 }
 
 /// What failed without an event of its own, such as an output that has no value.
-fn untold(applied: &Applied, told: &BTreeSet<Address>) -> String {
+fn untold(applied: &Applied, told: &BTreeSet<Address>, again: &str) -> String {
     let mut text = String::new();
-    let mut hints: BTreeSet<&str> = BTreeSet::new();
+    let mut hints: BTreeSet<String> = BTreeSet::new();
     for (address, failure) in applied.report.failures.iter().filter(|(address, _)| !told.contains(address)) {
         let head = format!("error[{}]: {}: {}", failure.code, address, failure.message);
         text.push_str(&format!("{}\n", red(&visible(&head))));
         hints.insert(match failure.code.as_str() {
-            UNHEALTHY => "`retrue check` looks again",
-            _ => "what was done stays; mend it and run `retrue apply` again",
+            UNHEALTHY => "`retrue check` looks again".to_owned(),
+            _ => format!("what was done stays; mend it and run `{again}` again"),
         });
     }
     for hint in hints {

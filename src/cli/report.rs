@@ -96,13 +96,25 @@ fn headline(kind: RunKind, state: RunState) -> &'static str {
     }
 }
 
+/// The verb that goes on with what a run of some kind left.
+pub(crate) fn goes_on(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Destroy => "retrue destroy",
+        RunKind::Fix => "retrue reconcile --fix",
+        RunKind::Compensate => "retrue compensate",
+        _ => "retrue apply",
+    }
+}
+
 fn what_next(seen: &Seen) -> Vec<String> {
     let mut advice = Vec::new();
-    if !seen.doubtful.is_empty() {
-        advice.push(
-            "run `retrue apply` again: it looks first; what it cannot tell, `retrue resolve ADDR` takes from you"
-                .to_owned(),
-        );
+    let last = seen.runs.last();
+    let again = goes_on(last.map_or(RunKind::Apply, |run| run.kind));
+    // An unwinding tells by itself what it left in doubt.
+    if !seen.doubtful.is_empty() && last.is_none_or(|run| run.kind != RunKind::Compensate) {
+        advice.push(format!(
+            "run `{again}` again: it looks first; what it cannot tell, `retrue resolve ADDR` takes from you"
+        ));
     }
     if !seen.stuck.is_empty() {
         advice.push("mend the cause and run `retrue compensate` again; `--skip ADDR` leaves one as it is".to_owned());
@@ -112,8 +124,8 @@ fn what_next(seen: &Seen) -> Vec<String> {
         run.kind != RunKind::Compensate
             && matches!(ended, Some(RunState::FailedTransient | RunState::FailedPermanent | RunState::Cancelled))
     };
-    if advice.is_empty() && seen.runs.last().is_some_and(stays) {
-        advice.push("what was done stays: `retrue apply` goes on, `retrue compensate` unwinds it".to_owned());
+    if advice.is_empty() && last.is_some_and(stays) {
+        advice.push(format!("what was done stays: `{again}` goes on, `retrue compensate` unwinds it"));
     }
     advice
 }
