@@ -302,10 +302,11 @@ pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, que
 
 /// Reports a run and, where there is one, its unwinding.
 pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied, doubtful: &[InDoubt]) -> Exit {
-    let seen = progress.finish();
+    let mut seen = progress.finish();
+    seen.waiting = doubtful.iter().map(|doubt| doubt.address.clone()).collect();
     let told: BTreeSet<Address> =
         seen.failed.iter().chain(&seen.doubtful).map(|(address, ..)| address.clone()).collect();
-    let report::Report { errors, summary, mut advice } = report::report(&seen);
+    let report::Report { errors, summary, waiting, mut advice } = report::report(&seen);
     let console = &session.console;
     console.tell(&errors);
     let again = report::goes_on(seen.runs.first().map_or(RunKind::Apply, |run| run.kind));
@@ -315,6 +316,7 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
         if applied.report.state == RunState::Succeeded {
             outputs(session, &applied.report.outputs);
         }
+        console.data(&waiting);
     }
     let mut exit = match &applied.compensated {
         Some(Compensated::Unwound(unwound)) => {
@@ -379,7 +381,7 @@ pub(crate) fn address(text: &str) -> Result<crate::address::Address, String> {
 
 /// Reads a file that a person named.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs_err::read(path).map_err(|error| {
+    engine::read_bounded(path, engine::MAX_DOCUMENT_SIZE).map_err(|error| {
         Diagnostic::error(codes::CANNOT_READ, error.to_string())
             .hint("files are named relative to the current directory, also with `-C`")
             .into()

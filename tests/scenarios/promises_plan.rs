@@ -166,7 +166,7 @@ fn promise_6_a_rename_onto_what_is_recorded_deletes_nothing() {
     place.run(&["apply", "--yes"]).ends(0);
     let renamed = format!("{new}\n[[moved]]\nfrom = \"retrue_data.old\"\nto = \"retrue_data.new\"\n");
     place.write("retrue.toml", stack(&renamed));
-    let words = ["retrue_data.old", "retrue_data.new", "retrue.toml:9:8", "recorded already", "state rm"];
+    let words = ["retrue_data.old", "retrue_data.new", "retrue.toml:8:8", "recorded already", "state rm"];
     place.run(&["plan"]).ends(1).tells("RT0140", &words);
     place.run(&["apply", "--yes"]).ends(1).tells("RT0140", &[]);
     assert_eq!(place.recorded(), ["retrue_data.new", "retrue_data.old"]);
@@ -178,7 +178,7 @@ fn promise_6_a_rename_onto_what_is_recorded_deletes_nothing() {
     };
     assert_eq!(plan["summary"]["delete"], 1, "{plan:#}");
     place.write("retrue.toml", stack(&renamed));
-    place.run(&["state", "rm", "retrue_data.new", "--yes"]).ends(0);
+    place.run(&["state", "rm", "retrue_data.new"]).ends(0);
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(place.recorded(), ["retrue_data.new"]);
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
@@ -205,6 +205,7 @@ fn promise_6_two_desired_with_one_identity_are_an_error() {
     let place = Environment::with(&[OWNED, &OWNED.replace("new", "other").replace("a.txt", "./a.txt")].concat());
     let shown = place.run(&["plan"]).ends(1).tells("RT0408", &["local_file.new", "local_file.other"]);
     assert_snapshot!(shown.screen());
+    place.run(&["validate"]).ends(1).tells("RT0408", &["local_file.new", "local_file.other"]);
     place.run(&["apply", "--yes"]).ends(1);
     assert!(!place.path("a.txt").exists());
 }
@@ -275,6 +276,13 @@ fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
     place.run(&["destroy", "--yes"]).ends(0);
     assert_eq!(place.read("a.txt"), "by hand");
     assert!(place.recorded().is_empty());
+    // What needs nothing to be as it was found is counted alike before and after.
+    place.write("a.txt", "x");
+    place.run(&["apply", "--yes"]).ends(0);
+    let shown = place.run(&["destroy", "--yes"]).ends(0);
+    assert!(shown.stdout.contains(": 1 to restore."), "{}", shown.screen());
+    assert!(shown.stdout.contains("Destroyed: 1 restored."), "{}", shown.screen());
+    assert_eq!(place.read("a.txt"), "x");
 }
 
 #[test]

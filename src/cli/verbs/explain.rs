@@ -96,7 +96,11 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
     let record = engine::find_run(&look.state, &arguments.what)?;
     let history = look.journal(&record.run)?.ok_or_else(|| engine::journal_gone(&record.run))?;
     let wanted = |of: &Address| arguments.address.as_ref().is_none_or(|address| address == of);
-    let steps = history.steps.iter().filter(|step| wanted(&step.id.address)).filter_map(|step| of_step(step, goes_on(record.kind)));
+    let steps = history
+        .steps
+        .iter()
+        .filter(|step| wanted(&step.id.address))
+        .filter_map(|step| of_step(step, goes_on(record.kind)));
     let undos = history.undos.iter().filter(|undo| wanted(&undo.id.address)).filter_map(of_undo);
     let checks =
         history.events.iter().filter(|_| arguments.address.is_none()).filter_map(|event| of_check(&event.event));
