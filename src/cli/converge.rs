@@ -23,7 +23,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Applied, Compensated, Kept, OnFailure, Options, PlanOptions, Planned, Workspace};
 use crate::health::Report;
 use crate::plan::{InDoubt, Plan, PlanKind};
-use crate::saga::{RunRecord, RunState};
+use crate::saga::{RunKind, RunRecord, RunState};
 use crate::trace::{End, Recorder, Taps};
 
 /// What is to be done.
@@ -302,18 +302,21 @@ pub(crate) async fn approve(session: &Session, planned: &Planned, yes: bool, que
 
 /// Reports a run and, where there is one, its unwinding.
 pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied, doubtful: &[InDoubt]) -> Exit {
-    let seen = progress.finish();
+    let mut seen = progress.finish();
+    seen.waiting = doubtful.iter().map(|doubt| doubt.address.clone()).collect();
     let told: BTreeSet<Address> =
         seen.failed.iter().chain(&seen.doubtful).map(|(address, ..)| address.clone()).collect();
-    let report::Report { errors, summary, mut advice } = report::report(&seen);
+    let report::Report { errors, summary, waiting, mut advice } = report::report(&seen);
     let console = &session.console;
     console.tell(&errors);
-    console.tell(&untold(applied, &told));
+    let again = report::goes_on(seen.runs.first().map_or(RunKind::Apply, |run| run.kind));
+    console.tell(&untold(applied, &told, again));
     if !console.settings().json {
         console.data(&summary);
         if applied.report.state == RunState::Succeeded {
             outputs(session, &applied.report.outputs);
         }
+        console.data(&waiting);
     }
     let mut exit = match &applied.compensated {
         Some(Compensated::Unwound(unwound)) => {
@@ -339,15 +342,15 @@ pub(crate) fn conclude(session: &Session, progress: &Progress, applied: &Applied
 }
 
 /// What failed without an event of its own, such as an output that has no value.
-fn untold(applied: &Applied, told: &BTreeSet<Address>) -> String {
+fn untold(applied: &Applied, told: &BTreeSet<Address>, again: &str) -> String {
     let mut text = String::new();
-    let mut hints: BTreeSet<&str> = BTreeSet::new();
+    let mut hints: BTreeSet<String> = BTreeSet::new();
     for (address, failure) in applied.report.failures.iter().filter(|(address, _)| !told.contains(address)) {
         let head = format!("error[{}]: {}: {}", failure.code, address, failure.message);
         text.push_str(&format!("{}\n", red(&visible(&head))));
         hints.insert(match failure.code.as_str() {
-            UNHEALTHY => "`retrue check` looks again",
-            _ => "what was done stays; mend it and run `retrue apply` again",
+            UNHEALTHY => "`retrue check` looks again".to_owned(),
+            _ => format!("what was done stays; mend it and run `{again}` again"),
         });
     }
     for hint in hints {
@@ -378,7 +381,7 @@ pub(crate) fn address(text: &str) -> Result<crate::address::Address, String> {
 
 /// Reads a file that a person named.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs_err::read(path).map_err(|error| {
+    engine::read_bounded(path, engine::MAX_DOCUMENT_SIZE).map_err(|error| {
         Diagnostic::error(codes::CANNOT_READ, error.to_string())
             .hint("files are named relative to the current directory, also with `-C`")
             .into()

@@ -49,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) failed: Vec<(Address, &'static str, StepFailure)>,
     /// What is in doubt.
     pub(crate) doubtful: Vec<(Address, &'static str, StepFailure)>,
+    /// What earlier runs left in doubt, and this one left as it is.
+    pub(crate) waiting: BTreeSet<Address>,
     /// What could not be undone.
     pub(crate) stuck: Vec<(Address, &'static str, StepFailure)>,
     /// What did not come back although its step is undone.

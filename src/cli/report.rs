@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) errors: String,
     /// What came of it.
     pub(crate) summary: String,
+    /// What it did not come to, because of what earlier runs left in doubt.
+    pub(crate) waiting: String,
     /// What to do next.
     pub(crate) advice: String,
 }
@@ -27,8 +29,8 @@ pub(crate) fn report(seen: &Seen) -> Report {
             errors.push_str(&error(address, action, what, failure));
         }
     }
-    let summary: String = seen.runs.iter().filter_map(summary).collect();
-    let mut summary = summary;
+    let whole = seen.waiting.is_empty();
+    let mut summary: String = seen.runs.iter().filter_map(|run| summary(run, whole)).collect();
     if !seen.degraded.is_empty() || !seen.moved.is_empty() {
         let ways =
             seen.moved.iter().map(|moved| format!("the provider {} (fallback {})", moved.provider, moved.fallback));
@@ -36,6 +38,15 @@ pub(crate) fn report(seen: &Seen) -> Report {
         let names: Vec<String> = names.map(|name: String| visible(&name)).collect();
         summary.push_str(&format!("{} {}.\n", yellow("Degraded:"), names.join(", ")));
     }
+    let names: Vec<String> = seen.waiting.iter().map(|address| visible(&address.to_string())).collect();
+    let waiting = match whole {
+        true => String::new(),
+        false => format!(
+            "{} it is in doubt what came of {}; what has to wait for that was left as it is.\n",
+            yellow("Needs a person:"),
+            names.join(", ")
+        ),
+    };
     let mut advice = String::new();
     for (address, lost) in &seen.lost {
         advice.push_str(&format!("{} {address}: did not come back: {}\n", yellow("note:"), visible(lost)));
@@ -43,11 +54,11 @@ pub(crate) fn report(seen: &Seen) -> Report {
     for text in what_next(seen) {
         advice.push_str(&format!("{} {text}\n", bold("hint:")));
     }
-    Report { errors, summary, advice }
+    Report { errors, summary, waiting, advice }
 }
 
-/// What came of one run.
-fn summary(run: &SeenRun) -> Option<String> {
+/// What came of one run; `whole` when nothing was left because of older doubt.
+fn summary(run: &SeenRun, whole: bool) -> Option<String> {
     let (state, counts) = run.ended?;
     let mut parts: Vec<String> = Vec::new();
     for (action, outcomes) in &run.tally {
@@ -67,6 +78,7 @@ fn summary(run: &SeenRun) -> Option<String> {
     parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")));
     let head = bold(match (run.kind, state) {
         (RunKind::Compensate, RunState::Succeeded) if counts.skipped > 0 => "Compensated in part",
+        (RunKind::Destroy, RunState::Succeeded) if !whole => "Destroyed in part",
         _ => headline(run.kind, state),
     });
     Some(if parts.is_empty() { format!("{head}.\n") } else { format!("{head}: {}.\n", parts.join(", ")) })
@@ -96,13 +108,25 @@ fn headline(kind: RunKind, state: RunState) -> &'static str {
     }
 }
 
+/// The verb that goes on with what a run of some kind left.
+pub(crate) fn goes_on(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Destroy => "retrue destroy",
+        RunKind::Fix => "retrue reconcile --fix",
+        RunKind::Compensate => "retrue compensate",
+        _ => "retrue apply",
+    }
+}
+
 fn what_next(seen: &Seen) -> Vec<String> {
     let mut advice = Vec::new();
-    if !seen.doubtful.is_empty() {
-        advice.push(
-            "run `retrue apply` again: it looks first; what it cannot tell, `retrue resolve ADDR` takes from you"
-                .to_owned(),
-        );
+    let last = seen.runs.last();
+    let again = goes_on(last.map_or(RunKind::Apply, |run| run.kind));
+    // An unwinding tells by itself what it left in doubt.
+    if !seen.doubtful.is_empty() && last.is_none_or(|run| run.kind != RunKind::Compensate) {
+        advice.push(format!(
+            "run `{again}` again: it looks first; what it cannot tell, `retrue resolve ADDR` takes from you"
+        ));
     }
     if !seen.stuck.is_empty() {
         advice.push("mend the cause and run `retrue compensate` again; `--skip ADDR` leaves one as it is".to_owned());
@@ -112,8 +136,14 @@ fn what_next(seen: &Seen) -> Vec<String> {
         run.kind != RunKind::Compensate
             && matches!(ended, Some(RunState::FailedTransient | RunState::FailedPermanent | RunState::Cancelled))
     };
-    if advice.is_empty() && seen.runs.last().is_some_and(stays) {
-        advice.push("what was done stays: `retrue apply` goes on, `retrue compensate` unwinds it".to_owned());
+    if let Some(address) = seen.waiting.first().filter(|_| seen.doubtful.is_empty()) {
+        advice.push(format!(
+            "`retrue resolve {}` takes your answer; then `{again}` goes on",
+            visible(&address.to_string())
+        ));
+    }
+    if advice.is_empty() && last.is_some_and(stays) {
+        advice.push(format!("what was done stays: `{again}` goes on, `retrue compensate` unwinds it"));
     }
     advice
 }

@@ -78,6 +78,18 @@ impl Session {
         }
     }
 
+    /// Whether anything was ever recorded, for verbs that then open the store, which mends what is damaged.
+    ///
+    /// It works with a stack that is broken, too, unless nothing is found then.
+    pub(crate) fn has_state(&self) -> Result<bool, Failure> {
+        let options = self.options();
+        let stack = engine::load(&options);
+        match (engine::has_state(&options, stack.as_ref().ok())?, stack) {
+            (false, Err(failure)) => Err(failure.into()),
+            (found, _) => Ok(found),
+        }
+    }
+
     /// Takes the lock and opens the store. What was repaired is told.
     pub(crate) async fn open(
         &self,

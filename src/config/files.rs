@@ -107,7 +107,14 @@ fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
             Diagnostic::error(codes::NO_STACK, format!("there is no `{MAIN_FILE}` in `{directory}`"))
                 .hint("`retrue init` writes a small stack; `-C DIR` names another directory")
         }
-        ErrorKind::NotFound => Diagnostic::error(codes::UNREADABLE, format!("there is no file `{}`", path.display())),
+        ErrorKind::NotFound => match fs_err::read_link(path) {
+            Ok(target) => Diagnostic::error(
+                codes::UNREADABLE,
+                format!("`{}` is a link to `{}`, which is not there", path.display(), target.display()),
+            )
+            .hint("make what it leads to, or remove the link"),
+            Err(_) => Diagnostic::error(codes::UNREADABLE, format!("there is no file `{}`", path.display())),
+        },
         ErrorKind::IsADirectory => Diagnostic::error(codes::NOT_A_FILE, error.to_string()),
         _ => Diagnostic::error(codes::UNREADABLE, error.to_string()),
     }
@@ -133,6 +140,18 @@ mod tests {
         let names: Vec<String> = sources.iter().map(|source| source.path.display().to_string()).collect();
         assert_eq!(names, ["retrue.toml", "a.retrue.toml", "b.retrue.toml"]);
         assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_named_as_one() {
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::write(directory.path().join("retrue.toml"), "").unwrap();
+        fs_err::os::unix::fs::symlink("gone", directory.path().join("a.retrue.toml")).unwrap();
+        let mut diagnostics = Vec::new();
+        read_stack(directory.path(), &mut diagnostics);
+        assert_eq!(diagnostics[0].code, codes::UNREADABLE);
+        assert!(diagnostics[0].message.ends_with("is a link to `gone`, which is not there"), "{diagnostics:?}");
+        assert!(diagnostics[0].hint.as_ref().is_some_and(|hint| hint.contains("remove the link")), "{diagnostics:?}");
     }
 
     #[test]

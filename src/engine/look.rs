@@ -14,7 +14,7 @@ use crate::reconcile::AtWork;
 use crate::rest::know_sealed;
 use crate::saga::history::{self, RunHistory};
 use crate::saga::{RunState, State, codes};
-use crate::store::{Owner, Reader, Sealer};
+use crate::store::{self, Owner, Reader, Sealer};
 
 /// The record as it is now, also while a run changes it.
 pub struct Look {
@@ -23,6 +23,11 @@ pub struct Look {
     pub state: State,
     /// Who holds the lock.
     pub owner: Option<Owner>,
+}
+
+/// Whether anything was ever recorded. Its mirror may be damaged: whoever opens the store mends that.
+pub fn has_state(options: &Options, stack: Option<&Stack>) -> Result<bool, Failure> {
+    store::exists(&store_directory(options, stack)?).map_err(store_failure)
 }
 
 /// Looks at the store of a stack; `None` when there is none yet.

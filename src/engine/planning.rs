@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::clock::{Clock as _, SystemClock};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::look::look;
+use crate::engine::reading::{MAX_DOCUMENT_SIZE, read_bounded};
 use crate::engine::workspace::{Workspace, all_mistakes, checked_workspace, key_source, workspace};
 use crate::engine::{Cancellation, Failure, Options, PlanOptions, codes};
 use crate::expression::{Expression, evaluate};
@@ -223,7 +224,7 @@ pub fn write_plan(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Reads a plan file.
 pub fn read_plan(path: &Path, seal: &dyn Seal) -> Result<Plan, Failure> {
-    let bytes = fs_err::read(path).map_err(|error| {
+    let bytes = read_bounded(path, MAX_DOCUMENT_SIZE).map_err(|error| {
         Failure::one(
             Diagnostic::error(codes::FILE, format!("the plan cannot be read: {error}"))
                 .hint("files are named relative to the current directory; `retrue plan -o FILE` makes one"),

@@ -1,5 +1,7 @@
 //! Mending a damaged store.
 
+use std::io;
+
 use crate::config::Stack;
 use crate::diagnostic::Diagnostic;
 use crate::engine::workspace::{key_source, store_directory, store_failure};
@@ -13,8 +15,12 @@ pub async fn recover(options: &Options) -> Result<Vec<String>, Failure> {
     // The stack says where the store is; one that is broken leaves the usual place.
     let stack: Option<Stack> = super::load(options).ok();
     let directory = store_directory(options, stack.as_ref())?;
-    if !directory.is_dir() {
-        return Err(store_failure(store::StoreError::NoStore(directory)));
+    match fs_err::metadata(&directory) {
+        Ok(found) if found.is_dir() => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(store_failure(store::StoreError::io(&directory, "look for the state", error)));
+        }
+        _ => return Err(store_failure(store::StoreError::NoStore(directory))),
     }
     let mut opening = store::Options::new(key_source(options)?, "state recover", jiff::Timestamp::now());
     opening.depth = Depth::Salvage;

@@ -187,3 +187,22 @@ fn what_is_unknown_is_unknown_by_element_and_keeps_its_marks() {
     assert_eq!(value("{a = [sensitive(1)], b = 2}").marks(), Marks::NONE);
     assert_eq!(value("[sensitive(1)] == [1]").marks(), Marks::SENSITIVE);
 }
+
+#[test]
+fn a_comment_may_stand_behind_an_expression() {
+    let stack = Stack::new();
+    let check = |text: &str, expect: Option<&str>| {
+        let value = Expression::bare(text, FileId(0)).ok().and_then(|one| evaluate(&one, &stack).ok());
+        assert_eq!(value.map(|value| render(&value)).as_deref(), expect, "{text}");
+    };
+    check("1 # c", Some("1"));
+    check(" 1 // c # d", Some("1"));
+    check("1 /* c */", Some("1"));
+    check("\"a#b//c\" # \"d", Some("\"a#b//c\""));
+    check("1 /* c */ + 2 # e", Some("3"));
+    check("1 + # c", None);
+    check("1 /* c", None);
+    check("1 /* c */ 2", None);
+    check("1 # c\n2", None);
+    check("# c", None);
+}

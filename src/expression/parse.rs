@@ -46,10 +46,34 @@ pub(super) fn expression(text: &str, map: &SpanMap, free: Free) -> Result<Expres
     let start = text.len() - text.trim_start().len();
     let map = map.from(start);
     let text = text.trim();
-    let parsed = hcl_edit::parser::parse_expr(text)
-        .map_err(|error| syntax_error(error.message(), map.span(error_range(text, &error))))?;
+    let (text, parsed) = match hcl_edit::parser::parse_expr(text) {
+        Ok(parsed) => (text, parsed),
+        Err(error) => {
+            without_comment(text).ok_or_else(|| syntax_error(error.message(), map.span(error_range(text, &error))))?
+        }
+    };
     Lowering::new(text, &map, free).expression(&parsed)
 }
+
+/// An expression with a comment behind it, without that. The parser takes comments only within an expression.
+fn without_comment(text: &str) -> Option<(&str, hcl_edit::expr::Expression)> {
+    let begins =
+        |at: &usize| ["#", "//", "/*"].iter().any(|mark| text.get(*at..).is_some_and(|rest| rest.starts_with(mark)));
+    // What stands before a mark within a text is no expression, because the text is open there.
+    text.char_indices().map(|(at, _)| at).filter(begins).take(MOST_MARKS).find_map(|at| {
+        let (before, comment) = text.split_at_checked(at)?;
+        let ends = match comment.strip_prefix("/*") {
+            Some(inner) => inner.find("*/").is_some_and(|end| end + 2 == inner.len()),
+            None => !comment.contains('\n'),
+        };
+        let before = before.trim_end();
+        let parsed = hcl_edit::parser::parse_expr(before).ok().filter(|_| ends)?;
+        Some((before, parsed))
+    })
+}
+
+/// So many marks of a comment are tried.
+const MOST_MARKS: usize = 64;
 
 /// Parses a template, of a TOML string or a template file.
 pub(super) fn template(text: &str, map: &SpanMap, free: Free) -> Result<Expression, EvalError> {

@@ -46,7 +46,7 @@ pub use local::SledStore;
 pub use lock::Owner;
 pub use memory::{Failure, MemoryImage, MemoryStore};
 pub use opening::{Depth, Options, open, set_aside};
-pub use reader::Reader;
+pub use reader::{Reader, exists};
 pub use sealing::Sealer;
 
 /// One change of the state.

@@ -33,6 +33,11 @@ pub struct Reader {
     objects: Objects,
 }
 
+/// Whether there is a store in a directory, whatever state it is in.
+pub fn exists(directory: &Path) -> StoreResult<bool> {
+    layout::exists(&Layout::new(directory))
+}
+
 impl Reader {
     /// Opens the store in a directory; `None` when there is none. Fails when the key is not that of
     /// the store: much of it could not be read.

@@ -136,6 +136,7 @@ pub(super) fn clashes(
             // What has a new identity of its own and leaves this one is replaced or changed; until
             // then the object is its.
             let leaves = matches!(actions.get(address), Some(Action::Delete | Action::Forget) | None);
+            let is_rename = claim.address.type_name() == address.type_name() && !records.holds(&claim.address);
             let problem = Diagnostic::error(
                 codes::IDENTITY_ELSEWHERE,
                 format!("what `{}` means is recorded as `{}`", claim.address, of.named(address)),
@@ -143,10 +144,13 @@ pub(super) fn clashes(
             .maybe_at(claim.span)
             .hint(if !of.is_current() {
                 "it was replaced, and the next apply ends it: declare the other one then".to_owned()
-            } else if leaves && claim.address.type_name() != address.type_name() {
-                format!("what ends goes last: end `{address}` first, in an apply of its own, then declare the other")
-            } else if leaves {
+            } else if leaves && is_rename {
                 if_renamed(&address.to_string(), &claim.address.to_string())
+            } else if leaves {
+                format!(
+                    "nothing takes the place of what ends in the same apply: end `{address}` first, in an apply of its \
+                     own, then declare the other"
+                )
             } else {
                 format!("`{address}` owns it: give one of them another identity")
             });

@@ -92,6 +92,11 @@ impl Records {
         Renames::new(moved).end(address).map(|(_, now)| now)
     }
 
+    /// Whether something is recorded at an address, so that nothing else can be given its name.
+    pub fn holds(&self, address: &Address) -> bool {
+        self.0.get(address).is_some_and(|entry| !entry.is_empty())
+    }
+
     fn rename(&mut self, renames: &Renames<'_>) {
         if renames.is_empty() {
             return;
@@ -105,8 +110,9 @@ impl Records {
             .collect();
         moves.sort();
         for (_, from, to) in moves {
-            if self.0.get(&to).is_some_and(|entry| !entry.is_empty()) {
-                // What is recorded at the new address is what the configuration means by it.
+            if self.holds(&to) {
+                // What is recorded at the new address is what the configuration means by it. That the other one would
+                // end is told where the ends are planned.
                 continue;
             }
             let Some(mut entry) = self.0.remove(&from) else { continue };

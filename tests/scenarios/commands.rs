@@ -72,3 +72,18 @@ fn a_command_that_nobody_can_look_at_is_recorded_when_a_person_says_that_it_ran(
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
     assert_eq!(place.read("log"), "ran\n");
 }
+
+#[test]
+fn what_every_command_is_given_cannot_be_set() {
+    for name in ["RETRUE_ID", "RETRUE_ACTION", "RETRUE_STDOUT"] {
+        let block = "[resource.local_command.c]\ncreate = \"true\"\ndelete = \"true\"\n";
+        let place = stack(&format!("{block}environment = {{ {name} = \"mine\" }}\n"));
+        for verb in [&["validate"][..], &["plan"], &["apply", "--yes"]] {
+            place.run(verb).ends(1).tells("RT0413", &[name, "retrue.toml:7:", "another name"]);
+        }
+        assert!(place.recorded().is_empty());
+        // Others are, those of retrue itself too: a command may call it.
+        let place = stack(&format!("{block}environment = {{ RETRUE_STORE = \"s\", {name}S = \"mine\" }}\n"));
+        place.run(&["apply", "--yes"]).ends(0);
+    }
+}

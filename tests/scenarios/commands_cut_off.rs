@@ -134,3 +134,33 @@ fn an_undo_runs_the_update_that_came_with_the_change() {
     place.write("retrue.toml", block("inputs = { v = 1 }"));
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }
+
+#[test]
+fn a_destroy_that_leaves_what_is_in_doubt_says_so_and_keeps_the_outputs() {
+    let place = Environment::with(
+        "[variable.n]\ndefault = 1\n[resource.local_directory.d]\npath = \"d\"\n\
+         [resource.local_file.a]\npath = \"${local_directory.d.path}/a\"\ncontent = \"a\"\n\
+         [resource.local_command.c]\ninputs = \"${var.n}\"\ndepends_on = [\"local_file.a\"]\n\
+         create = \"printf %s $RETRUE_INPUTS > thing\"\nread = \"cat thing 2>/dev/null || exit 44\"\n\
+         update = \"if test -e early; then touch hanging; exec sleep 1000; fi; printf %s $RETRUE_INPUTS > thing\"\n\
+         delete = \"rm -f thing\"\n[resource.local_file.z]\npath = \"z\"\ncontent = \"z\"\n\
+         [output.where]\nvalue = \"${local_file.a.path}\"\n",
+    );
+    place.run(&["apply", "--yes"]).ends(0);
+    killed(&place, "early", &["apply", "--yes", "--var", "n=2"]);
+    let shown = place.run(&["destroy", "--yes"]).ends(4);
+    assert!(shown.stdout.contains("\nDestroyed in part: 1 deleted.\n"), "{}", shown.screen());
+    let last = shown.stdout.lines().next_back().unwrap();
+    assert!(last.starts_with("Needs a person: it is in doubt what came of local_command.c;"), "{}", shown.screen());
+    let hint = "`retrue resolve local_command.c` takes your answer; then `retrue destroy` goes on";
+    assert!(shown.stderr.contains(hint), "{}", shown.screen());
+    assert_eq!(place.recorded(), ["local_command.c", "local_directory.d", "local_file.a"]);
+    assert_eq!(place.run(&["output", "where", "--json"]).ends(0).json(), "d/a");
+    place.run(&["resolve", "local_command.c", "--not-applied"]).ends(0);
+    let shown = place.run(&["destroy", "--yes"]).ends(0);
+    assert!(shown.stdout.contains("\nDestroyed: 3 deleted.\n"), "{}", shown.screen());
+    assert!(place.recorded().is_empty());
+    assert_eq!(place.run(&["output", "--json"]).ends(0).json(), serde_json::json!({}));
+    place.run(&["compensate", "--yes"]).ends(0);
+    assert_eq!(place.run(&["output", "where", "--json"]).ends(0).json(), "d/a");
+}

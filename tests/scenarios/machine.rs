@@ -153,6 +153,9 @@ fn a_state_that_may_not_be_written() {
     // Readers need no leave to write.
     nobody.run(&["show"]).ends(0);
     nobody.run(&["plan"]).ends(0);
+    // What cannot be looked for may be there.
+    mode(&nobody.place.path(".retrue"), 0o000);
+    nobody.run(&["state", "recover"]).ends(1).tells("RT0704", &[".retrue"]);
     for entry in walkdir::WalkDir::new(nobody.place.path(".retrue")) {
         let entry = entry.unwrap();
         mode(entry.path(), if entry.file_type().is_dir() { 0o755 } else { 0o644 });

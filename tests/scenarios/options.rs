@@ -172,3 +172,17 @@ fn without_a_home_there_is_no_key_and_nothing_is_begun() {
     command.env_remove("HOME").env("RETRUE_KEY", "a passphrase of some length");
     place.shown(command.output().unwrap()).ends(0);
 }
+
+#[test]
+fn only_files_that_end_are_read() {
+    let place = Environment::with("[resource.local_file.f]\npath = \"f\"\ncontent = \"x\"\n");
+    place.run(&["apply", "--yes"]).ends(0);
+    let huge = place.path("huge");
+    fs_err::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    for (file, why) in [("/dev/zero", "no regular file"), (".", "is a directory"), ("huge", "is larger than")] {
+        place.run(&["apply", file, "--yes"]).ends(1).tells("RT0902", &[why]);
+        place.run(&["state", "restore", file, "--yes"]).ends(1).tells("RT0811", &[why]);
+    }
+    place.run(&["show", "huge"]).ends(1).tells("RT0902", &["is larger than"]);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+}

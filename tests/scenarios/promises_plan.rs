@@ -158,11 +158,54 @@ fn promise_6_what_is_recorded_under_another_address_offers_moved() {
     assert_eq!(place.recorded(), ["local_file.old"]);
 }
 
+/// Both names of a rename are recorded: nothing says which of the objects is meant.
+#[test]
+fn promise_6_a_rename_onto_what_is_recorded_deletes_nothing() {
+    let [old, new] = ["old", "new"].map(|name| format!("[resource.retrue_data.{name}]\ninput = \"{name}\"\n"));
+    let place = Environment::with(&[old.as_str(), &new].concat());
+    place.run(&["apply", "--yes"]).ends(0);
+    let renamed = format!("{new}\n[[moved]]\nfrom = \"retrue_data.old\"\nto = \"retrue_data.new\"\n");
+    place.write("retrue.toml", stack(&renamed));
+    let words = ["retrue_data.old", "retrue_data.new", "retrue.toml:8:8", "recorded already", "state rm"];
+    place.run(&["plan"]).ends(1).tells("RT0140", &words);
+    place.run(&["apply", "--yes"]).ends(1).tells("RT0140", &[]);
+    assert_eq!(place.recorded(), ["retrue_data.new", "retrue_data.old"]);
+    place.run(&["reconcile"]).ends(0);
+    // Without it, the plan says what ends; with the way told, the old one is kept.
+    let plan = {
+        place.write("retrue.toml", stack(&new));
+        place.run(&["plan", "--json"]).ends(0).json()
+    };
+    assert_eq!(plan["summary"]["delete"], 1, "{plan:#}");
+    place.write("retrue.toml", stack(&renamed));
+    place.run(&["state", "rm", "retrue_data.new"]).ends(0);
+    place.run(&["apply", "--yes"]).ends(0);
+    assert_eq!(place.recorded(), ["retrue_data.new"]);
+    place.run(&["plan", "--detailed-exitcode"]).ends(0);
+    // An instance that is still wanted loses nothing.
+    let both = "[resource.retrue_data.new]\ninput = 1\ncount = 1\n\n[resource.retrue_data.other]\ninput = 1\n\n[[moved]]\nfrom = \"retrue_data.new[0]\"\nto = \"retrue_data.other\"\n";
+    place.write("retrue.toml", stack(both));
+    for _ in 0..2 {
+        place.run(&["apply", "--yes"]).ends(0);
+    }
+    assert_eq!(place.recorded(), ["retrue_data.new[0]", "retrue_data.other"]);
+    // No rename is advised onto what is recorded.
+    let file = |name: &str, path: &str| format!("[resource.local_file.{name}]\npath = \"{path}\"\ncontent = \"x\"\n");
+    let place = Environment::with(&[file("old", "a"), file("new", "b")].concat());
+    place.run(&["apply", "--yes"]).ends(0);
+    place.write("retrue.toml", stack(&file("new", "a")));
+    let shown = place.run(&["plan"]).ends(1).tells("RT0409", &["in an apply of its own"]).all();
+    assert!(!shown.contains("[[moved]]"), "{shown}");
+    place.write("retrue.toml", stack(&file("old", "a").replace("old", "third")));
+    place.run(&["plan"]).ends(1).tells("RT0409", &["[[moved]]"]);
+}
+
 #[test]
 fn promise_6_two_desired_with_one_identity_are_an_error() {
     let place = Environment::with(&[OWNED, &OWNED.replace("new", "other").replace("a.txt", "./a.txt")].concat());
     let shown = place.run(&["plan"]).ends(1).tells("RT0408", &["local_file.new", "local_file.other"]);
     assert_snapshot!(shown.screen());
+    place.run(&["validate"]).ends(1).tells("RT0408", &["local_file.new", "local_file.other"]);
     place.run(&["apply", "--yes"]).ends(1);
     assert!(!place.path("a.txt").exists());
 }
@@ -233,6 +276,13 @@ fn promise_6_what_exists_is_adopted_in_the_open_or_refused() {
     place.run(&["destroy", "--yes"]).ends(0);
     assert_eq!(place.read("a.txt"), "by hand");
     assert!(place.recorded().is_empty());
+    // What needs nothing to be as it was found is counted alike before and after.
+    place.write("a.txt", "x");
+    place.run(&["apply", "--yes"]).ends(0);
+    let shown = place.run(&["destroy", "--yes"]).ends(0);
+    assert!(shown.stdout.contains(": 1 to restore."), "{}", shown.screen());
+    assert!(shown.stdout.contains("Destroyed: 1 restored."), "{}", shown.screen());
+    assert_eq!(place.read("a.txt"), "x");
 }
 
 #[test]

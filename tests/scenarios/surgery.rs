@@ -136,6 +136,31 @@ fn recover_mends_what_can_be_mended() {
     place.run(&["plan", "--detailed-exitcode"]).ends(0);
 }
 
+/// Every verb that opens the store mends the mirror of a run, and says so.
+#[test]
+fn a_mirror_that_was_cut_is_mended_by_whichever_verb_comes_next() {
+    let applied = applied();
+    let run = applied.runs()[0].clone();
+    let mirror = format!(".retrue/env/default/runs/{run}.ndjson");
+    for verb in [
+        &["compensate", "--yes"][..],
+        &["runs", "note", &run, "looked at it"],
+        &["runs", "accept", &run],
+        &["runs", "prune", "--older-than", "7d"],
+        &["state", "rm", "local_file.f[\"b\"]"],
+        &["state", "mv", "local_file.f[\"b\"]", "local_file.c"],
+    ] {
+        for left in [0, 500] {
+            let place = applied.copy();
+            let whole = fs_err::read(place.path(&mirror)).unwrap();
+            fs_err::write(place.path(&mirror), &whole[..left.min(whole.len())]).unwrap();
+            let shown = place.run(verb).ends(0).all();
+            assert!(shown.contains("mirror"), "{verb:?}: {shown}");
+            place.run(&["show"]).ends(0);
+        }
+    }
+}
+
 #[test]
 fn notes_and_closed_runs() {
     let place = applied();

@@ -52,7 +52,9 @@ pub(crate) fn schema() -> TypeSchema {
 }
 
 pub(crate) fn validate(config: &Value) -> Vec<ProviderDiagnostic> {
-    command_config::check(config, &LINES)
+    let mut found = command_config::check(config, &LINES);
+    found.extend(command_config::check_given(config));
+    found
 }
 
 pub(crate) fn capability(config: &Value) -> Capability {

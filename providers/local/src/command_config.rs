@@ -209,6 +209,21 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
+/// The variables that every command of a resource is given, so that nothing else may stand in their place.
+const GIVEN: [&str; 6] =
+    ["RETRUE_ACTION", "RETRUE_ADDRESS", "RETRUE_ID", "RETRUE_INPUTS", "RETRUE_OLD_INPUTS", "RETRUE_STDOUT"];
+
+/// What of `environment` would stand in the place of what commands are given.
+pub(crate) fn check_given(config: &Value) -> Vec<ProviderDiagnostic> {
+    let names = config.get("environment").and_then(Value::as_entries).into_iter().flat_map(|entries| entries.keys());
+    let taken = names.filter(|name| GIVEN.contains(&name.as_ref()));
+    let told = taken.map(|name| {
+        let message = format!("`{name}` is given to every command by retrue, and cannot be set; give it another name");
+        ProviderDiagnostic::error(AttributePath::attribute("environment"), message)
+    });
+    told.collect()
+}
+
 /// What is wrong with a configuration.
 pub(crate) fn check(config: &Value, lines: &[&str]) -> Vec<ProviderDiagnostic> {
     let mut found = Vec::new();

@@ -57,6 +57,12 @@ impl Places {
     }
 }
 
+/// One form for the ways to write a path that differ in nothing but `.` and doubled slashes, whatever there is.
+pub(crate) fn spelled(written: &str) -> String {
+    let path: PathBuf = Path::new(written).components().filter(|part| *part != Component::CurDir).collect();
+    path.to_string_lossy().into_owned()
+}
+
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::from("/");
     for component in path.components() {

@@ -102,7 +102,11 @@ impl Provider for Local {
         path_type("identity", type_name).ok()?;
         let path = config.get("path")?;
         match path.as_str() {
-            Some(written) => Some(Value::from(self.places.get()?.identity(written))),
+            Some(written) => Some(Value::from(match self.places.get() {
+                Some(places) => places.identity(written),
+                // Before it is known where the stack lives, the text is all there is.
+                None => config::spelled(written),
+            })),
             None => Some(path.clone()),
         }
     }

@@ -127,3 +127,32 @@ fn endings_have_their_exit_status() {
         assert_eq!(report::exit(state), exit, "{state:?}");
     }
 }
+
+#[test]
+fn what_goes_on_is_the_verb_of_the_run() {
+    let ended = |kind, state, before: Option<RunEventKind>| {
+        let counts = Counts { applied: 1, not_applied: 1, ..Counts::default() };
+        let events = [RunEventKind::RunStarted { kind, steps: 2 }].into_iter().chain(before);
+        let events = events.chain([RunEventKind::RunFinished { state, counts }]).collect();
+        plain(&report::report(&watch(Settings::PLAIN, events).2).advice)
+    };
+    let doubt = || {
+        let (step, duration) = (step("a.one", "delete"), Duration::from_millis(5));
+        RunEventKind::StepInDoubt { step, duration, error: failure("no answer") }
+    };
+    for (kind, verb) in [
+        (RunKind::Apply, "`retrue apply`"),
+        (RunKind::Destroy, "`retrue destroy`"),
+        (RunKind::Fix, "`retrue reconcile --fix`"),
+    ] {
+        for state in [RunState::FailedTransient, RunState::FailedPermanent, RunState::Cancelled] {
+            let advice = ended(kind, state, None);
+            let goes_on = format!("hint: what was done stays: {verb} goes on, `retrue compensate` unwinds it\n");
+            assert_eq!(advice, goes_on, "{kind:?}, {state:?}");
+        }
+        let advice = ended(kind, RunState::NeedsReview, Some(doubt()));
+        assert!(advice.starts_with(&format!("hint: run {verb} again: it looks first")), "{advice}");
+    }
+    // An unwinding says itself how it goes on.
+    assert_eq!(ended(RunKind::Compensate, RunState::NeedsReview, Some(doubt())), "");
+}

@@ -60,7 +60,7 @@ pub(crate) fn headline(plan: &Plan) -> String {
 fn summary(plan: &Plan) -> String {
     let mut summary = plan.summary();
     // What was adopted and is given back is more than forgotten.
-    let restored = plan.changes.iter().filter(|change| changes::restores(change)).count();
+    let restored = changes::restored(plan).len();
     summary.forget -= restored;
     let parts = [
         (summary.create, Action::Create, Action::Create.word()),

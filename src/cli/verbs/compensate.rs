@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     session.listen();
     let (recorder, options) = recording(session, arguments.record.as_deref())?;
-    if session.look()?.is_none() {
+    if !session.has_state()? {
         return nothing(session);
     }
     let stack = engine::load(&options).ok();
@@ -111,7 +111,7 @@ async fn with_store(
         ended(store.unwound(&unwound).await?);
     }
     let Compensated::Unwound(unwound) = unwound else { return nothing(session) };
-    let Report { errors, summary, advice } = report::report(&progress.finish());
+    let Report { errors, summary, advice, .. } = report::report(&progress.finish());
     console.tell(&errors);
     console.tell(&report::unwound_errors(&unwound));
     if !console.settings().json {

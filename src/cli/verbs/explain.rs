@@ -9,6 +9,7 @@ use crate::apply::codes::UNHEALTHY;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::render::plan::Screen;
 use crate::cli::render::text::{bold, dim, visible};
+use crate::cli::report::goes_on;
 use crate::cli::session::Session;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
@@ -65,7 +66,7 @@ struct Explained<'a> {
     #[serde(skip)]
     kind: Option<&'static str>,
     done: String,
-    next: &'static str,
+    next: String,
 }
 
 /// Runs the verb.
@@ -95,7 +96,11 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
     let record = engine::find_run(&look.state, &arguments.what)?;
     let history = look.journal(&record.run)?.ok_or_else(|| engine::journal_gone(&record.run))?;
     let wanted = |of: &Address| arguments.address.as_ref().is_none_or(|address| address == of);
-    let steps = history.steps.iter().filter(|step| wanted(&step.id.address)).filter_map(of_step);
+    let steps = history
+        .steps
+        .iter()
+        .filter(|step| wanted(&step.id.address))
+        .filter_map(|step| of_step(step, goes_on(record.kind)));
     let undos = history.undos.iter().filter(|undo| wanted(&undo.id.address)).filter_map(of_undo);
     let checks =
         history.events.iter().filter(|_| arguments.address.is_none()).filter_map(|event| of_check(&event.event));
@@ -135,14 +140,15 @@ fn steps(session: &Session, arguments: &Arguments) -> Ending {
             screen.words(&dim("  severity      "), &severity.to_string());
         }
         screen.words(&dim("  what was done "), &one.done);
-        screen.words(&dim("  what to do    "), one.next);
+        screen.words(&dim("  what to do    "), &one.next);
     }
     console.data(&screen.finish());
     Ok(Exit::Done)
 }
 
-/// What a failure of a step is, and what was and will be done about it; `None` where there is none.
-fn of_step(step: &StepHistory) -> Option<Explained<'_>> {
+/// What a failure of a step is, and what was and will be done about it; `None` where there is none. The verb `again` goes
+/// on with the run.
+fn of_step<'a>(step: &'a StepHistory, again: &str) -> Option<Explained<'a>> {
     let failure = step.failure.as_ref();
     if failure.is_none() && !step.status.in_doubt() {
         return None;
@@ -150,18 +156,19 @@ fn of_step(step: &StepHistory) -> Option<Explained<'_>> {
     let attempts = step.begin.as_ref().map_or(1, |begin| begin.attempt);
     let tries = format!("it was tried {}", times(attempts));
     let (came_of_it, next) = match step.status {
-        StepStatus::NotApplied => {
-            ("nothing was changed", "`retrue apply` tries it again; `retrue compensate` takes back the rest of the run")
-        }
+        StepStatus::NotApplied => (
+            "nothing was changed",
+            format!("`{again}` tries it again; `retrue compensate` takes back the rest of the run"),
+        ),
         StepStatus::Partial => (
             "a part of it was done, and is recorded",
-            "`retrue apply` finishes or replaces it; `retrue compensate` takes it back",
+            format!("`{again}` finishes or replaces it; `retrue compensate` takes it back"),
         ),
         StepStatus::Begun | StepStatus::Unknown => (
             "what came of it is not known",
-            "`retrue apply` looks; what it cannot tell, `retrue resolve ADDR` takes from you",
+            format!("`{again}` looks; what it cannot tell, `retrue resolve ADDR` takes from you"),
         ),
-        _ => ("it was done at last", "nothing"),
+        _ => ("it was done at last", "nothing".to_owned()),
     };
     let kind = failure.map(|failure| match step.status.in_doubt() {
         true => "it may have been done all the same, so it is not sent again before somebody has looked",
@@ -198,7 +205,7 @@ fn of_undo(undo: &UndoHistory) -> Option<Explained<'_>> {
         name: format!("{} (undo of {})", undo.id.address, undo.id.effect.word()),
         kind: None,
         done: done.to_owned(),
-        next,
+        next: next.to_owned(),
         ..of_failure(undo.failure.as_ref(), "it was cut off before anybody saw what came of it")
     })
 }
@@ -214,7 +221,7 @@ fn of_check(event: &Event) -> Option<Explained<'_>> {
         code: Some(UNHEALTHY),
         meaning: codes::meaning(UNHEALTHY),
         done: format!("it was looked at {}; the steps of the run were carried out", times(*tries)),
-        next: "`retrue check` looks again; `retrue compensate` takes back the run",
+        next: "`retrue check` looks again; `retrue compensate` takes back the run".to_owned(),
         ..of_failure(None, "")
     })
 }
@@ -238,7 +245,7 @@ fn of_failure<'a>(failure: Option<&'a StepFailure>, without: &str) -> Explained<
         code: failure.map(|failure| failure.code.as_str()),
         kind: failure.map(kind),
         done: String::new(),
-        next: "",
+        next: String::new(),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
     session.listen();
     let options = session.options();
     let stack = engine::load(&options).ok();
-    if session.look()?.is_none() {
+    if !session.has_state()? {
         return Err(super::state::no_state("there is no state, and so nothing in doubt"));
     }
     let store = session.open(&options, "resolve", stack.as_ref()).await?;

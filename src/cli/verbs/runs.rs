@@ -211,8 +211,7 @@ struct Changed<'a> {
 }
 
 async fn change(session: &Session, change: Change) -> Ending {
-    // Nothing is made just to say that it has no runs.
-    looked(session)?;
+    some_state(session)?;
     let options = session.options();
     let stack = engine::load(&options).ok();
     let store = session.open(&options, "runs", stack.as_ref()).await?;
@@ -237,7 +236,7 @@ async fn change(session: &Session, change: Change) -> Ending {
 }
 
 async fn pruned(session: &Session, prune: &Prune) -> Ending {
-    looked(session)?;
+    some_state(session)?;
     let options = session.options();
     let stack = engine::load(&options).ok();
     let store = session.open(&options, "runs", stack.as_ref()).await?;
@@ -377,11 +376,17 @@ fn list(session: &Session) -> Ending {
 
 /// The view, for verbs that need a run.
 fn looked(session: &Session) -> Result<Look, Failure> {
-    let looked = session.look()?;
-    looked.ok_or_else(|| {
-        let diagnostic = Diagnostic::error(crate::store::NO_STORE, "there is no state, and so there are no runs");
-        diagnostic.hint("`retrue apply` makes it; `-C` and `--env` choose another stack or environment").into()
-    })
+    session.look()?.ok_or_else(no_runs)
+}
+
+/// Nothing is made just to say that it has no runs.
+fn some_state(session: &Session) -> Result<(), Failure> {
+    if session.has_state()? { Ok(()) } else { Err(no_runs()) }
+}
+
+fn no_runs() -> Failure {
+    let diagnostic = Diagnostic::error(crate::store::NO_STORE, "there is no state, and so there are no runs");
+    diagnostic.hint("`retrue apply` makes it; `-C` and `--env` choose another stack or environment").into()
 }
 
 #[derive(Serialize)]

@@ -101,7 +101,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> Ending {
     };
     let options = session.options();
     let stack = engine::load(&options).ok();
-    if !matches!(verb, Verb::Restore(_)) && session.look()?.is_none() {
+    if !matches!(verb, Verb::Restore(_)) && !session.has_state()? {
         return Err(no_state("there is no state to change"));
     }
     let store = session.open(&options, "state", stack.as_ref()).await?;

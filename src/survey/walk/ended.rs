@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use retrue_provider_api::{Block, Capability};
 
 use crate::address::{Address, InstanceKey};
-use crate::config::decided;
+use crate::config::{Moved, decided};
 use crate::diagnostic::Diagnostic;
 use crate::plan::decide::{Instance, Responses, World, decide};
 use crate::plan::{ObjectKey, PlanKind, codes};
@@ -38,6 +38,11 @@ impl<'a> Walk<'a> {
             orphans = free;
             let held: Vec<&'a Address> = held;
             held.into_iter().for_each(|address| self.warn_of_doubt(address, None));
+        }
+        if !self.looking && self.request.kind != PlanKind::Destroy {
+            let untaken: Vec<Diagnostic> =
+                orphans.iter().filter_map(|address| self.rename_that_is_taken(address)).collect();
+            self.problems.extend(untaken);
         }
         let answers = {
             let walk: &Walk<'a> = self;
@@ -97,6 +102,26 @@ impl<'a> Walk<'a> {
         self.problems.extend(decision.errors.drain(..).map(|problem| problem.else_at(place)));
         self.add_deposed(address, block, &mut decision);
         self.decisions.insert(address.clone(), (decision, any.dependencies.clone()));
+    }
+
+    /// That what a `[[moved]]` is to keep under another name would be deleted, because something is recorded under
+    /// that name already.
+    fn rename_that_is_taken(&self, address: &Address) -> Option<Diagnostic> {
+        let stack = self.request.stack;
+        self.entry(address)?.current.as_ref()?;
+        let written = stack.moved.iter().find(|moved| moved.from == *address).or_else(|| {
+            let whole = |moved: &&Moved| moved.from.key.is_none() && moved.to.key.is_none();
+            stack.moved.iter().filter(whole).find(|moved| moved.from.block == address.block)
+        })?;
+        let to = Records::renamed(address, &moves(stack, self.request.state))?;
+        let message = format!("`{address}` cannot become `{to}`, under which something else is recorded already");
+        let problem = Diagnostic::error(crate::config::codes::BAD_MOVE, message)
+            .label(written.from_span, format!("without it, `{address}` is deleted"))
+            .label(written.to_span, "recorded already");
+        Some(problem.hint(format!(
+            "take the `[[moved]]` out if `{address}` is to end; if it is to be kept as `{to}`, forget what is recorded \
+             there first: `retrue state rm '{to}'`"
+        )))
     }
 
     /// Why something ends that nothing is declared for.

@@ -112,7 +112,9 @@ impl<'a> Walk<'a> {
                 Err(errors) => self.problems.extend(errors.into_iter().map(Diagnostic::from)),
             }
         }
-        if !self.looking && (self.request.kind != PlanKind::Destroy || !self.targets.is_partial()) {
+        // They go with the last of what is destroyed.
+        let stays = self.targets.is_partial() || !self.doubt.is_empty();
+        if !self.looking && (self.request.kind != PlanKind::Destroy || !stays) {
             outputs.extend(before.into_iter().map(|(name, value)| OutputChange {
                 name,
                 before: Some(value),

@@ -372,7 +372,10 @@ impl<'a> Walk<'a> {
     fn claim_import(&mut self, address: &Address, wanted: &Wanted, block: &ResourceBlock, state: &Value) -> bool {
         let instance = self.request.stack.provider_name(block);
         if let Some(other) = owner(self.records, address, &instance, state) {
-            let hint = if_renamed(&other.to_string(), &address.to_string());
+            let hint = match self.records.holds(address) {
+                true => format!("one object has one owner: end or forget `{other}` or `{address}` first"),
+                false => if_renamed(&other.to_string(), &address.to_string()),
+            };
             self.problems.push(owned_elsewhere(&wanted.id, other).at(wanted.span).hint(hint));
             return false;
         }

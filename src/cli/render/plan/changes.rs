@@ -1,13 +1,16 @@
 //! Each change in full: attributes, reasons, what forces what.
 
+use std::collections::BTreeSet;
+
 use retrue_provider_api::{Path, Type, Value};
 
 use super::{MANY, Screen, paint, sign};
+use crate::address::Address;
 use crate::cli::render::difference::{Difference, differences, shown_at};
 use crate::cli::render::text::{bold, count, dim, visible, yellow};
 use crate::cli::render::value::{inline, named, veil};
 use crate::health::Severity;
-use crate::plan::{Action, Change, OnDestroy, OutputChange, Plan, PlanKind};
+use crate::plan::{Action, Change, ObjectKey, OnDestroy, OutputChange, Plan, PlanKind};
 
 /// The order of the sections: what takes away comes first.
 const ORDER: &[Action] = &[
@@ -27,6 +30,7 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     let changing = plan.changes.iter().filter(|change| change.action != Action::NoOp).count();
     let short = changing > MANY && !screen.detail.all;
     let optional = plan.optional();
+    let restored = restored(plan);
     let mut left_out = 0;
     for action in ORDER {
         let changes: Vec<&Change> = plan.changes.iter().filter(|change| change.action == *action).collect();
@@ -39,7 +43,8 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
             if position == 0 || !brief {
                 screen.blank();
             }
-            title(screen, change, change.object.is_current() && optional.contains(&change.address));
+            let restored = restored.contains(&(&change.address, &change.object));
+            title(screen, change, restored, change.object.is_current() && optional.contains(&change.address));
             if brief {
                 left_out += 1;
             } else {
@@ -56,11 +61,11 @@ pub(super) fn show(screen: &mut Screen, plan: &Plan) {
     }
 }
 
-fn title(screen: &mut Screen, change: &Change, optional: bool) {
+fn title(screen: &mut Screen, change: &Change, restored: bool, optional: bool) {
     let word = match change.action {
         Action::Replace => replacing(change),
         Action::NoOp => "move",
-        Action::Forget if restores(change) => "restore, and forget",
+        Action::Forget if restored => "restore, and forget",
         other => other.word(),
     };
     let sign = if change.action == Action::NoOp { ">" } else { sign(change.action) };
@@ -121,8 +126,16 @@ fn says_something(value: &Value) -> bool {
     !(value.is_null() || none && value.marks().is_empty())
 }
 
-/// Whether what is forgotten becomes again what it was when it was adopted.
-pub(super) fn restores(change: &Change) -> bool {
+/// What is forgotten, and before that restored to what it was when it was adopted; whether that changes anything or not.
+pub(super) fn restored(plan: &Plan) -> BTreeSet<(&Address, &ObjectKey)> {
+    let restores: BTreeSet<_> =
+        plan.steps.iter().filter(|step| step.restores).map(|step| (&step.id.address, &step.id.object)).collect();
+    let forgotten = plan.changes.iter().filter(|change| change.action == Action::Forget);
+    forgotten.map(|change| (&change.address, &change.object)).filter(|one| restores.contains(one)).collect()
+}
+
+/// Whether what is forgotten differs from what it was when it was adopted, and becomes that again.
+fn restores(change: &Change) -> bool {
     change.action == Action::Forget && !change.after.is_null() && plain(&change.after) != plain(&change.before)
 }
 
