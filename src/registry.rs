@@ -15,7 +15,7 @@ use crate::config::Schemas;
 use crate::diagnostic::Diagnostic;
 use crate::plan::ProviderOrigin;
 
-pub use programs::{Found, LOCK_FILE, install, locate, terraform_address};
+pub use programs::{Found, LOCK_FILE, found_again, install, locate, terraform_address};
 
 /// One built-in provider.
 #[derive(Clone, Copy)]
@@ -69,7 +69,7 @@ pub fn make(
             let program = directory.join(&origin.program);
             if !program.is_file() {
                 let problem = format!("the program of the provider `{name}` is not there: {}", program.display());
-                let hint = "`retrue providers install` fetches what the lock file names";
+                let hint = programs::as_it_was(origin);
                 return Err(Diagnostic::error(crate::plan::codes::NOT_INSTALLED, problem).hint(hint));
             }
             programs::unchanged(origin, &program, environment)?;

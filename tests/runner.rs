@@ -46,6 +46,7 @@ mod scenarios {
     mod options;
     mod planning;
     mod programs;
+    mod programs_small;
     mod promises_back;
     mod promises_doubt;
     mod promises_guard;

@@ -146,6 +146,7 @@ async fn carry_out(
     let list = &unwinding.undos;
     let holds = held(unwinding, &request.skip, &request.past);
     let seen = images(histories.iter().map(|(_, history)| history).chain(&request.later));
+    let turned = turned(histories.iter().map(|(_, history)| history).chain(&request.later));
     let mut order = Order::new(unwinding);
     let mut live = Live::new(request.state);
     let mut remade: Remade = request.remade.clone();
@@ -177,6 +178,7 @@ async fn carry_out(
                 remade: undo.step.image.as_ref().map(|image| referred(&image.provenance, &remade)).unwrap_or_default(),
                 seen: known_states(caller, seen.get(&undo.step.id.address)),
                 unwindings: &unwindings,
+                became: became(&turned, &live, &undo.from().0),
             };
             let worker = Worker { caller, providers: request.providers };
             running.push(async move { (index, worker.run(undo, given).await) });
@@ -251,6 +253,22 @@ async fn carry_out(
     report.left_behind = live.left_behind(&remade, caller.seal);
     drop(order);
     Ok((expected, remade))
+}
+
+/// What runs made of objects of another type, by the address that these had.
+fn turned<'h>(histories: impl Iterator<Item = &'h RunHistory>) -> BTreeMap<Address, Address> {
+    let steps = histories.flat_map(|history| &history.steps);
+    steps.filter_map(|step| Some((step.turned_from()?.clone(), step.id.address.clone()))).collect()
+}
+
+/// What an object has become by now, where that is recorded.
+fn became(turned: &BTreeMap<Address, Address>, live: &Live<'_>, address: &Address) -> Option<Address> {
+    let mut seen = BTreeSet::from([address]);
+    let mut now = turned.get(address)?;
+    while let Some(next) = turned.get(now).filter(|next| seen.insert(next)) {
+        now = next;
+    }
+    live.object(&(now.clone(), ObjectKey::Current)).map(|_| now.clone())
 }
 
 /// Whether the undo is left out for good; then what comes after it need not wait for it. What waits for

@@ -277,7 +277,11 @@ fn line(event: &RunEvent, verbose: bool) -> Option<String> {
             };
             named(cyan("?"), address, format!("{what}: {}", visible(how)))
         }
-        RunEventKind::UndoFinished { step, duration, lost } => {
+        RunEventKind::UndoFinished { step, duration, lost, not_made_again: true } => {
+            let why = visible(&lost.join("; "));
+            named(green("↩"), &step.address, format!("undone: not made again ({why}){}", took(duration)))
+        }
+        RunEventKind::UndoFinished { step, duration, lost, .. } => {
             let lost = if lost.is_empty() { String::new() } else { format!(", but for {}", visible(&lost.join("; "))) };
             named(green("↩"), &step.address, format!("{}{lost}{}", undone(step.action), took(duration)))
         }

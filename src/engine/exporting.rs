@@ -16,7 +16,7 @@ use crate::engine::look::{Look, outputs};
 use crate::engine::workspace::{load, providers_of};
 use crate::engine::{Failure, Options};
 use crate::migrate::{codes, terraform_type};
-use crate::plan::marks::sensitive_paths;
+use crate::plan::marks::own_sensitive_paths;
 use crate::saga::{ObjectStatus, RecordedObject, codes as saga_codes};
 use crate::survey::calls::within;
 
@@ -164,7 +164,7 @@ async fn instance(
     let type_name = address.type_name();
     let name = object.provider.instance.as_str();
     let of_type = stack.providers.get(name).map_or(name, |block| &block.type_name);
-    let recorded_with = recorded_with(stack, name).ok_or("it is no type of a provider of Terraform's")?;
+    let recorded_with = recorded_with(stack, name)?;
     let provider = providers.get(of_type).ok_or_else(|| format!("there is no provider `{of_type}`"))?;
     let schema = provider.schema().await.map_err(|error| error.to_string())?;
     let of_type = schema.resources.get(type_name).ok_or("its provider does not have its type")?;
@@ -203,7 +203,8 @@ async fn instance(
         let attribute = path.first_attribute().and_then(|name| of_type.block.attributes.get(name));
         attribute.is_some_and(|attribute| attribute.write_only && !attribute.sensitive)
     };
-    let sensitive = sensitive_paths(&object.attributes);
+    // Terraform would take a mark that it does not make itself for a change.
+    let sensitive = own_sensitive_paths(&of_type.block, &object.attributes, &object.config);
     put("sensitive_attributes", sensitive.iter().filter(|path| !written_only(path)).map(steps).collect());
     if !object.private.0.is_empty() {
         put("private", BASE64.encode(&object.private.0).into());
@@ -222,18 +223,28 @@ async fn instance(
 }
 
 /// A provider as Terraform names it in a state.
-fn recorded_with(stack: &Stack, name: &str) -> Option<String> {
+fn recorded_with(stack: &Stack, name: &str) -> Result<String, String> {
+    let not_theirs = || "it is no type of a provider of Terraform's".to_owned();
     let Some(block) = stack.providers.get(name) else {
-        return (name == "retrue").then(|| "provider[\"terraform.io/builtin/terraform\"]".to_owned());
+        return match name {
+            "retrue" => Ok("provider[\"terraform.io/builtin/terraform\"]".to_owned()),
+            _ => Err(not_theirs()),
+        };
     };
-    let (source, _) = stack.program_of(block)?.source.as_ref()?;
-    let address = crate::registry::terraform_address(source)?;
+    let program = stack.program_of(block).ok_or_else(not_theirs)?;
     let of_type = block.type_name.as_ref();
+    let Some((source, _)) = &program.source else {
+        return Err(format!(
+            "Terraform knows its provider by its source, and `[provider.{of_type}]` has a `path` alone: add \
+             `source = \"NAMESPACE/{of_type}\"` beside it"
+        ));
+    };
+    let address = crate::registry::terraform_address(source).ok_or_else(not_theirs)?;
     if name == of_type {
-        return Some(format!("provider[\"{address}\"]"));
+        return Ok(format!("provider[\"{address}\"]"));
     }
     let alias = name.strip_prefix(of_type).and_then(|rest| rest.strip_prefix('_')).unwrap_or(name);
-    Some(format!("provider[\"{address}\"].{alias}"))
+    Ok(format!("provider[\"{address}\"].{alias}"))
 }
 
 /// A path as Terraform writes it.

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::session::journal_stop;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Cancellation, Failure, PlanOptions, Session};
-use crate::plan::decide::{belongs_elsewhere, foreign_marker};
+use crate::plan::decide::{belongs_elsewhere, foreign_marker, not_imported};
 use crate::plan::marks::mark_planned;
 use crate::plan::{ObjectKey, PlanKind, Step, StepEffect, codes as plan_codes};
 use crate::saga::journal::Entry;
@@ -20,7 +20,7 @@ use crate::survey::{Calls, Configured, Records, importing};
 
 impl Session {
     /// Records what exists under an id as an address that the stack declares. Nothing outside changes; what
-    /// differs from the declaration is shown by the next plan.
+    /// differs from the declaration is shown by the next plan. Returns what a person should know about it.
     ///
     /// # Errors
     /// The address is not declared or recorded already, there is no such thing, or it is recorded elsewhere.
@@ -30,7 +30,7 @@ impl Session {
         address: &Address,
         id: &str,
         cancellation: &Cancellation,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Vec<String>, Failure> {
         let state = self.state().await?;
         if state.addresses.get(address).is_some_and(|entry| entry.current.is_some()) {
             return Err(Failure::one(
@@ -56,7 +56,7 @@ impl Session {
                 format!("there is no provider `{}`", step.provider),
             ))
         })?;
-        let object = self.imported(step, configured, id, cancellation).await?;
+        let (object, others) = self.imported(step, configured, id, cancellation).await?;
         let records = Records::open(&state, &[], self.seal())
             .map_err(|error| Failure::one(Diagnostic::error(codes::SEALED, error.to_string())))?;
         if let Some(other) = importing::owner(&records, address, &object.provider.instance, &object.attributes) {
@@ -75,17 +75,17 @@ impl Session {
             ],
         };
         self.surgery(vec![entry]).await?;
-        Ok(object.attributes)
+        Ok(others.iter().map(|other| not_imported(other)).collect())
     }
 
-    /// Reads what a person named, and makes a record of it.
+    /// Reads what a person named, and makes a record of it. Returns what else the id stands for as well.
     async fn imported(
         &self,
         step: &Step,
         configured: &Configured,
         id: &str,
         cancellation: &Cancellation,
-    ) -> Result<RecordedObject, Failure> {
+    ) -> Result<(RecordedObject, Vec<String>), Failure> {
         let address = &step.id.address;
         let problem = |text: String| {
             let hint = "the documentation of the type says what its id looks like";
@@ -97,7 +97,7 @@ impl Session {
         let limit = capability.time_limits.read;
         let calls = Calls::reading(cancellation.hard.clone());
         let found = importing::find(configured, address, id, &plain, &calls).await.map_err(problem)?;
-        let observed = found.object;
+        let (observed, others) = (found.object, found.others);
         if let Some(foreign) = foreign_marker(&observed, self.lineage()) {
             return Err(Failure::one(belongs_elsewhere(address, &foreign)));
         }
@@ -117,7 +117,7 @@ impl Session {
         let empty = Block::default();
         let block = configured.schema.resources.get(step.type_name.as_ref()).map_or(&empty, |schema| &schema.block);
         let marked = |state: Value| mark_planned(block, state, Some(&config));
-        Ok(RecordedObject {
+        let object = RecordedObject {
             status: ObjectStatus::Ok,
             attributes: marked(observed.state),
             private: observed.private,
@@ -133,6 +133,7 @@ impl Session {
             sent_write_only: false,
             owed: Vec::new(),
             config,
-        })
+        };
+        Ok((object, others))
     }
 }

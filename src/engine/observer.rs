@@ -132,6 +132,8 @@ pub enum RunEventKind {
         duration: Duration,
         /// What could not be brought back.
         lost: Vec<String>,
+        /// Whether nothing is there after it: what was deleted is not made again.
+        not_made_again: bool,
     },
     /// The undo of a step failed, or was left out.
     UndoStuck {

@@ -358,14 +358,17 @@ fn adopt(instance: &Instance<'_>, desired: &Desired, observed: &Observed, decisi
     if let Some(import) = &instance.import {
         change.import = Some(Arc::clone(&import.id));
         step.import = Some(Arc::clone(&import.id));
-        change.warnings.extend(import.also_found.iter().map(|other| {
-            format!("its id stands for more, which stays without an owner until it is imported, too: {other}")
-        }));
+        change.warnings.extend(import.also_found.iter().map(|other| not_imported(other)));
     }
     change.after = step.planned.clone();
     change.reversible = step.reversibility.clone();
     change.warnings.extend(response.warnings.iter().cloned());
     decision.steps.push(step);
+}
+
+/// What is said of something else that the id of an import stands for.
+pub fn not_imported(other: &str) -> String {
+    format!("its id stands for more, which stays without an owner until it is imported, too: {other}")
 }
 
 /// It is declared and recorded.

@@ -7,7 +7,7 @@ use crate::plan::codes;
 use crate::plan::decide::{Decision, Instance, SetAside, World, blank_change};
 use crate::plan::drift::drift;
 use crate::plan::model::{Action, Change, Drift, Lifecycle, ObjectKey, OnDestroy, Step};
-use crate::plan::steps::{delete_step, forget_step, restore_step};
+use crate::plan::steps::{delete_step, forget_step, restore_step, told};
 use crate::saga::{Origin, RecordedObject};
 
 /// How an object ends that is not to be ours any more.
@@ -78,7 +78,7 @@ pub(super) fn end(instance: &Instance<'_>, recorded: &RecordedObject, decision: 
         Ending::Delete => {
             change.action = Action::Delete;
             change.reasons.push(why.to_string());
-            change.reversible = step.reversibility.clone();
+            change.reversible = told(instance, &step);
             if let Some(response) = &instance.responses.delete {
                 change.warnings.extend(response.warnings.iter().cloned());
             }
@@ -131,7 +131,7 @@ pub fn end_deposed(
             let why = match ending {
                 Ending::Delete => {
                     change.action = Action::Delete;
-                    change.reversible = step.reversibility.clone();
+                    change.reversible = told(instance, &step);
                     let response = instance.responses.delete.iter();
                     change.warnings.extend(response.flat_map(|response| response.warnings.iter().cloned()));
                     "is still there"

@@ -90,6 +90,29 @@ pub fn sensitive_paths(value: &Value) -> Vec<Path> {
     paths
 }
 
+/// The outermost sensitive paths of what is recorded that are so by themselves: without those that are only kept
+/// secret because they repeat, or are made from, what is. No other program knows of these.
+pub fn own_sensitive_paths(block: &Block, attributes: &Value, config: &Value) -> Vec<Path> {
+    let plain = attributes.clone().unmark_deep().0;
+    let mut said: Vec<Path> = Vec::new();
+    collect_block(block, &plain, &Path::root(), &mut said);
+    said.extend(sensitive_paths(config));
+    let state = plain.with_marked_paths(said.iter().map(|path| (path, Marks::SENSITIVE)));
+    let mut secrets: BTreeSet<Arc<str>> = BTreeSet::new();
+    [config, &state].into_iter().for_each(|value| secret_texts(value, &mut secrets));
+    let by_themselves = sensitive_paths(&state);
+    let mut followed: BTreeSet<Path> =
+        sensitive_paths(&mark_repeated(mark_derived(block, state), &secrets)).into_iter().collect();
+    by_themselves.iter().for_each(|path| {
+        followed.remove(path);
+    });
+    let own = |path: Path| match followed.contains(&path) {
+        true => by_themselves.iter().filter(|own| own.0.starts_with(&path.0)).cloned().collect(),
+        false => vec![path],
+    };
+    sensitive_paths(attributes).into_iter().flat_map(own).collect()
+}
+
 fn collect_block(block: &Block, value: &Value, at: &Path, paths: &mut Vec<Path>) {
     let Some(entries) = value.as_entries() else { return };
     for (name, attribute) in &block.attributes {
@@ -183,6 +206,42 @@ mod tests {
             ["a", "b", "c", "d"].into_iter().filter(|name| marked.get(name).unwrap().marks().sensitive).collect();
         assert_eq!(secret, ["a", "b", "c"]);
         assert!(!mark_planned(&block, state(), None).get("c").unwrap().marks().sensitive);
+    }
+
+    #[test]
+    fn what_only_repeats_a_secret_is_not_one_by_itself() {
+        let names = ["set", "all", "taken", "kept"];
+        let text = |name: &str| (name.to_owned(), Attribute::computed(Type::Dynamic, ""));
+        let block = Block {
+            attributes: names
+                .map(text)
+                .into_iter()
+                .chain([
+                    ("key".to_owned(), Attribute::computed(Type::String, "").sensitive()),
+                    ("made".to_owned(), Attribute::computed(Type::String, "").derived_from(&["set"])),
+                ])
+                .collect(),
+            ..Block::default()
+        };
+        let all = |value: Value| Value::map(Type::String, [("k", value), ("l", Value::from("plain"))]);
+        let state = Value::object([
+            ("set", Value::from("planted-secret")),
+            ("all", all(Value::from("its planted-secret"))),
+            ("taken", Value::from("another-secret").sensitive()),
+            ("key", Value::from("planted-secret")),
+            ("made", Value::from("x")),
+            ("kept", Value::from("plain")),
+        ]);
+        let config = Value::object([("set", Value::from("planted-secret").sensitive())]);
+        let marked = mark_planned(&block, state.clone(), Some(&config));
+        let own = |attributes: &Value, config: &Value| -> Vec<String> {
+            own_sensitive_paths(&block, attributes, config).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(sensitive_paths(&marked).len(), 5, "{marked:?}");
+        assert_eq!(own(&marked, &config), ["key", "set", "taken"]);
+        // What a state of Terraform's said stays, where nothing is known of a configuration.
+        let bare = Value::object([("all", all(Value::from("planted-secret").sensitive()))]);
+        assert_eq!(own(&bare, &Value::null(Type::Dynamic)), ["all[\"k\"]"]);
     }
 
     #[test]

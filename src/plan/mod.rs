@@ -23,6 +23,7 @@ pub use model::{
     PlannedEphemeral, PlannedValue, Provenance, ProviderInstance, ProviderOrigin, ProviderWay, Step, StepEffect,
     StepId, Summary, Trigger,
 };
+pub use steps::NOT_MADE_AGAIN;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::plan::codes;
 use crate::plan::decide::{Decision, Desired, Instance};
 use crate::plan::ending::{Ending, prevented};
 use crate::plan::model::{Action, ObjectKey, OnDestroy, StepEffect};
-use crate::plan::steps::{create_step, step};
+use crate::plan::steps::{create_step, step, told};
 use crate::saga::{ObjectStatus, Origin, RecordedObject};
 
 /// It is declared and recorded, and cannot be changed in place.
@@ -46,7 +46,7 @@ pub(super) fn replace(instance: &Instance<'_>, desired: &Desired, recorded: &Rec
         false => ObjectKey::Current,
     };
     let mut end = ending.step(instance, recorded, object);
-    change.reversible = create.reversibility.clone().worst(end.reversibility.clone());
+    change.reversible = create.reversibility.clone().worst(told(instance, &end));
     if first {
         let mut depose = step(instance, StepEffect::Depose);
         depose.preconditions.clear();

@@ -12,6 +12,12 @@ use crate::saga::{ObjectStatus, RecordedObject};
 /// What an undo cannot bring back of what is sent and never kept.
 const NOT_SENT_AGAIN: &str = "what is write-only is not kept, so an undo cannot send it again";
 
+/// What an undo cannot bring back of what holds data.
+const DATA_GONE: &str = "its data is gone";
+
+/// What an undo does not bring back of what counts as unfinished.
+pub const NOT_MADE_AGAIN: &str = "its creation was not finished, and an undo does not make it again";
+
 /// A step with all that the instance says about it.
 pub(super) fn step(instance: &Instance<'_>, effect: StepEffect) -> Step {
     let observed = instance.observed();
@@ -97,8 +103,8 @@ pub(super) fn create_step(instance: &Instance<'_>, response: &PlanResponse) -> S
 
 /// The reversibility of a delete: what the provider says, and that data does not come back.
 fn delete_reversibility(instance: &Instance<'_>, response: Option<&PlanResponse>) -> Reversibility {
-    // What was never finished holds nothing that is worth bringing back.
-    if instance.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted) {
+    // What was never finished is not made again, and holds nothing that a run should halt for. It is told, though.
+    if is_unfinished(instance) {
         return Reversibility::Full;
     }
     let said = response.map_or(Reversibility::Full, |response| response.reversibility.clone());
@@ -106,8 +112,26 @@ fn delete_reversibility(instance: &Instance<'_>, response: Option<&PlanResponse>
         Reversibility::Full if instance.recorded.is_some_and(|recorded| recorded.sent_write_only) => {
             Reversibility::Lossy(NOT_SENT_AGAIN.into())
         }
-        Reversibility::Full if instance.capability.holds_data => Reversibility::Lossy("its data is gone".into()),
+        Reversibility::Full if instance.capability.holds_data => Reversibility::Lossy(DATA_GONE.into()),
         said => said,
+    }
+}
+
+fn is_unfinished(instance: &Instance<'_>) -> bool {
+    instance.recorded.is_some_and(|recorded| recorded.status == ObjectStatus::Tainted)
+}
+
+/// What a person is told about how far the end of an object can be undone.
+pub(super) fn told(instance: &Instance<'_>, end: &Step) -> Reversibility {
+    let said = end.reversibility.clone();
+    if end.id.effect != StepEffect::Delete || !is_unfinished(instance) {
+        return said;
+    }
+    let not_again = Reversibility::Lossy(NOT_MADE_AGAIN.into());
+    // It may only count as unfinished, and hold data all the same.
+    match instance.capability.holds_data {
+        true => said.worst(Reversibility::Lossy(DATA_GONE.into())).worst(not_again),
+        false => said.worst(not_again),
     }
 }
 

@@ -115,9 +115,13 @@ pub async fn install(
     let mut lock = Lock::default();
     let installation = installation(environment, directory).map_err(plain)?;
     let mut found = Vec::new();
-    let mut problems = Vec::new();
-    for (name, program) in programs {
-        match one(name, program, directory, &installation, &before, upgrade).await {
+    let (wishes, mut problems) = wishes(programs);
+    for wish in wishes {
+        let tried = match wish {
+            Wish::Path(name, program) => at_path(name, program, directory).map(|found| (found, None)),
+            Wish::Source(asked) => one(&asked, &installation, &before, upgrade).await,
+        };
+        match tried {
             Ok((one, locked)) => {
                 if let Some(locked) = locked {
                     lock.providers.insert(one.source.clone(), locked);
@@ -138,40 +142,85 @@ pub async fn install(
     Ok(found)
 }
 
+/// What is to be had: a program at a path, or one version of a source.
+enum Wish<'p> {
+    Path(&'p str, &'p ProviderProgram),
+    Source(Asked),
+}
+
+/// What all configurations of one source ask for.
+struct Asked {
+    address: ProviderAddress,
+    /// Where it is named first.
+    span: Span,
+    /// The versions, and where they are asked for.
+    versions: Vec<(install::Constraints, Span)>,
+}
+
+/// What is to be had, each source once, and what is wrong with the rest.
+fn wishes<'p>(programs: &[(&'p str, &'p ProviderProgram)]) -> (Vec<Wish<'p>>, Vec<Diagnostic>) {
+    let mut wishes: Vec<Wish<'p>> = Vec::new();
+    let mut problems = Vec::new();
+    for (name, program) in programs.iter().copied() {
+        let Some((text, span)) = program.source.as_ref().filter(|_| program.path.is_none()) else {
+            wishes.push(Wish::Path(name, program));
+            continue;
+        };
+        let (address, constraints) = match address(text, *span).and_then(|address| Ok((address, constraints(program)?)))
+        {
+            Ok(both) => both,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let versions = program.version.as_ref().map(|(_, span)| (constraints, *span));
+        let known = wishes.iter_mut().find_map(|wish| match wish {
+            Wish::Source(asked) if asked.address == address => Some(asked),
+            _ => None,
+        });
+        match known {
+            Some(asked) => asked.versions.extend(versions),
+            None => {
+                wishes.push(Wish::Source(Asked { address, span: *span, versions: versions.into_iter().collect() }));
+            }
+        }
+    }
+    (wishes, problems)
+}
+
+fn at_path(name: &str, program: &ProviderProgram, directory: &Path) -> Result<Found, Diagnostic> {
+    let Some((path, span)) = &program.path else {
+        return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
+    };
+    let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
+    let source = program.source.as_ref().map_or_else(|| path.clone(), |(source, _)| source.clone());
+    Ok(Found { source, version: String::new(), program: file, changed: false, warnings: Vec::new() })
+}
+
 async fn one(
-    name: &str,
-    program: &ProviderProgram,
-    directory: &Path,
+    asked: &Asked,
     installation: &Installation,
     before: &Lock,
     upgrade: bool,
 ) -> Result<(Found, Option<LockedProvider>), Diagnostic> {
-    if let Some((path, span)) = &program.path {
-        let file = given(&directory.join(path), name).map_err(|error| wrong(&error, *span))?;
-        let source = program.source.as_ref().map_or_else(|| path.clone(), |(source, _)| source.clone());
-        return Ok((
-            Found { source, version: String::new(), program: file, changed: false, warnings: Vec::new() },
-            None,
-        ));
-    }
-    let Some((text, span)) = &program.source else {
-        return Err(Diagnostic::error(codes::NOT_INSTALLED, format!("`[provider.{name}]` names no program")));
-    };
-    let address = address(text, *span)?;
+    let address = asked.address.clone();
     let source = address.to_string();
-    let constraints = constraints(program)?;
+    let constraints = install::Constraints::all(asked.versions.iter().map(|(constraints, _)| constraints));
     let kept = before.providers.get(&source).filter(|_| !upgrade).cloned();
     // What no longer fits is chosen anew.
     let kept = kept.filter(|kept| kept.version.parse().is_ok_and(|version| constraints.allow(&version)));
-    let wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
-    let installed = installation.find(&wanted).await.map_err(|error| wrong(&error, *span))?;
+    let mut wanted = Wanted { address, constraints: constraints.clone(), locked: kept.clone() };
+    // Without a hash it cannot be held against anything: its version stays, and its hashes are taken anew.
+    if let Some(bare) = wanted.locked.take_if(|kept| kept.hashes.is_empty()) {
+        wanted.constraints = format!("= {}", bare.version).parse().map_err(|error| wrong(&error, asked.span))?;
+    }
+    let installed = installation.find(&wanted).await.map_err(|error| not_had(&error, asked))?;
     let Installed { program: file, version, hashes, warnings, .. } = installed;
     let version = version.map(|version| version.to_string()).unwrap_or_default();
     if version.is_empty() {
-        return Ok((
-            Found { source, version, program: file, changed: false, warnings },
-            before.providers.get(text).cloned(),
-        ));
+        let locked = before.providers.get(&source).cloned();
+        return Ok((Found { source, version, program: file, changed: false, warnings }, locked));
     }
     let mut locked = LockedProvider {
         version: version.clone(),
@@ -241,6 +290,58 @@ fn cache(environment: &Environment) -> PathBuf {
     base.join("retrue/providers")
 }
 
+/// Where the program is that was chosen once, when it is no longer where it was, or is another one there: in the cache, a
+/// mirror or the registry, by its version and its hash. `None` where it is in its place, or cannot be had.
+pub async fn found_again(
+    origin: &ProviderOrigin,
+    directory: &Path,
+    environment: &Environment,
+) -> Option<ProviderOrigin> {
+    if origin.hash.is_empty() || origin.version.is_empty() {
+        return None;
+    }
+    let program = directory.join(&origin.program);
+    if attached(origin, environment).ok().flatten().is_some()
+        || (program.is_file() && unchanged(origin, &program, environment).is_ok())
+    {
+        return None;
+    }
+    let locked = LockedProvider {
+        version: origin.version.clone(),
+        constraints: String::new(),
+        hashes: origin.hash.parse().into_iter().collect(),
+    };
+    let wanted = Wanted {
+        address: origin.source.parse().ok()?,
+        constraints: install::Constraints::default(),
+        locked: Some(locked),
+    };
+    let mut installation = installation(environment, directory).ok()?;
+    // What stands in for every version is not the one that was chosen.
+    installation.settings.overrides.clear();
+    let found = match installation.find(&wanted).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::info!("`{}` {} cannot be had again: {error}", origin.source, origin.version);
+            return None;
+        }
+    };
+    (found.content?.to_string() == origin.hash)
+        .then(|| ProviderOrigin { program: found.program.display().to_string(), ..origin.clone() })
+}
+
+/// How to have again the program that was chosen once.
+pub(super) fn as_it_was(origin: &ProviderOrigin) -> String {
+    match origin.version.as_str() {
+        "" => "put it back where it was: what was made with it is undone with it".to_owned(),
+        version => format!(
+            "this very version is needed, whatever the lock file names by now: have `{}` {version} with the hash {} in a \
+             mirror that .terraformrc or TF_CLI_CONFIG_FILE names, or put it back where it was",
+            origin.source, origin.hash
+        ),
+    }
+}
+
 /// Holds a program against the hash that it had when it was chosen, which may be long ago: plans and journals name it.
 ///
 /// # Errors
@@ -262,8 +363,7 @@ pub(super) fn unchanged(origin: &ProviderOrigin, program: &Path, environment: &E
         directory.display(),
         origin.hash
     );
-    let hint = "`retrue providers install` fetches what the lock file names";
-    Err(Diagnostic::error(codes::NOT_INSTALLED, what).hint(hint))
+    Err(Diagnostic::error(codes::NOT_INSTALLED, what).hint(as_it_was(origin)))
 }
 
 /// Where what a program says of its types is kept. Only what is chosen by its hash is known to be the same again.
@@ -301,6 +401,18 @@ fn origin_of(source: String, found: &Installed) -> ProviderOrigin {
     origin(source, version, &found.program, hash.unwrap_or_default())
 }
 
+/// A source cannot be had. Where several configurations ask for versions of it, each of them is a place.
+fn not_had(error: &InstallError, asked: &Asked) -> Diagnostic {
+    let problem = wrong(error, asked.span);
+    if !matches!(error, InstallError::NoVersion { .. }) || asked.versions.len() < 2 {
+        return problem;
+    }
+    let told = asked.versions.iter().fold(Diagnostic { labels: Vec::new(), ..problem }, |problem, (versions, span)| {
+        problem.label(*span, format!("asks for {versions}"))
+    });
+    told.note("all configurations of one source use one version of it, which has to fit each of them")
+}
+
 fn wrong(error: &InstallError, span: Span) -> Diagnostic {
     let hint = match error {
         InstallError::Signature { .. } => {
@@ -310,6 +422,7 @@ fn wrong(error: &InstallError, span: Span) -> Diagnostic {
         InstallError::Mismatch { .. } => {
             "somebody changed the one or the other: `retrue providers install --upgrade` takes what is there now, once you trust it"
         }
+        InstallError::NoHash { .. } => "`retrue providers install` takes those of what is there now, once you trust it",
         InstallError::Locked { .. } => "`retrue providers install --upgrade` locks one that fits",
         InstallError::Hash(_) | InstallError::File { .. } | InstallError::Content { .. } => {
             "mend or remove the file; `retrue providers install` writes .retrue.lock.toml anew"

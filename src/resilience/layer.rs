@@ -410,8 +410,8 @@ impl Provider for Layered {
         self.inner.hand_over(type_name, state).await
     }
 
-    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
-        self.inner.move_state(from_type, to_type, state).await
+    async fn move_state(&self, from_type: &str, to_type: &str, object: Observed) -> ProviderResult<Observed> {
+        self.inner.move_state(from_type, to_type, object).await
     }
 
     async fn stop(&self) {

@@ -271,8 +271,8 @@ impl Provider for Traced {
         told(self.begin("hand_over", None, type_name), self.inner.hand_over(type_name, state)).await
     }
 
-    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
-        told(self.begin("move_state", None, to_type), self.inner.move_state(from_type, to_type, state)).await
+    async fn move_state(&self, from_type: &str, to_type: &str, object: Observed) -> ProviderResult<Observed> {
+        told(self.begin("move_state", None, to_type), self.inner.move_state(from_type, to_type, object)).await
     }
 
     async fn stop(&self) {

@@ -73,7 +73,7 @@ impl Undo {
     pub fn to(&self) -> (Address, ObjectKey) {
         // Between types there is no way back: it stays what it has become.
         let here = &self.step.id.address;
-        let address = self.step.moved_from().filter(|from| from.type_name() == here.type_name()).unwrap_or(here);
+        let address = self.step.moved_from().filter(|_| self.step.turned_from().is_none()).unwrap_or(here);
         (address.clone(), self.step.id.object.clone())
     }
 }

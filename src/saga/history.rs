@@ -271,6 +271,11 @@ impl StepHistory {
         self.image.as_ref().and_then(|image| image.moved_from.as_ref())
     }
 
+    /// The address of another type that the object had before the step, of which the step made one of its own.
+    pub fn turned_from(&self) -> Option<&Address> {
+        self.moved_from().filter(|from| from.type_name() != self.id.address.type_name())
+    }
+
     /// Whether it changed something that anybody would want to unwind: neither a look, nor a record that was only
     /// brought up to date.
     fn changed_something(&self) -> bool {

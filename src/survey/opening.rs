@@ -40,7 +40,12 @@ pub(super) async fn open(
     taps: &Taps,
     span: Option<Span>,
 ) -> Result<Started, Diagnostic> {
-    let real = || registry::make(name, origin, directory, environment);
+    // What a plan or a journal names may be long gone from where it was.
+    let again = match origin.filter(|_| !taps.answers()) {
+        Some(origin) => registry::found_again(origin, directory, environment).await,
+        None => None,
+    };
+    let real = || registry::make(name, again.as_ref().or(origin), directory, environment);
     let provider = taps.make(instance, Made { origin, real: &real }).map_err(|problem| problem.maybe_at(span))?;
     let provider = Traced::wrap(instance, provider);
     let schema = within(OPENING_WITHIN, "schema", provider.schema()).await;

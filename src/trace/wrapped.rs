@@ -430,12 +430,20 @@ impl Provider for Wrapped {
         }
     }
 
-    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
-        let written =
-            self.write(Of::Resource, from_type, |pen| json!({ "from": from_type, "state": pen.value(&state) }));
-        let live = self.inner().map(|inner| inner.move_state(from_type, to_type, state));
-        let write = |pen: &dyn Pen, value: &Value| pen.value(value);
-        let read = |json: &Json| from_wire(json).ok();
+    async fn move_state(&self, from_type: &str, to_type: &str, object: Observed) -> ProviderResult<Observed> {
+        let written = self.write(Of::Resource, from_type, |pen| {
+            let mut request = json!({ "from": from_type, "state": pen.value(&object.state) });
+            if !object.private.0.is_empty()
+                && let Some(fields) = request.as_object_mut()
+            {
+                fields.insert("private".to_owned(), pen.private(&object.private));
+            }
+            request
+        });
+        let live = self.inner().map(|inner| inner.move_state(from_type, to_type, object));
+        let write = |pen: &dyn Pen, object: &Observed| pen.observed(object);
+        // Older recordings hold the state alone.
+        let read = |json: &Json| form::observed(json).or_else(|| from_wire(json).ok().map(Observed::of));
         self.result(Of::Resource, alone("move_state", to_type), written, live, write, read).await
     }
 

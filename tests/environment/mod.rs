@@ -6,6 +6,7 @@ pub(crate) mod peers;
 pub(crate) mod proxy;
 #[cfg(feature = "otlp")]
 pub(crate) mod receiver;
+pub(crate) mod small;
 pub(crate) mod tally;
 pub(crate) mod terraform;
 pub(crate) mod tree;

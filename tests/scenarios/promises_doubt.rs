@@ -94,11 +94,18 @@ fn promise_3_what_is_half_made_is_tainted_and_made_anew() {
     place.run(&["apply", "--yes"]).ends(1);
     server.cloud().clear_faults();
     assert_eq!(place.run(&["show", "testcloud_instance.i", "--json"]).ends(0).json()["status"], "tainted");
-    assert_eq!(place.run(&["plan", "--json"]).ends(0).json()["changes"][0]["action"], "replace");
+    let plan = place.run(&["plan", "--json"]).ends(0).json();
+    let change = &plan["changes"][0];
+    assert_eq!((&change["action"], &change["reversible"]), (&json!("replace"), &json!("lossy")), "{change}");
+    let not_again = "its creation was not finished, and an undo does not make it again";
+    assert!(change["lost"].as_str().unwrap().contains(not_again), "{change}");
     place.run(&["apply", "--yes"]).ends(0);
     assert_eq!(server.cloud().truth().len(), 1, "the half one is gone");
-    // Both can be taken back.
-    place.run(&["compensate", "--yes"]);
+    // The new one is taken back, and the half one does not return: that is told.
+    let undone = place.run(&["compensate", "--yes"]).ends(0);
+    assert!(undone.stderr.contains(&format!("did not come back: {not_again}")), "{}", undone.screen());
+    assert!(undone.all().contains("undone: not made again") && !undone.all().contains("undone: made again"));
+    assert!(server.cloud().truth().is_empty() && place.recorded().is_empty());
     place.run(&["destroy", "--yes"]).ends(0);
     assert!(server.cloud().truth().is_empty());
 }

@@ -170,8 +170,8 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::unsupported("hand_over"))
     }
 
-    /// Turns the state of one type into that of another, for `moved`.
-    async fn move_state(&self, _from_type: &str, _to_type: &str, _state: Value) -> ProviderResult<Value> {
+    /// Turns what is recorded of one type into what is of another, for `moved`.
+    async fn move_state(&self, _from_type: &str, _to_type: &str, _object: Observed) -> ProviderResult<Observed> {
         Err(ProviderError::unsupported("move_state"))
     }
 

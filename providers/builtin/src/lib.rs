@@ -77,12 +77,12 @@ impl Provider for Builtin {
     }
 
     /// A `null_resource` of Terraform's, which has triggers alone, becomes a `retrue_data`.
-    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
+    async fn move_state(&self, from_type: &str, to_type: &str, object: Observed) -> ProviderResult<Observed> {
         known(to_type, "move_state")?;
         if from_type != data::NULL_RESOURCE {
             return Err(ProviderError::unsupported("move_state"));
         }
-        Ok(data::of_null_resource(&state))
+        Ok(Observed::of(data::of_null_resource(&object.state)))
     }
 
     async fn hand_over(&self, type_name: &str, state: Value) -> ProviderResult<serde_json::Value> {

@@ -1,6 +1,6 @@
 //! Objects by the id that a person gave, and state that moves between types.
 
-use retrue_provider_api::{Category, ImportRequest, Imported, Private, ProviderError, ProviderResult, Value};
+use retrue_provider_api::{Category, ImportRequest, Imported, Observed, Private, ProviderError, ProviderResult};
 
 use crate::client::capabilities;
 use crate::codec::{decode, plain_json};
@@ -49,21 +49,26 @@ impl Terraform {
         Ok(imported)
     }
 
-    pub(crate) async fn move_object(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
+    pub(crate) async fn move_object(
+        &self,
+        from_type: &str,
+        to_type: &str,
+        object: Observed,
+    ) -> ProviderResult<Observed> {
         let (loaded, target) = self.resource("move_state", to_type).await?;
         if !loaded.moves_state {
             return Err(ProviderError::unsupported("move_state"));
         }
         // What comes from another provider is known only by its state.
         let source = loaded.resources.get(from_type).cloned().unwrap_or_default();
-        let state = plain_json(&shape(source.form(), &state), source.wire());
+        let state = plain_json(&shape(source.form(), &object.state), source.wire());
         let message = wire::MoveRequest {
             source_provider: self.client.launch().address.clone(),
             source_type: from_type.to_owned(),
             source_version: i64::try_from(source.schema.version).unwrap_or(i64::MAX),
             source_state: Some(RawState { json: state.to_string().into_bytes(), flatmap: Default::default() }),
             target_type: to_type.to_owned(),
-            source_private: Vec::new(),
+            source_private: object.private.0,
             source_identity: None,
             source_identity_version: 0,
         };
@@ -74,7 +79,9 @@ impl Terraform {
         if moved.is_null() {
             return Err(self.missing("move_state", &format!("the provider made nothing of the `{from_type}`")));
         }
-        Ok(shape(target.form(), &moved))
+        let identity = Self::identity_of(&loaded, to_type, answer.identity.as_ref());
+        let state = shape(target.form(), &moved);
+        Ok(Observed { private: Private(answer.private), identity, ..Observed::of(state) })
     }
 
     fn missing(&self, operation: &str, what: &str) -> ProviderError {

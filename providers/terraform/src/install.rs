@@ -91,6 +91,14 @@ pub enum InstallError {
         /// What its hashes are.
         hashes: Vec<Hash>,
     },
+    /// The lock file names no hash that it could be held against.
+    #[error("the lock file names no hash of `{address}` {version}, so that any program would do")]
+    NoHash {
+        /// The provider.
+        address: ProviderAddress,
+        /// Its version.
+        version: Version,
+    },
     /// Nobody who may do so vouches for what a registry gives.
     #[error("`{address}` {version} is not to be trusted: {what}")]
     Signature {

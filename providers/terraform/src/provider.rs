@@ -209,8 +209,8 @@ impl Provider for Terraform {
         self.hand_over_state(type_name, &state).await
     }
 
-    async fn move_state(&self, from_type: &str, to_type: &str, state: Value) -> ProviderResult<Value> {
-        self.move_object(from_type, to_type, state).await
+    async fn move_state(&self, from_type: &str, to_type: &str, object: Observed) -> ProviderResult<Observed> {
+        self.move_object(from_type, to_type, object).await
     }
 
     async fn stop(&self) {

@@ -376,6 +376,7 @@ async fn settle_undo(
         generation: begin.map_or(0, |begin| begin.generation),
         key: begin.map(|begin| begin.idempotency_key.clone()).unwrap_or_default(),
         remade: step.image.as_ref().map(|image| referred(&image.provenance, remade)).unwrap_or_default(),
+        became: None,
     };
     let scene = match Scene::new(setting) {
         Ok(scene) => scene,

@@ -9,6 +9,7 @@ use crate::apply::codes as apply_codes;
 use crate::apply::context::failure;
 use crate::apply::undo::record::{followed, lost, made_again, overlay, settable};
 use crate::apply::undo::scene::{Scene, stuck};
+use crate::plan::NOT_MADE_AGAIN;
 use crate::saga::{ObjectStatus, RecordedObject, StepFailure, codes};
 use crate::survey::patiently;
 
@@ -91,11 +92,19 @@ impl Scene<'_> {
 
     fn unrecorded(&self) -> StepFailure {
         let address = &self.step.id.address;
-        stuck(
-            codes::CHANGED_SINCE,
-            Category::Conflict,
-            format!("`{address}` is there, and nothing is recorded for it any more: it was moved or dropped by hand"),
-        )
+        let what = match &self.became {
+            Some(became) => format!(
+                "`{address}` has become `{became}` since, a `{}`, and between types there is no way back: a plan without \
+                 `{became}` deletes it, `--skip {address}` leaves it as it is",
+                became.type_name()
+            ),
+            None => {
+                format!(
+                    "`{address}` is there, and nothing is recorded for it any more: it was moved or dropped by hand"
+                )
+            }
+        };
+        stuck(codes::CHANGED_SINCE, Category::Conflict, what)
     }
 
     /// Something stands in the record that the step did not leave there.
@@ -248,7 +257,7 @@ impl Scene<'_> {
         };
         // What was never finished is not made again.
         if prior.status == ObjectStatus::Tainted {
-            return Ok(Done { object: None, lost: Vec::new(), expected: None });
+            return Ok(Done { object: None, lost: vec![NOT_MADE_AGAIN.to_owned()], expected: None });
         }
         // It failed, and left what it was to delete: that is brought back to what it was, and no second one is made.
         if let (Some(left), Some(now)) = (&self.left, &self.now)

@@ -49,6 +49,8 @@ pub(super) struct Given<'g> {
     pub(super) seen: Vec<Value>,
     /// The runs that unwound something: what they made again stands for what was there before.
     pub(super) unwindings: &'g BTreeSet<String>,
+    /// What a later run made of the object, where that is of another type.
+    pub(super) became: Option<Address>,
 }
 
 /// What came of one undo.
@@ -65,7 +67,7 @@ impl Worker<'_> {
         let id = &undo.step.id;
         let effect = inverse(&undo.step);
         let began = Instant::now();
-        let Given { now, generation, remade, seen, unwindings } = given;
+        let Given { now, generation, remade, seen, unwindings, became } = given;
         let place = undo.to().0;
         let number = match effect {
             Some(_) => self.caller.next_effect(&place).await?,
@@ -101,6 +103,7 @@ impl Worker<'_> {
             generation,
             key,
             remade,
+            became,
         };
         let mut scene = match Scene::new(setting) {
             Ok(scene) => scene,
@@ -203,7 +206,8 @@ impl Worker<'_> {
         mut entries: Vec<Entry>,
         done: Done,
     ) -> Result<Undid, JournalError> {
-        let Done { object, lost, expected } = done;
+        let Done { object, mut lost, expected } = done;
+        lost.extend(object.as_ref().and_then(|_| type_lost(undo)));
         let resting = object.as_ref().map(|object| RestingObject::new(object, self.caller.seal));
         let writes = record_writes(undo, resting.as_ref())?;
         let end = UndoEnd { of: undo.run.clone(), object: resting.clone(), lost: lost.clone() };
@@ -212,7 +216,12 @@ impl Worker<'_> {
         entries.push(Entry::of(&undo.step.id, Event::Undone(Box::new(end))).with(writes));
         self.caller.journal.write(entries).await?;
         crash_point!("undo/end/after");
-        self.caller.tell(RunEventKind::UndoFinished { step: reference, duration: began.elapsed(), lost: lost.clone() });
+        self.caller.tell(RunEventKind::UndoFinished {
+            not_made_again: resting.is_none() && inverse(&undo.step) == Some(StepEffect::Create),
+            step: reference,
+            duration: began.elapsed(),
+            lost: lost.clone(),
+        });
         Ok(Undid::Undone { lost, object: resting.map(Box::new), expected: expected.map(Box::new) })
     }
 
@@ -269,6 +278,13 @@ impl Scene<'_> {
     }
 }
 
+/// What does not come back of an object that a rename gave another type.
+fn type_lost(undo: &Undo) -> Option<String> {
+    let from = undo.step.turned_from()?;
+    let kind = undo.step.id.address.type_name();
+    Some(format!("its type: it was `{from}`, a `{}`, and stays the `{kind}` that it has become", from.type_name()))
+}
+
 /// The record of what a run changed last.
 pub(super) fn changed_by(object: RecordedObject, run: &str) -> RecordedObject {
     RecordedObject { run: run.to_owned(), ..object }
@@ -310,6 +326,7 @@ pub fn restored(
         generation,
         key: String::new(),
         remade: undo.step.image.as_ref().map(|image| referred(&image.provenance, again)).unwrap_or_default(),
+        became: None,
     };
     let scene = Scene::new(setting)?;
     Ok(scene.restored().map(|object| match undo.step.id.effect {

@@ -41,6 +41,8 @@ pub(in crate::apply) struct Scene<'s> {
     /// 1 for the first try: what is looked at before and after it belongs to it.
     pub(super) attempt: u32,
     pub(super) remade: Remade,
+    /// What a later run made of the object, where that is of another type.
+    pub(super) became: Option<Address>,
 }
 
 /// What a scene is made from.
@@ -55,6 +57,8 @@ pub(in crate::apply) struct Setting<'s> {
     pub(in crate::apply) generation: u64,
     pub(in crate::apply) key: String,
     pub(in crate::apply) remade: Remade,
+    /// What a later run made of the object, where that is of another type.
+    pub(in crate::apply) became: Option<Address>,
 }
 
 /// A failure that another try does not mend.
@@ -65,7 +69,7 @@ pub(super) fn stuck(code: &str, category: Category, message: impl Into<String>) 
 impl<'s> Scene<'s> {
     /// Opens what is written about the step.
     pub(in crate::apply) fn new(setting: Setting<'s>) -> Result<Self, StepFailure> {
-        let Setting { caller, providers, step, address, now, generation, key, remade } = setting;
+        let Setting { caller, providers, step, address, now, generation, key, remade, became } = setting;
         let unreadable = |why: String| stuck(codes::RECORD, Category::Unknown, why);
         let begin = step.begin.as_ref().ok_or_else(|| unreadable("the beginning of the step is not written".into()))?;
         let configured = providers
@@ -121,6 +125,7 @@ impl<'s> Scene<'s> {
             key,
             attempt: 1,
             remade,
+            became,
         })
     }
 

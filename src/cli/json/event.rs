@@ -186,7 +186,7 @@ pub(crate) fn wire<'a>(event: &'a RunEvent, tally: &Tally) -> WireEvent<'a> {
             ..line("step_resolved")
         },
         RunEventKind::UndoStarted(step) => line("undo_started").step(step),
-        RunEventKind::UndoFinished { step, duration, lost } => WireEvent {
+        RunEventKind::UndoFinished { step, duration, lost, .. } => WireEvent {
             outcome: Some("undone"),
             lost: Some(lost.as_slice()).filter(|lost| !lost.is_empty()),
             ..line("undo_finished").step(step).took(duration)

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::cli::converge::address;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::progress::Progress;
+use crate::cli::render::text::{visible, yellow};
 use crate::cli::session::Session;
 use crate::engine;
 
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
 struct Document<'a> {
     address: &'a Address,
     id: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
 }
 
 /// Runs the verb.
@@ -41,11 +44,14 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Ending {
         let progress = Progress::new(session.console.clone());
         store.settle(&progress, &session.cancellation).await?;
         let Arguments { address, id } = &arguments;
-        store.import(&workspace, address, id, &session.cancellation).await?;
+        let warnings = store.import(&workspace, address, id, &session.cancellation).await?;
         if session.console.settings().json {
-            return session.document(&Document { address, id });
+            return session.document(&Document { address, id, warnings: &warnings });
         }
         session.console.line(&format!("{address}: imported"));
+        for warning in &warnings {
+            session.console.tell(&format!("{} {}\n", yellow("warning:"), visible(warning)));
+        }
         session.console.hint("hint: `retrue plan` shows what differs from its block\n");
         Ok(Exit::Done)
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use retrue_provider_api::{Attribute, Block, Marks, Nesting, Private, Provider, Value};
+use retrue_provider_api::{Marks, Private, Provider, Value};
 use serde_json::Value as Json;
 
 use crate::address::Address;
@@ -21,6 +21,7 @@ use crate::saga::state::{generation_key, object_key, output_key};
 use crate::saga::{ObjectStatus, Origin, ProviderRef, RecordedObject, RecordedOutput, RestingObject, State};
 use crate::store::Write;
 use crate::survey::calls::within;
+use crate::survey::turned::presumed_config;
 
 /// How long a provider may take to read one object of the state.
 const READ_WITHIN: std::time::Duration = std::time::Duration::from_secs(120);
@@ -96,7 +97,7 @@ async fn one(object: &Object, provider: &Arc<dyn Provider>, stack: &Stack, gener
     };
     let reading = provider.take_over(type_name, object.schema_version, object.attributes.clone());
     let state = within(READ_WITHIN, "take_over", reading).await.map_err(|error| error.to_string())?;
-    let config = configured(&kind.block, &state);
+    let config = presumed_config(&kind.block, &state);
     let sensitive = object.sensitive.iter().map(|path| (path, Marks::SENSITIVE));
     let marked = |value: Value| mark_planned(&kind.block, value.with_marked_paths(sensitive.clone()), None);
     let block = stack.blocks.get(&object.address.block);
@@ -134,33 +135,6 @@ fn of_provider(stack: &Stack, object: &Object) -> String {
         .providers
         .get(object.provider.as_str())
         .map_or_else(|| object.provider.clone(), |block| block.type_name.to_string())
-}
-
-/// The configuration that an object probably had: what can be set and is not computed. Where a plan can be
-/// made, what it evaluates takes its place.
-fn configured(block: &Block, state: &Value) -> Value {
-    let Some(entries) = state.as_entries() else { return state.clone() };
-    let attribute = |(name, attribute): (&String, &Attribute)| {
-        let settable = attribute.settable() && !attribute.computed && !attribute.write_only;
-        let value = settable.then(|| entries.get(name.as_str()).cloned()).flatten();
-        (Arc::<str>::from(name.as_str()), value.unwrap_or_else(|| Value::null(attribute.value_type())))
-    };
-    let attributes = block.attributes.iter().map(attribute);
-    let nested = block.blocks.iter().filter_map(|(name, nested)| {
-        let value = entries.get(name.as_str())?;
-        let inner = |item: &Value| configured(&nested.block, item);
-        let value = match (nested.nesting, value.as_items(), value.as_entries()) {
-            (Nesting::List | Nesting::Set, Some(items), _) if !nested.block.value_type().has_dynamic() => {
-                let items: Vec<Value> = items.iter().map(inner).collect();
-                let kind = nested.block.value_type();
-                if nested.nesting == Nesting::Set { Value::set(kind, items) } else { Value::list(kind, items) }
-            }
-            (Nesting::Single | Nesting::Group, _, Some(_)) => inner(value),
-            _ => value.clone(),
-        };
-        Some((Arc::<str>::from(name.as_str()), value))
-    });
-    Value::object(attributes.chain(nested).collect::<Vec<_>>())
 }
 
 /// What would be recorded, to plan with.

@@ -56,17 +56,21 @@ fn what_a_delete_loses_is_said_before() {
         instance.capability.holds_data = holds_data;
         instance.responses.delete.as_mut().unwrap().reversibility = said;
         let decision = decide(&instance);
-        assert_eq!(decision.change.reversible, decision.steps[0].reversibility);
-        decision.change.reversible
+        (decision.change.reversible.clone(), decision.steps[0].reversibility.clone())
     };
+    let alike = |said: Reversibility| (said.clone(), said);
     use ObjectStatus::{Ok, Tainted};
     let full = Reversibility::Full;
-    assert_eq!(reversibility(Ok, false, false, full.clone()), full);
+    assert_eq!(reversibility(Ok, false, false, full.clone()), alike(full.clone()));
     let kept_from = lossy("what is write-only is not kept, so an undo cannot send it again");
-    assert_eq!(reversibility(Ok, true, false, full.clone()), kept_from);
-    assert_eq!(reversibility(Ok, false, true, full.clone()), lossy("its data is gone"));
-    assert_eq!(reversibility(Ok, true, true, lossy("new id")), lossy("new id"));
-    assert_eq!(reversibility(Tainted, true, true, lossy("new id")), full, "it was never finished");
+    assert_eq!(reversibility(Ok, true, false, full.clone()), alike(kept_from));
+    assert_eq!(reversibility(Ok, false, true, full.clone()), alike(lossy("its data is gone")));
+    assert_eq!(reversibility(Ok, true, true, lossy("new id")), alike(lossy("new id")));
+    // What was never finished is not made again. That is told, and halts nothing.
+    let not_again = lossy("its creation was not finished, and an undo does not make it again");
+    assert_eq!(reversibility(Tainted, true, false, lossy("new id")), (not_again.clone(), full.clone()));
+    let with_data = lossy("its data is gone").worst(not_again);
+    assert_eq!(reversibility(Tainted, true, true, lossy("new id")), (with_data, full));
 }
 
 #[test]

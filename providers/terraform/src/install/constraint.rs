@@ -117,18 +117,36 @@ enum Operator {
 }
 
 impl Constraints {
+    /// What all of them allow.
+    pub fn all<'c>(parts: impl IntoIterator<Item = &'c Constraints>) -> Self {
+        let mut all = Constraints::default();
+        let mut texts: Vec<&str> = Vec::new();
+        for part in parts {
+            if !part.text.is_empty() && !texts.contains(&part.text.as_str()) {
+                texts.push(&part.text);
+                all.rules.extend(part.rules.iter().cloned());
+            }
+        }
+        all.text = texts.join(", ");
+        all
+    }
+
     /// Whether a version is allowed. One before a release is so only where it is named exactly.
     pub fn allow(&self, version: &Version) -> bool {
         let named = self.rules.iter().any(|(operator, of)| *operator == Operator::Equal && of == version);
-        (named || !version.is_prerelease())
-            && self.rules.iter().all(|(operator, of)| match operator {
-                Operator::Equal => version == of,
-                Operator::Unequal => version != of,
-                Operator::Above => version > of,
-                Operator::AtLeast => version >= of,
-                Operator::Below => version < of,
-                Operator::AtMost => version <= of,
-            })
+        (named || !version.is_prerelease()) && self.hold(version)
+    }
+
+    /// Whether a version that was chosen is within them, also one before a release that something else names exactly.
+    pub fn hold(&self, version: &Version) -> bool {
+        self.rules.iter().all(|(operator, of)| match operator {
+            Operator::Equal => version == of,
+            Operator::Unequal => version != of,
+            Operator::Above => version > of,
+            Operator::AtLeast => version >= of,
+            Operator::Below => version < of,
+            Operator::AtMost => version <= of,
+        })
     }
 }
 
@@ -199,6 +217,24 @@ mod tests {
         for wrong in ["=> 1", "1.x", "~>", "1,,2", "1.2.3.4", ">= "] {
             assert!(wrong.parse::<Constraints>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_several_ask_for_holds_for_all_of_them() {
+        let all = |parts: &[&str]| {
+            let parts: Vec<Constraints> = parts.iter().map(|part| part.parse().unwrap()).collect();
+            Constraints::all(&parts)
+        };
+        assert_eq!(all(&["~> 1.0", "", "< 1.5", "~> 1.0"]).to_string(), "~> 1.0, < 1.5");
+        assert_eq!(all(&[]), Constraints::default());
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert!(all(&["~> 1.0", "< 1.5"]).allow(&version("1.4.0")));
+        assert!(!all(&["~> 1.0", "< 1.5"]).allow(&version("1.5.0")));
+        // One that something else names exactly is within what does not forbid it.
+        let before = version("1.2.0-rc1");
+        assert!(all(&[">= 1.0", "= 1.2.0-rc1"]).allow(&before));
+        let open: Constraints = ">= 1.0".parse().unwrap();
+        assert!(open.hold(&before) && !open.allow(&before));
     }
 
     #[test]

@@ -202,11 +202,14 @@ impl Installation {
     fn locked_version(&self, wanted: &Wanted) -> Result<Option<Version>, InstallError> {
         let Some(locked) = &wanted.locked else { return Ok(None) };
         let version: Version = locked.version.parse()?;
-        if wanted.constraints.allow(&version) {
-            return Ok(Some(version));
+        let address = wanted.address.clone();
+        if !wanted.constraints.hold(&version) {
+            return Err(InstallError::Locked { address, version, wanted: wanted.constraints.to_string() });
         }
-        let (address, wanted) = (wanted.address.clone(), wanted.constraints.to_string());
-        Err(InstallError::Locked { address, version, wanted })
+        if locked.hashes.is_empty() {
+            return Err(InstallError::NoHash { address, version });
+        }
+        Ok(Some(version))
     }
 
     fn use_directory(&self, wanted: &Wanted, version: &Version, path: &Path) -> Result<Installed, InstallError> {
@@ -274,7 +277,7 @@ impl Installation {
         program: PathBuf,
     ) -> Result<Installed, InstallError> {
         let mut known = hashes.clone();
-        if let Some(locked) = wanted.locked.as_ref().filter(|locked| !locked.hashes.is_empty()) {
+        if let Some(locked) = &wanted.locked {
             if !hashes.iter().any(|hash| locked.hashes.contains(hash)) {
                 return Err(self.mismatch(wanted, version, place, hashes));
             }

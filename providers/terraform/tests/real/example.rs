@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use retrue_provider_api::process::still_running;
 use retrue_provider_api::{
-    ConfigureRequest, Context, DataRequest, ImportRequest, Outcome, Path, Provider, ProviderError, ReadRequest,
-    Subject, Type, ValidateRequest, Value,
+    ConfigureRequest, Context, DataRequest, ImportRequest, Observed, Outcome, Path, Provider, ProviderError,
+    ReadRequest, Subject, Type, ValidateRequest, Value,
 };
 use retrue_provider_terraform::{Launch, Terraform};
 use serde_json::json;
@@ -163,7 +163,7 @@ async fn life(terraform: &Terraform) -> Result<(), (&'static str, ProviderError)
     terraform.read_data(&context(), request).await.map_err(at("data"))?;
     let request = ImportRequest { type_name: "test_math".into(), id: "x".into() };
     terraform.import(&context(), request).await.map_err(at("import"))?;
-    terraform.move_state("test_math", "test_math", state).await.map_err(at("move"))?;
+    terraform.move_state("test_math", "test_math", Observed::of(state)).await.map_err(at("move"))?;
     terraform.call("f", Vec::new()).await.map_err(at("call"))?;
     // Only a request: whatever comes of it is no error, and takes no time.
     terraform.stop().await;
