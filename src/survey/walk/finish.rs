@@ -95,6 +95,10 @@ impl<'a> Walk<'a> {
                     }
                     let value = if output.sensitive { value.sensitive() } else { value };
                     let before = before.remove(name);
+                    let stays = before.as_ref().is_some_and(|before| before.same(&value));
+                    if self.looking && value.is_wholly_known() && stays {
+                        continue;
+                    }
                     let secret = value.marks_deep().sensitive;
                     let reseal = secret && before.as_ref().is_some_and(|before| !before.marks_deep().sensitive);
                     outputs.push(OutputChange {
