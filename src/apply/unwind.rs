@@ -11,6 +11,7 @@ use crate::apply::context::Caller;
 use crate::apply::held::{Hold, held, means};
 use crate::apply::order::Order;
 use crate::apply::undo::{Expected, Given, Place, Remade, Undid, Worker, compare, follow, referred};
+use crate::apply::writes::set_object;
 use crate::engine::RunEventKind;
 use crate::plan::compare::differing_attributes;
 use crate::plan::{ObjectKey, StepEffect, StepId};
@@ -157,6 +158,7 @@ async fn carry_out(
         unwinds.map(|record| record.run.clone()).chain([caller.journal.run().to_owned()]).collect();
     let mut running = FuturesUnordered::new();
     let mut broken_off = false;
+    let mut undone: BTreeSet<Address> = BTreeSet::new();
     loop {
         while running.len() < request.parallelism.max(1) && !caller.cancellation.soft.is_cancelled() {
             let Some(index) = order.next() else { break };
@@ -191,6 +193,7 @@ async fn carry_out(
         match result {
             Undid::Undone { lost, object, expected: shall } => {
                 report.counts.undone += 1;
+                undone.insert(address.clone());
                 report.lost.extend(lost.into_iter().map(|lost| (address.clone(), lost)));
                 if undo.step.id.effect == StepEffect::Delete
                     && stands_again(&undo.step.id, histories.iter().map(|(_, history)| history))
@@ -251,6 +254,12 @@ async fn carry_out(
         .sum::<usize>()
         + report.waiting.len();
     report.left_behind = live.left_behind(&remade, caller.seal);
+    let paid = live.owed_no_more(&undone)?;
+    if !paid.is_empty() {
+        // CRASH: before this something is replaced once more for what was taken back.
+        let what = "what was to be replaced for what is taken back".to_owned();
+        caller.journal.write(vec![Entry::run(Event::Recorded { what, object: None }).with(paid)]).await?;
+    }
     drop(order);
     Ok((expected, remade))
 }
@@ -416,6 +425,32 @@ impl<'a> Live<'a> {
         self.changed.insert(place, resting);
     }
 
+    /// The current objects, as the undos left them.
+    fn current(&self) -> impl Iterator<Item = (&Address, RestingObject)> {
+        // What was let go is recorded again by an undo.
+        let changed = self.changed.keys().filter(|(_, object)| object.is_current()).map(|(address, _)| address);
+        let addresses: BTreeSet<&Address> = self.state.current().map(|(address, _)| address).chain(changed).collect();
+        addresses
+            .into_iter()
+            .filter_map(|address| Some((address, self.object(&(address.clone(), ObjectKey::Current))?)))
+    }
+
+    /// Writes that what changed, and is as it was, is no reason to replace anything.
+    fn owed_no_more(&self, undone: &BTreeSet<Address>) -> Result<Vec<Write>, serde_json::Error> {
+        let mut writes = Vec::new();
+        let changed = self.changed.values().flatten();
+        if !self.state.current().map(|(_, object)| object).chain(changed).any(|object| !object.owed().is_empty()) {
+            return Ok(writes);
+        }
+        for (address, object) in self.current() {
+            let left: Vec<_> = object.owed().iter().filter(|trigger| !undone.contains(&trigger.by)).cloned().collect();
+            if left.len() != object.owed().len() {
+                writes.push(set_object(address, &ObjectKey::Current, Some(&object.owing(&left)))?);
+            }
+        }
+        Ok(writes)
+    }
+
     /// What is recorded with values of what is no more: of what was made again since.
     fn left_behind(&self, remade: &Remade, seal: &dyn Seal) -> Vec<(Address, Vec<Path>)> {
         let stale = |object: &RestingObject| {
@@ -427,13 +462,7 @@ impl<'a> Live<'a> {
         if remade.is_empty() {
             return Vec::new();
         }
-        // What was let go is recorded again by an undo.
-        let changed = self.changed.keys().filter(|(_, object)| object.is_current()).map(|(address, _)| address);
-        let addresses: BTreeSet<&Address> = self.state.current().map(|(address, _)| address).chain(changed).collect();
-        let current = addresses.into_iter().filter_map(|address| {
-            let object = self.object(&(address.clone(), ObjectKey::Current))?;
-            Some((address.clone(), stale(&object)?))
-        });
+        let current = self.current().filter_map(|(address, object)| Some((address.clone(), stale(&object)?)));
         current.collect()
     }
 
