@@ -12,6 +12,20 @@ pub fn mark_planned(block: &Block, state: Value, like: Option<&Value>) -> Value 
     marked(block, state, like)
 }
 
+/// A configuration with its marks, and those of what its type calls sensitive. What is not set is no secret.
+pub fn mark_config(block: &Block, config: Value) -> Value {
+    if config.is_null() {
+        return config;
+    }
+    let mut paths: Vec<Path> = Vec::new();
+    collect_block(block, &config, &Path::root(), &mut paths);
+    paths.retain(|path| path.get(&config).is_some_and(|part| !part.is_null()));
+    let config = config.with_marked_paths(paths.iter().map(|path| (path, Marks::SENSITIVE)));
+    let mut secrets: BTreeSet<Arc<str>> = BTreeSet::new();
+    secret_texts(&config, &mut secrets);
+    mark_repeated(config, &secrets)
+}
+
 /// What was observed with its marks: what is or will be sensitive in it stays so, whichever of the
 /// record and the configuration says it.
 pub fn mark_observed(block: &Block, state: Value, recorded: Option<&Value>, desired: Option<&Value>) -> Value {
@@ -206,6 +220,18 @@ mod tests {
             ["a", "b", "c", "d"].into_iter().filter(|name| marked.get(name).unwrap().marks().sensitive).collect();
         assert_eq!(secret, ["a", "b", "c"]);
         assert!(!mark_planned(&block, state(), None).get("c").unwrap().marks().sensitive);
+    }
+
+    #[test]
+    fn what_is_not_set_in_a_configuration_is_no_secret() {
+        let secret = |name: &str| (name.to_owned(), Attribute::optional(Type::String, "").sensitive());
+        let made = ("made".to_owned(), Attribute::computed(Type::String, "").derived_from(&["set"]));
+        let block = Block { attributes: [secret("set"), secret("unset"), made].into(), ..Block::default() };
+        let null = || Value::null(Type::String);
+        let config = Value::object([("set", Value::from("planted")), ("unset", null()), ("made", null())]);
+        let names: Vec<String> =
+            sensitive_paths(&mark_config(&block, config)).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["set"]);
     }
 
     #[test]

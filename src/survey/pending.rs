@@ -9,7 +9,7 @@ use crate::address::BlockAddress;
 use crate::config::{Stack, evaluate_body};
 use crate::diagnostic::Diagnostic;
 use crate::expression::{Each, Expression, Root, Scope};
-use crate::plan::marks::mark_planned;
+use crate::plan::marks::mark_config;
 use crate::plan::{Pending, PlannedValue};
 use crate::survey::scope::BlockScope;
 
@@ -120,7 +120,7 @@ pub fn planned_value(value: Value, body: &Expression, block: &Block, scope: &Blo
         }),
         false => value,
     };
-    let value = mark_planned(block, value, None);
+    let value = mark_config(block, value);
     let mut planned = PlannedValue { value, pending: BTreeMap::new() };
     let open = |value: &Value| !value.is_wholly_known() || value.marks_deep().ephemeral;
     if !open(&planned.value) {

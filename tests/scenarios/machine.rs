@@ -125,6 +125,36 @@ fn a_path_without_permission() {
     assert_eq!(nobody.place.read("shut/f"), "content");
 }
 
+/// Half of a directory is worse than all of it.
+#[test]
+fn a_directory_that_cannot_be_removed_whole_stays_whole() {
+    let blocks = "[resource.local_directory.d]\npath = \"d\"\nrecursive = true\n";
+    let Some(nobody) = Unprivileged::new(blocks) else { return };
+    nobody.run(&["apply", "--yes"]).ends(0);
+    nobody.place.write("d/ours", "x");
+    nobody.give(&nobody.place.path("d"));
+    nobody.place.write("d/theirs/file", "x");
+    let before = nobody.place.tree();
+    nobody.run(&["destroy", "--yes"]).ends(1).tells("RT0501", &["d/theirs", "nothing of"]);
+    nobody.place.tree().is(&before, "nothing was removed");
+    nobody.give(&nobody.place.path("d/theirs"));
+    let before = nobody.place.tree();
+    nobody.run(&["destroy", "--yes"]).ends(0);
+    nobody.run(&["compensate", "--yes"]).ends(0);
+    nobody.place.tree().is(&before, "taken back");
+    // What is immutable is so for root, too.
+    let file = nobody.place.path("d/ours");
+    let chattr = |how: &str| std::process::Command::new("chattr").arg(how).arg(&file).status();
+    if !chattr("+i").is_ok_and(|status| status.success()) {
+        println!("SKIPPED: nothing can be made immutable here");
+        return;
+    }
+    let shown = nobody.run(&["destroy", "--yes"]);
+    chattr("-i").unwrap();
+    shown.ends(1).tells("RT0501", &["d/ours", "immutable"]);
+    nobody.place.tree().is(&before, "nothing was removed");
+}
+
 #[test]
 fn a_stack_that_may_not_be_read() {
     let Some(nobody) = Unprivileged::new(&file("f")) else { return };

@@ -67,9 +67,18 @@ fn long_parts() -> Vec<String> {
     parts().into_iter().filter(|part| part.len() >= 6).collect()
 }
 
+/// What is shown, without what is sealed in it: short parts stand there by chance, too.
+fn without_sealed(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let sealed = |character: char| character.is_ascii_alphanumeric() || "+/=".contains(character);
+    let mut parts = text.split("sealed:1:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| plain + part.trim_start_matches(sealed))
+}
+
 #[track_caller]
 fn clean(bytes: &[u8], what: &str) {
-    clean_of(&parts(), bytes, what);
+    clean_of(&parts(), without_sealed(bytes).as_bytes(), what);
 }
 
 #[track_caller]

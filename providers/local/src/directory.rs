@@ -250,6 +250,7 @@ fn delete_all(here: &Here, path: &Path, planned: &Private) -> ProviderResult<Eff
         }
     }
     tree::refuse_mounts("delete", path)?;
+    tree::refuse_lasting("delete", path)?;
     let temporary = neighbour(path);
     here.patience.check("delete")?;
     // CRASH: before the rename all is there; after it nothing is at the path, and `recover` removes

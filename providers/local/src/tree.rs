@@ -16,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use retrue_provider_api::{BlobId, ProviderError, ProviderResult};
+use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
@@ -346,6 +347,39 @@ pub(crate) fn refuse_mounts(operation: &str, directory: &Path) -> ProviderResult
             Err(ProviderError::new(retrue_provider_api::Category::Conflict, operation, message))
         }
     }
+}
+
+/// Refuses a directory of which a part cannot be removed: the rest of it would be gone then.
+pub(crate) fn refuse_lasting(operation: &str, directory: &Path) -> ProviderResult<()> {
+    let refused = |path: &Path, why: &str| {
+        let (path, directory) = (path.display(), directory.display());
+        let message = format!("{path} cannot be removed, {why}: nothing of {directory} is removed");
+        ProviderError::new(retrue_provider_api::Category::Authentication, operation, message)
+    };
+    for entry in WalkDir::new(directory).follow_links(false) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(directory).to_owned();
+            refused(&path, "since it cannot be looked into by this user")
+        })?;
+        let path = entry.path();
+        if is_immutable(path) {
+            return Err(refused(path, "since it is immutable (`lsattr` shows it)"));
+        }
+        // What is empty goes by the leave of what it is in.
+        let holds_something = || fs_err::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        let may_empty = || rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        if entry.file_type().is_dir() && holds_something() && !may_empty() {
+            return Err(refused(path, "since this user may not remove what is in it"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody may change or remove it, whoever it belongs to.
+fn is_immutable(path: &Path) -> bool {
+    let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+    let lasting = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
+    found.is_ok_and(|found| found.stx_attributes.intersects(lasting))
 }
 
 /// Spaces and the like are written as three octal digits there.

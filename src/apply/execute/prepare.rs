@@ -4,7 +4,7 @@ use retrue_provider_api::{Category, Path, PlanRequest, TypeSchema, Value, propos
 
 use crate::apply::codes;
 use crate::plan::compare::with_kept;
-use crate::plan::marks::mark_planned;
+use crate::plan::marks::{mark_config, mark_planned};
 use crate::plan::{Step, StepEffect};
 use crate::survey::conditions::holds;
 
@@ -29,7 +29,7 @@ impl Executor<'_> {
         })?;
         let config = conform(schema, raw)
             .map_err(|message| stop(codes::EVALUATION, Category::Validation, format!("`{address}`: {message}")))?;
-        let config = mark_planned(&schema.block, config, None);
+        let config = mark_config(&schema.block, config);
         self.providers.taps().learn(&config);
         let (plain, _) = config.clone().unmark_deep();
         if let Some(path) = plain.unknown_paths().first() {

@@ -7,7 +7,7 @@ use retrue_provider_api::{Category, DataRequest, Path, Type, Value};
 use crate::config::Fallback;
 use crate::plan::compare::{data_fingerprint_attributes, fingerprint};
 use crate::plan::decide::Decision;
-use crate::plan::marks::mark_planned;
+use crate::plan::marks::{mark_config, mark_planned};
 use crate::plan::{
     Action, Change, DataRead, ExistingObject, FallbackOfData, Instead, ObjectKey, PendingCondition, Provenance, Step,
     StepEffect, StepId, codes,
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         let observed_of = data_fingerprint_attributes(&candidate.schema.block, state, used);
         let read = DataRead {
             provider: self.request.stack.provider_name(candidate.block),
-            config: RestingValue::new(&mark_planned(&candidate.schema.block, candidate.config.clone(), None), seal),
+            config: RestingValue::new(&mark_config(&candidate.schema.block, candidate.config.clone()), seal),
             observed: fingerprint(&observed_of, state, seal),
             degraded,
             observed_of,
