@@ -164,18 +164,7 @@ mod tests {
     }
 
     fn category() -> impl Strategy<Value = Category> {
-        prop::sample::select(vec![
-            Category::Transient,
-            Category::RateLimited,
-            Category::Authentication,
-            Category::Validation,
-            Category::NotFound,
-            Category::Conflict,
-            Category::ServerError,
-            Category::TimeOut,
-            Category::Network,
-            Category::Unknown,
-        ])
+        prop::sample::select(Category::ALL.to_vec())
     }
 
     fn rules() -> impl Strategy<Value = Retry> {
